@@ -1,0 +1,10 @@
+//! What every connector's part of the pipeline file is made of: units in human form, the problems a validation
+//! finds, and the closed list of systems.
+
+mod problem;
+mod units;
+mod writing;
+
+pub use problem::Problem;
+pub use units::{ByteSize, Interval};
+pub use writing::{TableName, Writing};

@@ -1,0 +1,7 @@
+//! Files in a folder: CSV, JSON Lines and Parquet, as a source and as a destination.
+
+mod config;
+
+pub use config::{
+    DestinationConfig, DestinationFormat, OnRewrite, SourceConfig, SourceFormat, StreamConfig, Streams,
+};

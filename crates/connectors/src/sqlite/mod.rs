@@ -1,0 +1,5 @@
+//! SQLite: a database file as a destination.
+
+mod config;
+
+pub use config::DestinationConfig;

@@ -1,0 +1,19 @@
+//! The change model: what one change of one record is, and how many of them travel together.
+//!
+//! A [`ChangeBatch`] is columnar: one column per field of the stream's schema beside a few of Tidemark's own.
+//! NULL, unchanged and exceptional values are told apart for every cell; see [`Cell`].
+
+mod batch;
+mod bitmap;
+mod exceptions;
+mod json;
+mod op;
+mod record_batch;
+mod value;
+
+pub use batch::{Before, ChangeBatch, Columns};
+pub use bitmap::{Bitmap, BitmapBuilder};
+pub use exceptions::{Exceptions, ExceptionsBuilder};
+pub use json::write_json;
+pub use op::Op;
+pub use value::{Cell, Column, Value};

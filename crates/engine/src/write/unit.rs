@@ -1,0 +1,60 @@
+//! What a destination is given at once: whole commits of the log.
+
+use std::fmt;
+
+use futures::{Stream, StreamExt, stream::BoxStream};
+
+use crate::{Position, Result, change::ChangeBatch};
+
+/// A run of whole commits, to be applied atomically. Its changes are read and verified as they are asked for, so its size
+/// does not bound memory.
+pub struct Unit {
+    begin: Position,
+    end: Position,
+    deliveries: BoxStream<'static, Result<Delivery>>,
+}
+
+/// Some changes of one stream out of one commit.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// The commit that holds them. With the log's id and a change's ordinal it makes the change's identity,
+    /// [`crate::ChangeId`].
+    pub sequence: u64,
+    /// The changes, numbered by their ordinals in the commit.
+    pub changes: ChangeBatch,
+}
+
+impl Unit {
+    /// A unit that leads from `begin` to `end` by `deliveries`.
+    pub fn new(
+        begin: Position,
+        end: Position,
+        deliveries: impl Stream<Item = Result<Delivery>> + Send + 'static,
+    ) -> Self {
+        Self { begin, end, deliveries: deliveries.boxed() }
+    }
+
+    /// Where the destination must stand before.
+    pub fn begin(&self) -> &Position {
+        &self.begin
+    }
+
+    /// Where it stands after.
+    pub fn end(&self) -> &Position {
+        &self.end
+    }
+
+    /// The next changes; `None` after the last.
+    ///
+    /// Changes of one stream come in source order. Of different streams inside one commit any may come first; their
+    /// ordinals give the order between them.
+    pub async fn next(&mut self) -> Result<Option<Delivery>> {
+        self.deliveries.next().await.transpose()
+    }
+}
+
+impl fmt::Debug for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unit").field("begin", &self.begin).field("end", &self.end).finish_non_exhaustive()
+    }
+}
