@@ -16,6 +16,7 @@
 mod cursor;
 mod digest;
 mod error;
+mod retry;
 mod stop;
 mod time;
 

@@ -67,7 +67,8 @@ impl fmt::Display for Interval {
 impl<'de> Deserialize<'de> for Interval {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom("expected a duration such as `500ms`, `30s` or `15m`"))
+        Self::parse(&text)
+            .ok_or_else(|| de::Error::custom("expected a duration such as `500ms`, `30s` or `15m`"))
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, BinaryArray, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, StringArray, TimestampMicrosecondArray, UInt8Array, UInt64Array,
+};
 use arrow_buffer::BooleanBuffer;
 
 use super::{Bitmap, Column, Exceptions, Op};
@@ -66,7 +68,11 @@ impl ChangeBatch {
             columns.unchanged.as_ref().map(|bitmap| bitmap.array().len()),
             columns.exceptions.as_ref().map(|exceptions| exceptions.array().len()),
             columns.before.as_ref().map(|before| before.present.len()),
-            columns.before.as_ref().and_then(|before| before.unknown.as_ref()).map(|bitmap| bitmap.array().len()),
+            columns
+                .before
+                .as_ref()
+                .and_then(|before| before.unknown.as_ref())
+                .map(|bitmap| bitmap.array().len()),
         ];
         if optional_lengths.into_iter().flatten().any(|len| len != rows) {
             return unsound("its columns differ in length");
@@ -127,7 +133,13 @@ impl ChangeBatch {
     /// The values of the field at `index`, ready to be read row by row.
     pub fn column(&self, index: usize) -> Column<'_> {
         let Columns { values, unchanged, exceptions, .. } = &self.columns;
-        Column::new(&self.schema.fields()[index].kind, &values[index], index, unchanged.as_ref(), exceptions.as_ref())
+        Column::new(
+            &self.schema.fields()[index].kind,
+            &values[index],
+            index,
+            unchanged.as_ref(),
+            exceptions.as_ref(),
+        )
     }
 
     /// The values of the field at `index` before the change; `None` when no change of the batch has any. Rows

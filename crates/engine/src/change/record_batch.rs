@@ -18,11 +18,11 @@
 use std::sync::Arc;
 
 use arrow_array::{
-    Array, ArrayRef, BinaryArray, ListArray, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
-    UInt8Array, UInt64Array,
+    Array, ArrayRef, BinaryArray, ListArray, RecordBatch, StringArray, StructArray,
+    TimestampMicrosecondArray, UInt8Array, UInt64Array,
 };
 use arrow_buffer::{BooleanBuffer, NullBuffer};
-use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
+use arrow_schema::{Field, Fields, Schema};
 
 use super::{Before, Bitmap, ChangeBatch, Columns, Exceptions};
 use crate::{Error, Result, schema::StreamSchema};
@@ -43,9 +43,18 @@ impl ChangeBatch {
     /// Fails with [`crate::ErrorKind::Internal`] when the batch has not been numbered.
     pub fn to_record_batch(&self) -> Result<RecordBatch> {
         let unsound = |error| Error::internal("a batch has no record batch").source(error);
-        let ordinals = self.ordinals().ok_or_else(|| Error::internal("a batch was stored before it was numbered"))?;
-        let Columns { ops, source_positions, source_times, transactions, unchanged, exceptions, values, before } =
-            self.columns();
+        let ordinals =
+            self.ordinals().ok_or_else(|| Error::internal("a batch was stored before it was numbered"))?;
+        let Columns {
+            ops,
+            source_positions,
+            source_times,
+            transactions,
+            unchanged,
+            exceptions,
+            values,
+            before,
+        } = self.columns();
         let mut fields = Vec::new();
         let mut arrays: Vec<ArrayRef> = Vec::new();
         let mut add = |name: &str, nullable, array: ArrayRef| {
@@ -89,11 +98,15 @@ impl ChangeBatch {
     /// under `schema`: what is stored has been changed.
     pub fn from_record_batch(schema: Arc<StreamSchema>, batch: &RecordBatch) -> Result<Self> {
         let fail = |what: &str| {
-            Error::conflict(format!("staged data of stream `{}` does not match its schema: {what}", schema.stream()))
-                .hint("the staging store was changed by somebody else: restore it from a backup")
+            Error::conflict(format!(
+                "staged data of stream `{}` does not match its schema: {what}",
+                schema.stream()
+            ))
+            .hint("the staging store was changed by somebody else: restore it from a backup")
         };
         let optional = |name: &str| batch.column_by_name(name);
-        let required = |name: &str| optional(name).ok_or_else(|| fail(&format!("column `{name}` is missing")));
+        let required =
+            |name: &str| optional(name).ok_or_else(|| fail(&format!("column `{name}` is missing")));
         let wrong_type = |name: &str| fail(&format!("column `{name}` has another type"));
 
         let columns = Columns {
@@ -126,24 +139,6 @@ impl ChangeBatch {
         let changes = Self::new(schema.clone(), columns).map_err(|error| fail(error.message()))?;
         Ok(changes.with_ordinals(ordinals))
     }
-}
-
-/// The Arrow schema with every column there can be, for formats that fix their columns before the first row.
-pub(crate) fn full_schema(schema: &StreamSchema) -> Schema {
-    let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let mut fields = vec![
-        Field::new(OP, DataType::UInt8, false),
-        Field::new(ORDINAL, DataType::UInt64, false),
-        Field::new(SOURCE_POSITION, DataType::Binary, true),
-        Field::new(SOURCE_TIME, timestamp, true),
-        Field::new(TRANSACTION, DataType::Utf8, true),
-        Field::new(UNCHANGED, DataType::Binary, true),
-        Field::new(EXCEPTIONS, Exceptions::arrow(), true),
-        Field::new(BEFORE, DataType::Struct(value_fields(schema)), true),
-        Field::new(BEFORE_UNKNOWN, DataType::Binary, true),
-    ];
-    fields.extend(value_fields(schema).iter().map(|field| field.as_ref().clone()));
-    Schema::new(fields)
 }
 
 fn value_fields(schema: &StreamSchema) -> Fields {

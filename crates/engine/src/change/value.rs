@@ -7,8 +7,7 @@ use arrow_array::{
     cast::AsArray,
     types::{
         Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-        IntervalMonthDayNano, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType, UInt8Type,
-        UInt16Type, UInt32Type, UInt64Type,
+        Time64MicrosecondType, TimestampMicrosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
     },
 };
 use arrow_buffer::BooleanBuffer;
@@ -57,8 +56,6 @@ pub enum Value<'a> {
     Timestamp(i64),
     /// Microseconds since 1970-01-01T00:00:00Z; `2013-01-01T05:00:00Z` as text.
     TimestampTz(i64),
-    /// Months, days, nanoseconds; ISO 8601 with each part apart (`P14M3DT0.5S`) as text.
-    Interval(IntervalMonthDayNano),
     /// 16 bytes; hyphenated as text.
     Uuid(&'a [u8]),
     /// A list and the kind of its elements; a JSON array as text.
@@ -100,7 +97,6 @@ enum Cells<'a> {
     Time(&'a arrow_array::Time64MicrosecondArray),
     Timestamp(&'a arrow_array::TimestampMicrosecondArray),
     TimestampTz(&'a arrow_array::TimestampMicrosecondArray),
-    Interval(&'a arrow_array::IntervalMonthDayNanoArray),
     Uuid(&'a FixedSizeBinaryArray),
     List(&'a ListArray, &'a Kind),
 }
@@ -113,7 +109,14 @@ impl<'a> Column<'a> {
         unchanged: Option<&'a Bitmap>,
         exceptions: Option<&'a Exceptions>,
     ) -> Self {
-        Self { cells: Cells::new(kind, array), index, unchanged, exception_index: index, exceptions, present: None }
+        Self {
+            cells: Cells::new(kind, array),
+            index,
+            unchanged,
+            exception_index: index,
+            exceptions,
+            present: None,
+        }
     }
 
     /// The same column holding values before, of the rows `present`, under a schema of `columns` columns.
@@ -165,11 +168,13 @@ impl<'a> Cells<'a> {
             Kind::Time => Self::Time(array.as_primitive::<Time64MicrosecondType>()),
             Kind::Timestamp => Self::Timestamp(array.as_primitive::<TimestampMicrosecondType>()),
             Kind::TimestampTz => Self::TimestampTz(array.as_primitive::<TimestampMicrosecondType>()),
-            Kind::Interval => Self::Interval(array.as_primitive::<IntervalMonthDayNanoType>()),
             Kind::Uuid => Self::Uuid(array.as_fixed_size_binary()),
-            Kind::Number | Kind::Text | Kind::Json | Kind::Enum { .. } | Kind::Other { .. } => {
-                Self::Text(array.as_string())
-            }
+            Kind::Number
+            | Kind::Text
+            | Kind::Interval
+            | Kind::Json
+            | Kind::Enum { .. }
+            | Kind::Other { .. } => Self::Text(array.as_string()),
             Kind::List { of } => Self::List(array.as_list(), of),
         }
     }
@@ -201,7 +206,6 @@ impl<'a> Cells<'a> {
             Self::Time(array) => read!(array, Value::Time),
             Self::Timestamp(array) => read!(array, Value::Timestamp),
             Self::TimestampTz(array) => read!(array, Value::TimestampTz),
-            Self::Interval(array) => read!(array, Value::Interval),
             Self::Uuid(array) => read!(array, Value::Uuid),
             Self::List(array, of) => read!(array, |value| Value::List(value, of)),
         }
@@ -226,7 +230,6 @@ impl fmt::Display for Value<'_> {
             Self::Time(micros) => write_time(f, *micros),
             Self::Timestamp(micros) => write_timestamp(f, *micros),
             Self::TimestampTz(micros) => write_timestamp(f, *micros).and_then(|()| f.write_str("Z")),
-            Self::Interval(interval) => write_interval(f, *interval),
             Self::Uuid(bytes) => write_uuid(f, bytes),
             Self::List(elements, of) => f.write_str(&list_to_json(elements, of)),
         }
@@ -295,18 +298,6 @@ fn write_timestamp(f: &mut fmt::Formatter<'_>, micros: i64) -> fmt::Result {
     }
 }
 
-fn write_interval(f: &mut fmt::Formatter<'_>, interval: IntervalMonthDayNano) -> fmt::Result {
-    let IntervalMonthDayNano { months, days, nanoseconds } = interval;
-    let sign = if nanoseconds < 0 { "-" } else { "" };
-    let nanoseconds = nanoseconds.unsigned_abs();
-    let (seconds, fraction) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
-    write!(f, "P{months}M{days}DT{sign}{seconds}")?;
-    if fraction > 0 {
-        write!(f, ".{}", format!("{fraction:09}").trim_end_matches('0'))?;
-    }
-    f.write_str("S")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,8 +317,6 @@ mod tests {
         assert_eq!(text(Value::Time(18_000_000_001)), "05:00:00.000001");
         assert_eq!(text(Value::Timestamp(0)), "1970-01-01T00:00:00");
         assert_eq!(text(Value::TimestampTz(1_500_000)), "1970-01-01T00:00:01.500Z");
-        let interval = IntervalMonthDayNano { months: -14, days: 3, nanoseconds: -500_000_000 };
-        assert_eq!(text(Value::Interval(interval)), "P-14M3DT-0.5S");
         assert_eq!(text(Value::Uuid(&[0x11; 16])), "11111111-1111-1111-1111-111111111111");
     }
 }

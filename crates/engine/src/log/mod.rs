@@ -1,1 +1,121 @@
-//! Under construction.
+//! The staging log: the only durable state of a pipeline.
+//!
+//! A log is a dense sequence of commits in an object store. A commit carries changes (or names the segments that
+//! hold them), the source's cursor after them, and the hash of the commit before. It comes to be in one
+//! put-if-absent, so changes and cursor become durable together or not at all.
+//!
+//! | Question | File |
+//! |---|---|
+//! | What are the objects called? | `names` |
+//! | What is in a commit? | `commit/` |
+//! | How does a commit come to be? | `writer` |
+//! | How is it found and verified? | `reader` |
+//! | How do changes get in and out of commits? | `frame`, `segment` |
+//! | What does a destination get of a commit? | `deliver` |
+//! | Where does the log end? | `head` |
+//! | What becomes of segments that no commit names? | `orphans` |
+//! | Which commit was at a given time? | `seek` |
+//! | Where do destinations stand? | `marks` |
+
+mod commit;
+mod deliver;
+mod frame;
+mod head;
+mod identity;
+mod lock;
+mod marks;
+mod names;
+mod orphans;
+mod reader;
+mod schemas;
+mod seek;
+mod segment;
+mod store;
+mod writer;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+pub(crate) use commit::Segment;
+pub use commit::{Commit, Transaction};
+pub use deliver::Selection;
+pub use lock::RunLock;
+pub use marks::{Mark, MarkState, Marks};
+pub use seek::Moment;
+pub(crate) use segment::{SegmentSettings, SegmentWriter};
+pub use store::Store;
+pub(crate) use writer::{Entry, Group, LogWriter};
+
+use crate::{LogId, Result, world::World};
+use head::Head;
+use identity::Identity;
+use reader::Recent;
+use schemas::Schemas;
+
+/// A staging log. Cheap to clone; clones share what they know.
+#[derive(Debug, Clone)]
+pub struct Log(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    world: World,
+    identity: Identity,
+    schemas: Schemas,
+    recent: Recent,
+    /// The newest commit this process knows to be durable.
+    head: watch::Sender<Head>,
+}
+
+impl Log {
+    /// Opens the log in `store`, or makes one for `pipeline` where there is none, and finds its end.
+    ///
+    /// Fails with [`crate::ErrorKind::Conflict`] when the log is damaged at its end, with
+    /// [`crate::ErrorKind::Config`] when a later version wrote it.
+    pub async fn open_or_create(store: Store, pipeline: &str, world: World) -> Result<Self> {
+        let identity = Identity::read_or_create(&store, pipeline, &world).await?;
+        Self::with_identity(store, identity, world).await
+    }
+
+    /// Opens the log in `store`; `None` when there is none.
+    pub async fn open(store: Store, world: World) -> Result<Option<Self>> {
+        match Identity::read(&store).await? {
+            Some(identity) => Self::with_identity(store, identity, world).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn with_identity(store: Store, identity: Identity, world: World) -> Result<Self> {
+        let log = Self(Arc::new(Shared {
+            store,
+            world,
+            identity,
+            schemas: Schemas::default(),
+            recent: Recent::default(),
+            head: watch::Sender::new(Head::default()),
+        }));
+        log.refresh().await?;
+        Ok(log)
+    }
+
+    /// Which log this is.
+    pub fn id(&self) -> &LogId {
+        &self.0.identity.log
+    }
+
+    /// The name of the pipeline it was made for.
+    pub fn pipeline(&self) -> &str {
+        &self.0.identity.pipeline
+    }
+
+    /// Where it is kept.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The world it lives in.
+    pub fn world(&self) -> &World {
+        &self.0.world
+    }
+}

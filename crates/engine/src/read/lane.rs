@@ -1,11 +1,32 @@
-//! Stand-in while the committer is being written.
-use bytes::Bytes;
-use tokio::sync::watch;
+//! Lanes: how a strategy's changes come into the log, in parallel and in bounded memory.
 
-use crate::{Cursor, PartId, Result, Time, change::ChangeBatch};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::memory::{Held, Memory};
+use crate::{
+    Cursor, Error, PartId, Result, Time,
+    change::ChangeBatch,
+    log::{Group, Segment, SegmentSettings, SegmentWriter},
+    schema::StreamName,
+};
+
+/// Changes between two boundaries ride inside the commit up to this many bytes, and in segments beyond it.
+const INLINE_BYTES: usize = 1 << 20;
 
 /// Whether changes belong to the initial sync or to what came after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Records the source had when it was first read.
     InitialSync,
@@ -13,47 +34,150 @@ pub enum Phase {
     Changes,
 }
 
-/// Where a strategy's changes go.
+/// Where a strategy's changes go. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Outlet {}
+pub struct Outlet(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    boundaries: mpsc::Sender<Boundary>,
+    memory: Memory,
+    segments: Arc<SegmentSettings>,
+    durable: watch::Receiver<Cursor>,
+    read: Arc<AtomicU64>,
+}
+
+/// A boundary on its way to the committer.
+#[derive(Debug)]
+pub(super) struct Boundary {
+    pub(super) group: Group,
+    /// The memory its changes take, freed when the committer is done with it.
+    pub(super) held: Held,
+    pub(super) ticket: oneshot::Sender<()>,
+}
 
 impl Outlet {
-    /// A lane for `part` of the source: any number may be open, each with its own boundaries.
-    pub fn lane(&self, part: PartId, phase: Phase) -> Lane {
-        let _ = (part, phase);
-        Lane {}
+    pub(super) fn new(
+        boundaries: mpsc::Sender<Boundary>,
+        memory: Memory,
+        segments: SegmentSettings,
+        durable: watch::Receiver<Cursor>,
+        read: Arc<AtomicU64>,
+    ) -> Self {
+        Self(Arc::new(Shared { boundaries, memory, segments: Arc::new(segments), durable, read }))
     }
+
+    /// A lane for `part` of the source. Any number may be open at once, each with boundaries of its own; one part has one
+    /// lane at a time.
+    pub fn lane(&self, part: PartId, phase: Phase) -> Lane {
+        Lane {
+            outlet: self.clone(),
+            part,
+            phase,
+            rows: 0,
+            batches: Vec::new(),
+            held: self.0.memory.none(),
+            spilled: BTreeMap::new(),
+        }
+    }
+
     /// The cursor up to which everything is durable. Acknowledge the source only from this.
     pub fn durable(&self) -> watch::Receiver<Cursor> {
-        watch::channel(Cursor::default()).1
+        self.0.durable.clone()
     }
 }
 
 /// One part of the source on its way into the log.
-#[derive(Debug)]
-pub struct Lane {}
+///
+/// Changes given to a lane are invisible until a boundary commits them; dropping the lane drops them.
+pub struct Lane {
+    outlet: Outlet,
+    part: PartId,
+    phase: Phase,
+    /// Changes since the last boundary.
+    rows: u64,
+    /// Those of them in memory.
+    batches: Vec<ChangeBatch>,
+    held: Held,
+    /// Those of them in segments, by stream.
+    spilled: BTreeMap<StreamName, SegmentWriter>,
+}
 
 impl Lane {
-    /// Hands over changes. Waits while memory is scarce. Nobody sees them before the next boundary is durable.
+    /// Hands over changes. Waits while memory is scarce; a transaction larger than memory goes to segments as it comes.
     pub async fn batch(&mut self, batch: ChangeBatch) -> Result<()> {
-        let _ = batch;
+        if batch.rows() == 0 {
+            return Ok(());
+        }
+        let rows = batch.rows() as u64;
+        let batch = if batch.ordinals().is_some() { batch } else { batch.numbered_from(self.rows) };
+        let bytes = batch.byte_size();
+        if !self.held.try_grow(bytes) {
+            // Give back before waiting: if every lane waits, none holds anything.
+            self.spill().await?;
+            self.held.grow(bytes).await;
+        }
+        self.rows += rows;
+        self.batches.push(batch);
+        self.outlet.0.read.fetch_add(rows, Ordering::Relaxed);
+        if self.held.bytes() > INLINE_BYTES || !self.spilled.is_empty() {
+            self.spill().await?;
+        }
         Ok(())
     }
-    /// Everything since the last boundary commits together with `cursor`, where this part has been read to. `time` is
-    /// when the source made it, where it tells.
+
+    /// Everything since the last boundary commits together with `cursor`, where this part has now been read to. `time` is
+    /// when the source made it, where the source tells. With no change since, the cursor alone is committed.
     pub async fn boundary(&mut self, cursor: Bytes, time: Option<Time>) -> Result<Ticket> {
-        let _ = (cursor, time);
-        Ok(Ticket {})
+        let mut segments: Vec<Segment> = Vec::new();
+        if !self.spilled.is_empty() {
+            self.spill().await?;
+            for writer in std::mem::take(&mut self.spilled).into_values() {
+                segments.extend(writer.finish().await?);
+            }
+        }
+        let group = Group {
+            part: self.part.clone(),
+            cursor,
+            time,
+            rows: std::mem::take(&mut self.rows),
+            phase: self.phase,
+            batches: std::mem::take(&mut self.batches),
+            segments,
+        };
+        let held = std::mem::replace(&mut self.held, self.outlet.0.memory.none());
+        let (ticket, promise) = oneshot::channel();
+        let sent = self.outlet.0.boundaries.send(Boundary { group, held, ticket }).await;
+        sent.map_err(|_| committer_gone())?;
+        Ok(Ticket(promise))
+    }
+
+    /// Moves what is in memory into segments.
+    async fn spill(&mut self) -> Result<()> {
+        for batch in self.batches.drain(..) {
+            let writer = self
+                .spilled
+                .entry(batch.schema().stream().clone())
+                .or_insert_with(|| SegmentWriter::new(self.outlet.0.segments.clone(), self.phase));
+            writer.write(batch).await?;
+        }
+        self.held.release();
+        Ok(())
     }
 }
 
 /// The promise of a boundary.
 #[derive(Debug)]
-pub struct Ticket {}
+pub struct Ticket(oneshot::Receiver<()>);
 
 impl Ticket {
-    /// Returns when everything up to the boundary is durable.
-    pub async fn durable(self) -> Result<()> {
-        Ok(())
+    /// Returns when everything up to the boundary is durable. Fails when it will not be: the read loop is ending.
+    pub fn durable(self) -> impl Future<Output = Result<()>> + Send {
+        async { self.0.await.map_err(|_| committer_gone()) }
     }
+}
+
+/// The strategy hears this when the committer failed; the read loop reports the committer's own error instead.
+fn committer_gone() -> Error {
+    Error::unavailable("the staging log takes no more changes")
 }

@@ -1,8 +1,12 @@
 //! From a source into the log: the trait every read strategy implements, the lanes it pushes changes into, and the
 //! loop that commits them.
 
+mod committer;
 mod lane;
+mod memory;
+mod read_loop;
 mod strategy;
 
 pub use lane::{Lane, Outlet, Phase, Ticket};
+pub use read_loop::{ReadLoop, ReadSettings};
 pub use strategy::{End, ReadContext, ReadStrategy};

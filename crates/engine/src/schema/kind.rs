@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field as ArrowField, IntervalUnit, TimeUnit};
+use arrow_schema::{DataType, Field as ArrowField, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 /// The kind of a column, and with it the Arrow type that stores it.
@@ -57,7 +57,8 @@ pub enum Kind {
     Timestamp,
     /// A moment: microseconds since 1970-01-01T00:00:00Z.
     TimestampTz,
-    /// Months, days and nanoseconds, each apart.
+    /// A length of time as ISO 8601 text with months, days and seconds each apart (`P14M3DT0.5S`): no two of them
+    /// convert into one another.
     Interval,
     /// 16 bytes.
     Uuid,
@@ -75,7 +76,8 @@ pub enum Kind {
     },
     /// A type without a kind of its own, as the canonical text that its system reads back (`inet`, `int4range`).
     Other {
-        /// The type's name in its own system.
+        /// The type's name in its own system. `native` in JSON, where it stands beside the field's name.
+        #[serde(rename = "native")]
         name: String,
     },
 }
@@ -101,9 +103,13 @@ impl Kind {
             Self::Time => DataType::Time64(TimeUnit::Microsecond),
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
             Self::TimestampTz => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
             Self::Uuid => DataType::FixedSizeBinary(16),
-            Self::Number | Self::Text | Self::Json | Self::Enum { .. } | Self::Other { .. } => DataType::Utf8,
+            Self::Number
+            | Self::Text
+            | Self::Interval
+            | Self::Json
+            | Self::Enum { .. }
+            | Self::Other { .. } => DataType::Utf8,
             Self::List { of } => DataType::List(Arc::new(ArrowField::new("item", of.arrow(), true))),
         }
     }

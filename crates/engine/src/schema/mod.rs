@@ -113,21 +113,24 @@ impl StreamSchema {
             }
             if name.starts_with(RESERVED_PREFIX) {
                 return Err(Error::data(format!("column `{name}` of stream `{stream}` has a reserved name"))
-                    .hint(format!("rename it: names that begin with `{RESERVED_PREFIX}` belong to Tidemark")));
+                    .hint(format!(
+                        "rename it: names that begin with `{RESERVED_PREFIX}` belong to Tidemark"
+                    )));
             }
         }
         let index = |name: &String| fields.iter().position(|field| &field.name == name);
-        let key = key
-            .iter()
-            .map(|name| {
-                index(name).ok_or_else(|| {
-                    Error::config(format!("key column `{name}` does not exist in stream `{stream}`")).hint(format!(
-                        "choose from: {}",
-                        fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")
-                    ))
+        let key =
+            key.iter()
+                .map(|name| {
+                    index(name).ok_or_else(|| {
+                        Error::config(format!("key column `{name}` does not exist in stream `{stream}`"))
+                            .hint(format!(
+                                "choose from: {}",
+                                fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")
+                            ))
+                    })
                 })
-            })
-            .collect::<Result<Vec<_>>>()?;
+                .collect::<Result<Vec<_>>>()?;
         let digest = Digest::of(&to_json(&document)?);
         Ok(Self { document, key, digest })
     }
@@ -182,9 +185,13 @@ mod tests {
             Kind::Enum { labels: vec!["a".into(), "b".into()] },
             Kind::List { of: Box::new(Kind::Other { name: "inet".into() }) },
             Kind::Json,
+            Kind::Other { name: "inet".into() },
         ];
-        let fields =
-            kinds.into_iter().enumerate().map(|(i, kind)| Field::new(format!("c{i}"), kind)).collect::<Vec<_>>();
+        let fields = kinds
+            .into_iter()
+            .enumerate()
+            .map(|(i, kind)| Field::new(format!("c{i}"), kind))
+            .collect::<Vec<_>>();
         let schema = StreamSchema::new(StreamName::new("s"), fields, vec!["c0".into()]).unwrap();
         assert_eq!(StreamSchema::from_json(&schema.to_json().unwrap()).unwrap(), schema);
     }

@@ -1,7 +1,12 @@
 //! From the log into a destination: the trait every write strategy implements, and the loop that drives it.
 
+mod progress;
+mod report;
 mod strategy;
 mod unit;
+mod write_loop;
 
+pub use progress::Progress;
 pub use strategy::{Appetite, WriteMode, WriteStrategy};
 pub use unit::{Delivery, Unit};
+pub use write_loop::{Horizon, Plan, WriteLoop};

@@ -1,0 +1,233 @@
+//! What a store must give for a log to be safe in it, and what the log makes of it.
+
+use std::sync::atomic::AtomicU64;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+
+use super::samples::{everything, numbered_rows};
+use crate::{
+    ErrorKind, PartId, Result, Stop, Time,
+    change::ChangeBatch,
+    codec::Format,
+    log::{Entry, Group, Log, LogWriter, Moment, SegmentSettings, SegmentWriter, Selection, Store},
+    read::Phase,
+    world::World,
+    write::Delivery,
+};
+
+/// Runs the whole suite. Every call of `store` gives an empty store.
+pub async fn all(store: impl Fn() -> Store) {
+    a_log_is_read_as_it_was_written(store()).await;
+    a_log_keeps_its_identity(store()).await;
+    a_second_writer_fences_the_first(store()).await;
+    segments_are_delivered_in_order_and_orphans_removed(store()).await;
+    damage_is_found_and_nothing_delivered(store()).await;
+    moments_are_found(store()).await;
+}
+
+async fn open(store: &Store) -> Log {
+    Log::open_or_create(store.clone(), "contract", World::real()).await.expect("the log opens")
+}
+
+fn group(batches: Vec<ChangeBatch>, cursor: &'static str, time: Option<i64>) -> Group {
+    let mut rows = 0;
+    let numbered = batches.into_iter().map(|batch| {
+        let batch = batch.numbered_from(rows);
+        rows += batch.rows() as u64;
+        batch
+    });
+    let batches = numbered.collect();
+    Group {
+        part: PartId::new("part"),
+        cursor: Bytes::from_static(cursor.as_bytes()),
+        time: time.map(Time::from_micros),
+        rows,
+        phase: Phase::Changes,
+        batches,
+        segments: Vec::new(),
+    }
+}
+
+async fn commit(writer: &mut LogWriter, groups: Vec<Group>) -> Result<u64> {
+    writer.commit(Entry { groups }, &Stop::new()).await.map(|commit| commit.sequence())
+}
+
+async fn read(log: &Log, sequence: u64) -> Result<Vec<Delivery>> {
+    let commit = log.commit(sequence).await?;
+    log.deliveries(vec![commit], &Selection::default()).try_collect().await
+}
+
+async fn a_log_is_read_as_it_was_written(store: Store) {
+    let log = open(&store).await;
+    let mut writer = LogWriter::open(&log).await.unwrap();
+    let groups = vec![
+        group(vec![numbered_rows("a", 0, 2), everything()], "1", None),
+        group(vec![numbered_rows("a", 2, 3)], "2", None),
+    ];
+    assert_eq!(commit(&mut writer, groups).await.unwrap(), 1);
+    assert_eq!(commit(&mut writer, vec![group(vec![], "3", None)]).await.unwrap(), 2);
+
+    let later = open(&store).await;
+    assert_eq!(later.id(), log.id());
+    assert_eq!(later.head(), log.head());
+    assert_eq!(later.cursor().get(&PartId::new("part")), Some(&Bytes::from_static(b"3")));
+    let deliveries = read(&later, 1).await.unwrap();
+    let streams: Vec<_> =
+        deliveries.iter().map(|delivery| delivery.changes.schema().stream().as_str()).collect();
+    assert_eq!(streams, ["a", "every/thing"]);
+    let ordinals: Vec<u64> = deliveries[0].changes.ordinals().unwrap().values().to_vec();
+    assert_eq!(ordinals, [0, 1, 6, 7, 8], "ordinals run across the commit");
+    super::codec::assert_same(&[deliveries[1].changes.clone()], &[everything().shifted_by(2).unwrap()]);
+    assert!(read(&later, 2).await.unwrap().is_empty());
+    let ends: Vec<u64> =
+        later.commit(1).await.unwrap().transactions().unwrap().iter().map(|t| t.end).collect();
+    assert_eq!(ends, [6, 9]);
+}
+
+async fn a_log_keeps_its_identity(store: Store) {
+    assert!(Log::open(store.clone(), World::real()).await.unwrap().is_none());
+    let first = open(&store).await;
+    let second = Log::open_or_create(store, "another name", World::real()).await.unwrap();
+    assert_eq!((first.id(), second.pipeline()), (second.id(), "contract"));
+}
+
+async fn a_second_writer_fences_the_first(store: Store) {
+    let (one, two) = (open(&store).await, open(&store).await);
+    let mut first = LogWriter::open(&one).await.unwrap();
+    commit(&mut first, vec![group(vec![numbered_rows("a", 0, 1)], "1", None)]).await.unwrap();
+    let mut second = LogWriter::open(&two).await.unwrap();
+    commit(&mut second, vec![group(vec![numbered_rows("a", 1, 1)], "2", None)]).await.unwrap();
+    let error = commit(&mut first, vec![group(vec![numbered_rows("a", 1, 1)], "2", None)]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert_eq!(open(&store).await.head().sequence, 2);
+    assert_eq!(second.epoch(), first.epoch() + 1);
+}
+
+async fn segments_are_delivered_in_order_and_orphans_removed(store: Store) {
+    let log = open(&store).await;
+    for round in 0..2u64 {
+        let mut writer = LogWriter::open(&log).await.unwrap();
+        let settings = || SegmentSettings {
+            log: log.clone(),
+            format: Format::Parquet,
+            epoch: writer.epoch(),
+            writer: writer.name().to_owned(),
+            begun: AtomicU64::new(round * 100),
+        };
+        let mut orphan = SegmentWriter::new(settings().into(), Phase::InitialSync);
+        orphan.write(numbered_rows("o %/", 0, 10).numbered_from(0)).await.unwrap();
+        orphan.finish().await.unwrap();
+
+        let shared =
+            std::sync::Arc::new(SegmentSettings { begun: AtomicU64::new(round * 100 + 50), ..settings() });
+        let mut segments = SegmentWriter::new(shared, Phase::InitialSync);
+        segments.write(numbered_rows("a %/", 0, 10).numbered_from(0)).await.unwrap();
+        segments.write(everything().shifted_by(10).unwrap()).await.unwrap();
+        segments.write(numbered_rows("a %/", 10, 5).numbered_from(14)).await.unwrap();
+        let mut group = group(vec![], "1", None);
+        group.rows = 19;
+        group.segments = segments.finish().await.unwrap();
+        assert_eq!(group.segments.len(), 3, "a segment has one schema");
+        commit(&mut writer, vec![group]).await.unwrap();
+        log.remove_orphans(writer.epoch() - 1).await.unwrap();
+    }
+    let later = open(&store).await;
+    for sequence in [1, 2] {
+        let deliveries = read(&later, sequence).await.unwrap();
+        let ordinals =
+            deliveries.iter().flat_map(|delivery| delivery.changes.ordinals().unwrap().values().to_vec());
+        assert_eq!(ordinals.collect::<Vec<_>>(), (0..19).collect::<Vec<_>>());
+    }
+    let left = store.objects(&"data".into()).await.unwrap();
+    assert_eq!(left.len(), 7, "the orphan of the first round is gone, that of the living writer is not");
+}
+
+async fn damage_is_found_and_nothing_delivered(store: Store) {
+    let log = open(&store).await;
+    let mut writer = LogWriter::open(&log).await.unwrap();
+    for id in 0..4 {
+        commit(&mut writer, vec![group(vec![numbered_rows("a", id, 1)], "x", None)]).await.unwrap();
+    }
+    let path = |sequence: u64| object_store::path::Path::from(format!("log/00000000/{sequence:012}"));
+    let (second, third) =
+        (store.get(&path(2)).await.unwrap().unwrap(), store.get(&path(3)).await.unwrap().unwrap());
+    let flipped = {
+        let mut bytes = third.to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        Bytes::from(bytes)
+    };
+    for damage in
+        [Some(flipped), Some(third.slice(..third.len() - 1)), Some(Bytes::new()), Some(second), None]
+    {
+        store.delete(&path(3)).await.unwrap();
+        if let Some(damage) = damage {
+            store.create(&path(3), damage).await.unwrap();
+        }
+        let error = read(&open(&store).await, 3).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    }
+    // A sound commit of this log that does not belong here: the chain tells.
+    store.delete(&path(3)).await.unwrap();
+    store.create(&path(3), third).await.unwrap();
+    let later = open(&store).await;
+    let mut elsewhere = later.position(2).await.unwrap();
+    elsewhere.hash = crate::Digest::ZERO;
+    assert_eq!(later.commit_after(&elsewhere).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(later.verify(&elsewhere).await.unwrap_err().kind(), ErrorKind::Conflict);
+    let head = later.head();
+    later.verify(&head).await.unwrap();
+    let beyond = crate::Position { sequence: head.sequence + 1, ..head.clone() };
+    assert_eq!(later.verify(&beyond).await.unwrap_err().kind(), ErrorKind::Conflict);
+    let other = crate::Position { log: crate::LogId::new("other"), ..head };
+    assert_eq!(later.verify(&other).await.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+async fn moments_are_found(store: Store) {
+    let log = open(&store).await;
+    let mut writer = LogWriter::open(&log).await.unwrap();
+    // Source times go back once; watermarks do not.
+    for micros in [10, 20, 15, 30] {
+        commit(&mut writer, vec![group(vec![numbered_rows("a", micros, 1)], "x", Some(micros))])
+            .await
+            .unwrap();
+    }
+    let at = |micros| Moment::Time(Time::from_micros(micros));
+    for (moment, sequence) in [
+        (Moment::Beginning, 0),
+        (at(9), 0),
+        (at(10), 1),
+        (at(19), 1),
+        (at(20), 3),
+        (at(29), 3),
+        (at(30), 4),
+        (at(i64::MAX), 4),
+        (Moment::Sequence(2), 2),
+    ] {
+        assert_eq!(log.seek(moment).await.unwrap(), sequence, "{moment}");
+    }
+    assert_eq!(log.seek(Moment::Sequence(5)).await.unwrap_err().kind(), ErrorKind::Config);
+    log.grown_beyond(3).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn memory() {
+        all(Store::memory).await;
+    }
+
+    #[tokio::test]
+    async fn local_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = std::cell::Cell::new(0);
+        all(|| {
+            folders.set(folders.get() + 1);
+            Store::local(root.path().join(folders.get().to_string())).unwrap()
+        })
+        .await;
+    }
+}

@@ -1,0 +1,58 @@
+//! A bench for read strategies: a log in memory, filled by the real loop.
+
+use std::time::Duration;
+
+use futures::TryStreamExt;
+
+use crate::{
+    Result, Stop,
+    codec::Format,
+    log::{Log, Selection, Store},
+    read::{End, ReadLoop, ReadSettings, ReadStrategy},
+    world::World,
+    write::Delivery,
+};
+
+/// A log in memory that strategies read into.
+#[derive(Debug)]
+pub struct ReadBench {
+    log: Log,
+    seen: u64,
+}
+
+impl ReadBench {
+    /// An empty log.
+    pub async fn new() -> Self {
+        let log = Log::open_or_create(Store::memory(), "bench", World::real()).await;
+        Self { log: log.expect("a log in memory opens"), seen: 0 }
+    }
+
+    /// Runs `strategy` from the log's cursor until it has caught up, and returns what it added to the log, as a
+    /// destination would get it.
+    pub async fn catch_up(&mut self, strategy: &mut dyn ReadStrategy) -> Result<Vec<Delivery>> {
+        let settings = ReadSettings {
+            format: Format::Parquet,
+            max_delay: Duration::ZERO,
+            memory: 16 << 20,
+            until_caught_up: true,
+        };
+        let end = ReadLoop::new(self.log.clone(), settings, Stop::new()).run(strategy).await?;
+        assert_eq!(end, End::CaughtUp, "a strategy told to catch up ends when it has");
+        self.news().await
+    }
+
+    /// What was added to the log since the last look.
+    pub async fn news(&mut self) -> Result<Vec<Delivery>> {
+        let mut commits = Vec::new();
+        for sequence in self.seen + 1..=self.log.head().sequence {
+            commits.push(self.log.commit(sequence).await?);
+        }
+        self.seen = self.log.head().sequence;
+        self.log.deliveries(commits, &Selection::default()).try_collect().await
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+}

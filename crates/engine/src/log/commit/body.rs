@@ -1,0 +1,129 @@
+//! A commit's bytes: writing them once, and reading them back without trust.
+
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+
+use super::{Commit, Header, Transaction};
+use crate::{Digest, Error, Result, Time};
+
+const MAGIC: &[u8; 8] = b"TIDEMARK";
+const PREFIX: usize = MAGIC.len() + size_of::<u32>();
+/// A frame of this size or more is compressed.
+const COMPRESS_FROM: usize = 4 << 10;
+/// No frame decompresses to more: a commit holds about 1 MiB of changes, and one change at the least.
+const FRAME_LIMIT: usize = 1 << 30;
+const TRANSACTION: usize = 16;
+
+/// How a frame is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Compression {
+    /// As it is.
+    None,
+    /// One zstd frame.
+    Zstd,
+}
+
+impl Compression {
+    /// Compresses `bytes` where that pays.
+    pub(crate) fn compress(bytes: &[u8]) -> Result<(Self, Cow<'_, [u8]>)> {
+        if bytes.len() < COMPRESS_FROM {
+            return Ok((Self::None, bytes.into()));
+        }
+        let packed = zstd::bulk::compress(bytes, 1)
+            .map_err(|error| Error::internal("cannot compress a frame").source(error))?;
+        Ok((Self::Zstd, packed.into()))
+    }
+
+    /// The bytes that were compressed.
+    pub(crate) fn decompress(self, bytes: Bytes) -> Result<Bytes> {
+        match self {
+            Self::None => Ok(bytes),
+            Self::Zstd => {
+                let size = zstd::zstd_safe::get_frame_content_size(&bytes).ok().flatten();
+                let size =
+                    size.and_then(|size| usize::try_from(size).ok()).filter(|size| *size <= FRAME_LIMIT);
+                let size = size.ok_or_else(|| Error::conflict("a frame of the log has no sound size"))?;
+                let plain = zstd::bulk::decompress(&bytes, size).map_err(|error| {
+                    Error::conflict("a frame of the log does not decompress").source(error)
+                })?;
+                Ok(plain.into())
+            }
+        }
+    }
+}
+
+/// The bytes of a commit in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Body {
+    sections: BytesMut,
+}
+
+impl Body {
+    /// A body that begins with the section of `transactions`.
+    pub(crate) fn new(transactions: &[Transaction]) -> Self {
+        let mut sections = BytesMut::with_capacity(transactions.len() * TRANSACTION);
+        for transaction in transactions {
+            sections.extend_from_slice(&transaction.end.to_le_bytes());
+            sections.extend_from_slice(&transaction.watermark.as_micros().to_le_bytes());
+        }
+        Self { sections }
+    }
+
+    /// Adds a section and returns its offset.
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> u64 {
+        let offset = self.sections.len() as u64;
+        self.sections.extend_from_slice(bytes);
+        offset
+    }
+
+    /// Freezes the body under `header`.
+    pub(crate) fn seal(self, header: Header) -> Result<Commit> {
+        let json = serde_json::to_vec(&header)
+            .map_err(|error| Error::internal("cannot write a commit's header").source(error))?;
+        let length = u32::try_from(json.len())
+            .map_err(|_| Error::data("the cursor of the source is too large for a commit (4 GiB)"))?;
+        let mut bytes = BytesMut::with_capacity(PREFIX + json.len() + self.sections.len() + 32);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(&json);
+        let sections = bytes.len();
+        bytes.extend_from_slice(&self.sections);
+        let hash = Digest::of(&bytes);
+        bytes.extend_from_slice(hash.as_bytes());
+        Ok(Commit::new(header, hash, bytes.freeze(), sections))
+    }
+}
+
+impl Commit {
+    /// Reads a commit back and verifies its hash. What a torn, rotten or foreign object fails with says so.
+    pub(crate) fn parse(body: Bytes) -> Result<Self, &'static str> {
+        let (content, hash) = body.split_last_chunk::<32>().ok_or("it is too short")?;
+        let hash = Digest::from_bytes(*hash);
+        if Digest::of(content) != hash {
+            return Err("its hash does not match its content");
+        }
+        let rest = content.strip_prefix(MAGIC).ok_or("it does not begin like a commit")?;
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or("it has no header")?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let json = rest.get(..length).ok_or("its header is cut off")?;
+        let header = serde_json::from_slice(json).map_err(|_| "its header cannot be read")?;
+        Ok(Self::new(header, hash, body, PREFIX + length))
+    }
+
+    /// Its source transactions, in order.
+    pub fn transactions(&self) -> Result<Vec<Transaction>> {
+        let length = self.header().transactions * TRANSACTION as u64;
+        let section = self
+            .section(0, length)
+            .ok_or_else(|| Error::conflict(format!("commit {} misses its transactions", self.sequence())))?;
+        let read = |bytes: &[u8]| {
+            let (end, watermark) = bytes.split_first_chunk::<8>()?;
+            let watermark = i64::from_le_bytes(*watermark.first_chunk::<8>()?);
+            Some(Transaction { end: u64::from_le_bytes(*end), watermark: Time::from_micros(watermark) })
+        };
+        Ok(section.chunks_exact(TRANSACTION).filter_map(read).collect())
+    }
+}

@@ -1,0 +1,69 @@
+//! The header of a commit: what it is, what it holds, where it stands in the chain.
+
+use serde::{Deserialize, Serialize};
+
+use super::Compression;
+use crate::{Cursor, Digest, LogId, Time, codec::Format, read::Phase, schema::StreamName};
+
+/// The header, kept as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Header {
+    /// The log it belongs to.
+    pub(crate) log: LogId,
+    /// Its number.
+    pub(crate) sequence: u64,
+    /// The hash of the commit before; zero before the first.
+    pub(crate) previous: Digest,
+    /// How many writers have owned the log so far, this one included.
+    pub(crate) epoch: u64,
+    /// The name of the process that wrote it, chosen at random.
+    pub(crate) writer: String,
+    /// When it was recorded: max(now, the time before + 1 us).
+    pub(crate) time: Time,
+    /// The watermark of its last transaction.
+    pub(crate) watermark: Time,
+    /// Where every part of the source has been read to, after this commit.
+    pub(crate) cursor: Cursor,
+    /// How many changes it holds in all.
+    pub(crate) rows: u64,
+    /// How many source transactions it holds. Their section comes first: 16 bytes each, `end` and `watermark` in
+    /// microseconds, little endian.
+    pub(crate) transactions: u64,
+    /// Changes inside the commit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) frames: Vec<Frame>,
+    /// Changes in objects of their own. A commit has frames or segments, not both.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) segments: Vec<Segment>,
+}
+
+/// Changes of one stream under one schema, inside the commit, as an Arrow IPC stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Frame {
+    pub(crate) stream: StreamName,
+    pub(crate) schema: Digest,
+    pub(crate) phase: Phase,
+    pub(crate) rows: u64,
+    /// From the first byte after the header.
+    pub(crate) offset: u64,
+    /// As stored.
+    pub(crate) length: u64,
+    pub(crate) compression: Compression,
+}
+
+/// Changes of one stream under one schema in an object of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Segment {
+    pub(crate) stream: StreamName,
+    pub(crate) schema: Digest,
+    pub(crate) phase: Phase,
+    pub(crate) format: Format,
+    /// The object's path below the log's root.
+    pub(crate) name: String,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    /// The hash of the object.
+    pub(crate) digest: Digest,
+    /// What its ordinals count from.
+    pub(crate) first_ordinal: u64,
+}

@@ -1,0 +1,96 @@
+//! A commit: one atomic step of the log, and the object it is kept as.
+//!
+//! ```text
+//! "TIDEMARK"          8 bytes
+//! header length       4 bytes, little endian
+//! header              JSON, see `Header`
+//! sections            one after another as the header lists them: transactions, frames
+//! hash                32 bytes: BLAKE3 of everything before it; the next commit repeats it
+//! ```
+
+mod body;
+mod header;
+
+use bytes::Bytes;
+
+pub(super) use body::{Body, Compression};
+pub(crate) use header::{Frame, Header, Segment};
+
+use crate::{Digest, Position, Time};
+
+/// A commit as read from the log or just written to it: verified, immutable.
+#[derive(Debug)]
+pub struct Commit {
+    header: Header,
+    hash: Digest,
+    body: Bytes,
+    /// Where the sections begin in `body`.
+    sections: usize,
+}
+
+/// One source transaction of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transaction {
+    /// The ordinal after its last change.
+    pub end: u64,
+    /// Its place in time for replay: never earlier than that of the transaction before.
+    pub watermark: Time,
+}
+
+impl Commit {
+    pub(super) fn new(header: Header, hash: Digest, body: Bytes, sections: usize) -> Self {
+        Self { header, hash, body, sections }
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The number of the commit; the first is 1.
+    pub fn sequence(&self) -> u64 {
+        self.header.sequence
+    }
+
+    /// Its hash, which chains it to the next.
+    pub fn hash(&self) -> Digest {
+        self.hash
+    }
+
+    /// Where a destination stands that has applied it.
+    pub fn position(&self) -> Position {
+        Position { log: self.header.log.clone(), sequence: self.sequence(), hash: self.hash }
+    }
+
+    /// When it was recorded. Later commits have later times, whatever the clock did.
+    pub fn time(&self) -> Time {
+        self.header.time
+    }
+
+    /// The watermark of its last transaction, or of the log before it where it has none.
+    pub fn watermark(&self) -> Time {
+        self.header.watermark
+    }
+
+    /// How many changes it holds.
+    pub fn rows(&self) -> u64 {
+        self.header.rows
+    }
+
+    /// How many bytes its changes take in the staging store.
+    pub fn staged_bytes(&self) -> u64 {
+        self.body.len() as u64 + self.header.segments.iter().map(|segment| segment.bytes).sum::<u64>()
+    }
+
+    /// The bytes of the commit's own object.
+    pub(super) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// A section of the body; `None` when it does not lie inside.
+    pub(super) fn section(&self, offset: u64, length: u64) -> Option<Bytes> {
+        let begin = usize::try_from(offset).ok()?.checked_add(self.sections)?;
+        let end = begin.checked_add(usize::try_from(length).ok()?)?;
+        let last = self.body.len().checked_sub(Digest::ZERO.as_bytes().len())?;
+        (begin <= end && end <= last).then(|| self.body.slice(begin..end))
+    }
+}

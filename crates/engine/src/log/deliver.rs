@@ -1,0 +1,122 @@
+//! From commits to the changes a destination is given.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use futures::{Stream, stream};
+
+use super::{
+    Commit, Log,
+    commit::{Frame, Segment},
+    frame, segment,
+};
+use crate::{
+    Error, Result,
+    change::ChangeBatch,
+    codec::Batches,
+    schema::{StreamName, StreamSchema},
+    write::Delivery,
+};
+
+/// Which changes of a commit to deliver.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Only these streams; empty: all.
+    pub streams: Vec<StreamName>,
+}
+
+impl Selection {
+    fn takes(&self, stream: &StreamName) -> bool {
+        self.streams.is_empty() || self.streams.contains(stream)
+    }
+}
+
+/// Something that still has to be read.
+enum Pending {
+    Frame(Arc<Commit>, Frame),
+    Segment(Arc<Commit>, Segment),
+    Rest { sequence: u64, segment: Segment, schema: Arc<StreamSchema>, batches: Batches, rows: u64 },
+    Ready(Delivery),
+}
+
+impl Log {
+    /// The changes of `commits`, in order, read and verified one after another as they are asked for.
+    pub fn deliveries(
+        &self,
+        commits: Vec<Arc<Commit>>,
+        selection: &Selection,
+    ) -> impl Stream<Item = Result<Delivery>> + Send + 'static {
+        let mut pending = VecDeque::new();
+        for commit in commits {
+            let header = commit.header();
+            let frames = header.frames.iter().filter(|frame| selection.takes(&frame.stream));
+            pending.extend(frames.map(|frame| Pending::Frame(commit.clone(), frame.clone())));
+            let segments = header.segments.iter().filter(|segment| selection.takes(&segment.stream));
+            pending.extend(segments.map(|segment| Pending::Segment(commit.clone(), segment.clone())));
+        }
+        stream::try_unfold((self.clone(), pending), |(log, mut pending)| async move {
+            let delivery = log.next_delivery(&mut pending).await?;
+            Ok(delivery.map(|delivery| (delivery, (log, pending))))
+        })
+    }
+
+    async fn next_delivery(&self, pending: &mut VecDeque<Pending>) -> Result<Option<Delivery>> {
+        while let Some(next) = pending.pop_front() {
+            match next {
+                Pending::Ready(delivery) => return Ok(Some(delivery)),
+                Pending::Frame(commit, frame) => {
+                    let deliveries = self.read_frame(&commit, frame).await?;
+                    deliveries
+                        .into_iter()
+                        .rev()
+                        .for_each(|delivery| pending.push_front(Pending::Ready(delivery)));
+                }
+                Pending::Segment(commit, segment) => {
+                    let schema = self.0.schemas.get(self.store(), &segment.stream, segment.schema).await?;
+                    let bytes = self.segment(&segment).await?;
+                    let batches = segment::read(&segment, bytes)?;
+                    pending.push_front(Pending::Rest {
+                        sequence: commit.sequence(),
+                        segment,
+                        schema,
+                        batches,
+                        rows: 0,
+                    });
+                }
+                Pending::Rest { sequence, segment, schema, mut batches, rows } => {
+                    let (next, batches) = self.world().compute(move || (batches.next(), batches)).await?;
+                    let Some(record) = next else {
+                        check_rows(&segment, rows)?;
+                        continue;
+                    };
+                    let batch = ChangeBatch::from_record_batch(schema.clone(), &record?)?;
+                    let rows = rows + batch.rows() as u64;
+                    let changes = batch.shifted_by(segment.first_ordinal)?;
+                    pending.push_front(Pending::Rest { sequence, segment, schema, batches, rows });
+                    return Ok(Some(Delivery { sequence, changes }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn read_frame(&self, commit: &Arc<Commit>, frame: Frame) -> Result<Vec<Delivery>> {
+        let sequence = commit.sequence();
+        let schema = self.0.schemas.get(self.store(), &frame.stream, frame.schema).await?;
+        let bytes = commit
+            .section(frame.offset, frame.length)
+            .ok_or_else(|| Error::conflict(format!("commit {sequence} of the log misses a frame")))?;
+        let batches = self.world().compute(move || frame::read(&frame, &schema, bytes)).await??;
+        Ok(batches.into_iter().map(|changes| Delivery { sequence, changes }).collect())
+    }
+}
+
+/// A segment whose digest is right can still have been named with the wrong count.
+fn check_rows(segment: &Segment, rows: u64) -> Result<()> {
+    if rows == segment.rows {
+        return Ok(());
+    }
+    Err(Error::conflict(format!(
+        "the segment `{}` holds {rows} changes instead of {}",
+        segment.name, segment.rows
+    )))
+}

@@ -1,0 +1,113 @@
+//! Where the log ends.
+
+use std::sync::Arc;
+
+use super::{Commit, Log, names};
+use crate::{Cursor, Digest, Error, Position, Result, Time};
+
+/// The newest commit, in as far as the next one needs to know it.
+#[derive(Debug, Clone)]
+pub(super) struct Head {
+    pub(super) sequence: u64,
+    pub(super) hash: Digest,
+    pub(super) epoch: u64,
+    pub(super) time: Time,
+    pub(super) watermark: Time,
+    pub(super) cursor: Cursor,
+}
+
+impl Default for Head {
+    /// Before the first commit.
+    fn default() -> Self {
+        Self {
+            sequence: 0,
+            hash: Digest::ZERO,
+            epoch: 0,
+            time: Time::from_micros(i64::MIN),
+            watermark: Time::from_micros(i64::MIN),
+            cursor: Cursor::default(),
+        }
+    }
+}
+
+impl From<&Commit> for Head {
+    fn from(commit: &Commit) -> Self {
+        let header = commit.header();
+        Self {
+            sequence: header.sequence,
+            hash: commit.hash(),
+            epoch: header.epoch,
+            time: header.time,
+            watermark: header.watermark,
+            cursor: header.cursor.clone(),
+        }
+    }
+}
+
+impl Log {
+    /// The end of the log as this process knows it. Everything up to it is durable.
+    pub fn head(&self) -> Position {
+        let head = self.0.head.borrow();
+        Position { log: self.id().clone(), sequence: head.sequence, hash: head.hash }
+    }
+
+    /// Where every part of the source has been read to, as of [`Log::head`].
+    pub fn cursor(&self) -> Cursor {
+        self.0.head.borrow().cursor.clone()
+    }
+
+    /// When the newest commit was recorded, and its watermark; `None` in an empty log.
+    pub fn head_times(&self) -> Option<(Time, Time)> {
+        let head = self.0.head.borrow();
+        (head.sequence > 0).then_some((head.time, head.watermark))
+    }
+
+    /// Returns once the log goes beyond commit `sequence`, as this process knows it.
+    pub async fn grown_beyond(&self, sequence: u64) {
+        let mut head = self.0.head.subscribe();
+        // The sender lives in `self`, so the wait cannot fail.
+        let _ = head.wait_for(|head| head.sequence > sequence).await;
+    }
+
+    /// Looks for commits that other processes have added, and moves the head to the last.
+    pub async fn refresh(&self) -> Result<()> {
+        if self.head().sequence == 0 {
+            let Some(newest) = self.newest_listed().await? else { return Ok(()) };
+            let commit = self.commit(newest).await?;
+            self.0.store.settle(&names::commit(newest)).await?;
+            self.advance(&commit);
+        }
+        while let Some(commit) = self.find(self.head().sequence + 1).await? {
+            self.check_follows(&commit, &self.head())?;
+            self.0.store.settle(&names::commit(commit.sequence())).await?;
+            self.advance(&commit);
+        }
+        Ok(())
+    }
+
+    /// Makes a durable commit the head, unless a newer one is known.
+    pub(super) fn advance(&self, commit: &Arc<Commit>) {
+        self.0.recent.remember(commit);
+        self.0.head.send_if_modified(|head| {
+            let newer = commit.sequence() > head.sequence;
+            if newer {
+                *head = Head::from(commit.as_ref());
+            }
+            newer
+        });
+    }
+
+    /// The newest commit that a listing shows. Later ones may exist: a listing is a hint, probing decides.
+    async fn newest_listed(&self) -> Result<Option<u64>> {
+        let folders = self.0.store.folders(&names::commits()).await?;
+        let newest =
+            folders.into_iter().filter(|folder| names::number(folder).is_some()).max_by_key(names::number);
+        let Some(folder) = newest else { return Ok(None) };
+        let objects = self.0.store.objects(&folder).await?;
+        match objects.iter().filter_map(names::number).max() {
+            Some(sequence) => Ok(Some(sequence)),
+            None => Err(Error::conflict(format!("the log folder `{folder}` is empty"))
+                .hint("restore the staging store from a backup, or begin a new log under another `name`")),
+        }
+    }
+}

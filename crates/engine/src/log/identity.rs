@@ -1,0 +1,61 @@
+//! The identity of a log: written once, when the log is made, and never changed.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Store, names, store::Created};
+use crate::{Error, LogId, Result, Time, world::World};
+
+/// The format this program writes. A log of a later format is refused.
+const FORMAT: u32 = 1;
+
+/// `pipeline.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    format: u32,
+    /// Which log this is: a log that is deleted and begun anew has another.
+    pub(super) log: LogId,
+    /// The pipeline's name.
+    pub(super) pipeline: String,
+    created: Time,
+}
+
+impl Identity {
+    /// The identity of the log in `store`; `None` when there is no log.
+    pub(super) async fn read(store: &Store) -> Result<Option<Self>> {
+        let Some(bytes) = store.get(&names::identity()).await? else { return Ok(None) };
+        let place = store.description();
+        let identity: Self = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::conflict(format!("`{}` in `{place}` cannot be read", names::IDENTITY))
+                .hint("restore it from a backup: without it nobody can tell whose changes these are")
+                .source(error)
+        })?;
+        if identity.format > FORMAT {
+            let message =
+                format!("the log in `{place}` has format {}, this program knows {FORMAT}", identity.format);
+            return Err(Error::config(message).hint("upgrade Tidemark"));
+        }
+        Ok(Some(identity))
+    }
+
+    /// The identity of the log in `store`, made now if there is none.
+    pub(super) async fn read_or_create(store: &Store, pipeline: &str, world: &World) -> Result<Self> {
+        if let Some(identity) = Self::read(store).await? {
+            return Ok(identity);
+        }
+        let identity = Self {
+            format: FORMAT,
+            log: LogId::new(world.name(12)),
+            pipeline: pipeline.to_owned(),
+            created: world.now(),
+        };
+        let bytes = serde_json::to_vec_pretty(&identity)
+            .map_err(|error| Error::internal("cannot write the identity of a log").source(error))?;
+        match store.create(&names::identity(), bytes.into()).await? {
+            Created::Yes => Ok(identity),
+            // Whoever was first decides.
+            Created::Exists => Self::read(store)
+                .await?
+                .ok_or_else(|| Error::unavailable("the log disappeared while it was being opened")),
+        }
+    }
+}

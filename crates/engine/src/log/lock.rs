@@ -1,0 +1,66 @@
+//! One running process per local staging folder: a courtesy to people. Safety comes from epochs.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{Read, Seek, Write},
+    process,
+};
+
+use super::{Store, names};
+use crate::{Error, Result, Time};
+
+/// Held for as long as a process runs the pipeline; the system releases it when the process ends, however it ends.
+#[derive(Debug)]
+pub struct RunLock(#[expect(dead_code, reason = "holding the file open is the lock")] Option<File>);
+
+impl RunLock {
+    /// Takes the lock of the log in `store`, where that is a local folder.
+    ///
+    /// Fails with [`crate::ErrorKind::Config`] when another process holds it, and says which.
+    pub fn take(store: &Store, now: Time) -> Result<Self> {
+        let Some(folder) = store.local_folder() else { return Ok(Self(None)) };
+        let path = folder.join(names::LOCK);
+        let cannot = |error: std::io::Error| {
+            Error::unavailable(format!("cannot lock the staging folder by `{}`", path.display()))
+                .source(error)
+        };
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(cannot)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder).map_err(cannot)?;
+                let who = if holder.is_empty() { "another process" } else { holder.trim_end() };
+                return Err(Error::config(format!("this pipeline is already being run by {who}"))
+                    .hint("stop that process first, or give this pipeline another `name`"));
+            }
+            Err(TryLockError::Error(error)) => return Err(cannot(error)),
+        }
+        let mut sign = || {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "process {} since {now}", process::id())
+        };
+        sign().map_err(cannot)?;
+        Ok(Self(Some(file)))
+    }
+
+    /// Who holds the lock of the log in `store` now; `None` when nobody does.
+    pub fn holder(store: &Store) -> Option<String> {
+        let mut file = File::open(store.local_folder()?.join(names::LOCK)).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder).ok()?;
+                Some(holder.trim_end().to_owned())
+            }
+            _ => None,
+        }
+    }
+}

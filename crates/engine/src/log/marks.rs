@@ -1,0 +1,94 @@
+//! Where destinations stand, as they last said: for `status`, for retention, and for destinations that cannot keep a
+//! position themselves. One chain of put-if-absent objects for each destination.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Log, names, store::Created};
+use crate::{Error, Position, Result, Time};
+
+/// How many old marks are kept beside the newest.
+const KEPT: u64 = 2;
+
+/// What a destination last said of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Where it stands.
+    pub position: Position,
+    /// The commit after which it began: 0, or where a replay started.
+    pub from: u64,
+    /// How many changes it has applied since it began.
+    pub rows: u64,
+    /// When it said so.
+    pub time: Time,
+    /// How it is.
+    pub state: MarkState,
+}
+
+/// How a destination is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum MarkState {
+    /// Its loop runs.
+    Running,
+    /// Its loop ended in good order.
+    Stopped,
+    /// Its loop tries again after an error.
+    Retrying {
+        /// The error.
+        error: String,
+    },
+    /// Its loop ended with an error.
+    Failed {
+        /// The error.
+        error: String,
+    },
+}
+
+/// The chain of marks of one destination.
+#[derive(Debug)]
+pub struct Marks {
+    log: Log,
+    destination: String,
+    /// The newest mark's number; 0 when there is none.
+    number: u64,
+}
+
+impl Marks {
+    /// The chain of `destination` and its newest mark.
+    pub async fn open(log: &Log, destination: &str) -> Result<(Self, Option<Mark>)> {
+        let objects = log.store().objects(&names::positions(destination)).await?;
+        let number = objects.iter().filter_map(names::number).max().unwrap_or(0);
+        let marks = Self { log: log.clone(), destination: destination.to_owned(), number };
+        if number == 0 {
+            return Ok((marks, None));
+        }
+        let path = names::position(destination, number);
+        let damaged = || {
+            Error::conflict(format!("the mark `{path}` of destination `{destination}` cannot be read"))
+                .hint("delete it: the destination itself knows where it stands")
+        };
+        let bytes = log.store().get(&path).await?.ok_or_else(damaged)?;
+        let mark = serde_json::from_slice(&bytes).map_err(|error| damaged().source(error))?;
+        Ok((marks, Some(mark)))
+    }
+
+    /// Adds a mark and forgets old ones.
+    ///
+    /// Fails with [`crate::ErrorKind::Conflict`] when another process marks the same destination.
+    pub async fn add(&mut self, mark: &Mark) -> Result<()> {
+        let bytes =
+            serde_json::to_vec(mark).map_err(|error| Error::internal("cannot write a mark").source(error))?;
+        let (store, number) = (self.log.store(), self.number + 1);
+        let path = names::position(&self.destination, number);
+        let written = store.create(&path, bytes.clone().into()).await?;
+        if written == Created::Exists && store.get(&path).await?.as_deref() != Some(&bytes[..]) {
+            let message = format!("another process writes to destination `{}`", self.destination);
+            return Err(Error::conflict(message).hint("let only one process run this pipeline"));
+        }
+        self.number = number;
+        if let Some(old) = number.checked_sub(KEPT + 1).filter(|old| *old > 0) {
+            store.delete(&names::position(&self.destination, old)).await?;
+        }
+        Ok(())
+    }
+}

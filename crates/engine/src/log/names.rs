@@ -1,0 +1,128 @@
+//! What the objects of a log are called. Nobody else knows.
+//!
+//! | Name | Object |
+//! |---|---|
+//! | `pipeline.json` | the log's identity |
+//! | `schemas/<stream>/<digest>.json` | one schema |
+//! | `data/<stream>/init\|cdc/<time>-<epoch>-<n>-<writer>.<ext>` | one segment |
+//! | `log/<folder>/<sequence>` | one commit; ten thousand to a folder |
+//! | `positions/<destination>/<n>` | where a destination stands, as it last said |
+//! | `run.lock` | held by the running process (local folders only) |
+
+use object_store::path::{Path, PathPart};
+
+use crate::{Digest, Time, read::Phase, schema::StreamName};
+
+/// Commits to a folder.
+const FOLDER: u64 = 10_000;
+
+pub(super) const IDENTITY: &str = "pipeline.json";
+pub(super) const LOCK: &str = "run.lock";
+
+pub(super) fn identity() -> Path {
+    Path::from(IDENTITY)
+}
+
+pub(super) fn schema(stream: &StreamName, digest: Digest) -> Path {
+    Path::from_iter([part("schemas"), part(stream.as_str()), part(&format!("{digest}.json"))])
+}
+
+/// A writer's own name is part of a segment's: two writers that both believe in an epoch cannot overwrite each other.
+pub(super) struct SegmentName<'a> {
+    pub(super) stream: &'a StreamName,
+    pub(super) phase: Phase,
+    pub(super) time: Time,
+    pub(super) epoch: u64,
+    pub(super) number: u64,
+    pub(super) writer: &'a str,
+    pub(super) extension: &'a str,
+}
+
+pub(super) fn segment(name: &SegmentName<'_>) -> Path {
+    let SegmentName { stream, phase, time, epoch, number, writer, extension } = name;
+    let folder = match phase {
+        Phase::InitialSync => "init",
+        Phase::Changes => "cdc",
+    };
+    let file = format!("{}-{epoch:06}-{number:06}-{writer}.{extension}", time.compact());
+    Path::from_iter([part("data"), part(stream.as_str()), part(folder), part(&file)])
+}
+
+pub(super) fn data() -> Path {
+    Path::from("data")
+}
+
+/// The epoch in a segment's name; `None` for a stranger's file.
+pub(super) fn segment_epoch(path: &Path) -> Option<u64> {
+    path.filename()?.split('-').nth(1)?.parse().ok()
+}
+
+pub(super) fn commits() -> Path {
+    Path::from("log")
+}
+
+pub(super) fn commit(sequence: u64) -> Path {
+    let folder = format!("{:08}", sequence / FOLDER);
+    Path::from_iter([part("log"), part(&folder), part(&format!("{sequence:012}"))])
+}
+
+pub(super) fn positions(destination: &str) -> Path {
+    Path::from_iter([part("positions"), part(destination)])
+}
+
+pub(super) fn position(destination: &str, number: u64) -> Path {
+    Path::from_iter([part("positions"), part(destination), part(&format!("{number:012}"))])
+}
+
+/// The number that the last part of a path spells; `None` for a stranger's file.
+pub(super) fn number(path: &Path) -> Option<u64> {
+    let name = path.filename()?;
+    (name.len() >= 8 && name.bytes().all(|byte| byte.is_ascii_digit())).then(|| name.parse().ok())?
+}
+
+/// One part of a path; what a path cannot hold (`/`, `%`, control characters, `.` and `..`) is percent-encoded.
+fn part(text: &str) -> PathPart<'_> {
+    PathPart::from(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_stream_names_stay_in_their_folder() {
+        for name in ["../../etc", "a/b", ".", "..", "a%2Fb", "tab\tle"] {
+            let path = schema(&StreamName::new(name), Digest::ZERO);
+            assert_eq!(path.parts().count(), 3, "{path}");
+            assert!(path.parts().all(|part| !matches!(part.as_ref(), "." | "..")), "{path}");
+        }
+        assert_ne!(
+            schema(&StreamName::new("a/b"), Digest::ZERO),
+            schema(&StreamName::new("a%2Fb"), Digest::ZERO)
+        );
+    }
+
+    #[test]
+    fn commit_names_sort_by_sequence_and_read_back() {
+        assert_eq!(commit(1).as_ref(), "log/00000000/000000000001");
+        assert_eq!(commit(10_000).as_ref(), "log/00000001/000000010000");
+        assert_eq!(number(&commit(12_345)), Some(12_345));
+        assert_eq!(number(&Path::from("log/00000000/000000000001#1")), None);
+    }
+
+    #[test]
+    fn a_segment_tells_its_epoch() {
+        let name = SegmentName {
+            stream: &StreamName::new("a-b"),
+            phase: Phase::InitialSync,
+            time: Time::EPOCH,
+            epoch: 7,
+            number: 3,
+            writer: "w",
+            extension: "parquet",
+        };
+        let path = segment(&name);
+        assert_eq!(path.as_ref(), "data/a-b/init/19700101T000000.000000Z-000007-000003-w.parquet");
+        assert_eq!(segment_epoch(&path), Some(7));
+    }
+}

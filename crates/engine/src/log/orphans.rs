@@ -1,0 +1,36 @@
+//! Segments that no commit names: a writer died between making them durable and committing them.
+
+use std::collections::HashSet;
+
+use object_store::path::Path;
+
+use super::{Log, names};
+use crate::Result;
+
+impl Log {
+    /// Removes the orphans of `epoch`. The caller has committed under a later epoch, so whoever wrote them can never
+    /// commit them any more.
+    pub(crate) async fn remove_orphans(&self, epoch: u64) -> Result<()> {
+        let objects = self.store().objects(&names::data()).await?;
+        let mut orphans: HashSet<Path> =
+            objects.into_iter().filter(|path| names::segment_epoch(path) == Some(epoch)).collect();
+        let mut sequence = self.head().sequence;
+        while sequence > 0 && !orphans.is_empty() {
+            let commit = self.commit(sequence).await?;
+            if commit.header().epoch < epoch {
+                break;
+            }
+            for segment in &commit.header().segments {
+                orphans.remove(&segment.path()?);
+            }
+            sequence -= 1;
+        }
+        for orphan in &orphans {
+            self.store().delete(orphan).await?;
+        }
+        if !orphans.is_empty() {
+            tracing::info!(epoch, segments = orphans.len(), "removed segments that no commit names");
+        }
+        Ok(())
+    }
+}

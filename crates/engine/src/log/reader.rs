@@ -1,0 +1,120 @@
+//! Reading commits: nothing is believed before it is verified.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{Commit, Log, names};
+use crate::{Digest, Error, Position, Result};
+
+/// Bytes of recent commits kept in memory, so that loops in the writer's process need not read them back.
+const RECENT_BYTES: usize = 8 << 20;
+
+/// The newest commits, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Recent(Mutex<VecDeque<Arc<Commit>>>);
+
+impl Recent {
+    pub(super) fn remember(&self, commit: &Arc<Commit>) {
+        let mut commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        commits.push_back(commit.clone());
+        let mut bytes: usize = commits.iter().map(|commit| commit.body().len()).sum();
+        while bytes > RECENT_BYTES {
+            match commits.pop_front() {
+                Some(oldest) => bytes -= oldest.body().len(),
+                None => break,
+            }
+        }
+    }
+
+    fn get(&self, sequence: u64) -> Option<Arc<Commit>> {
+        let commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        commits.iter().rev().find(|commit| commit.sequence() == sequence).cloned()
+    }
+}
+
+impl Log {
+    /// Commit `sequence`, verified: its own hash, its number, its log. It must exist; a hole in the log is of kind
+    /// [`crate::ErrorKind::Conflict`].
+    pub async fn commit(&self, sequence: u64) -> Result<Arc<Commit>> {
+        if let Some(commit) = self.0.recent.get(sequence) {
+            return Ok(commit);
+        }
+        self.find(sequence).await?.ok_or_else(|| {
+            Error::conflict(format!("commit {sequence} of the log is missing"))
+                .hint("restore it from a backup: what it held cannot be delivered")
+        })
+    }
+
+    /// The commit after `position`, verified to follow upon it.
+    pub async fn commit_after(&self, position: &Position) -> Result<Arc<Commit>> {
+        let commit = self.commit(position.sequence + 1).await?;
+        self.check_follows(&commit, position)?;
+        Ok(commit)
+    }
+
+    /// Checks the chain: that `commit` was written on top of `position`.
+    pub(super) fn check_follows(&self, commit: &Commit, position: &Position) -> Result<()> {
+        if commit.header().previous == position.hash {
+            return Ok(());
+        }
+        let message =
+            format!("commit {} of the log does not follow upon commit {position}", commit.sequence());
+        Err(Error::conflict(message)
+            .hint("the staging store was changed or restored in part: restore all of it from one backup"))
+    }
+
+    /// Verifies that `position` is in this log.
+    ///
+    /// Fails with [`crate::ErrorKind::Conflict`] when it is in another log, beyond the end, or names another commit
+    /// than stands there.
+    pub async fn verify(&self, position: &Position) -> Result<()> {
+        let hint = "the staging store was deleted, restored or exchanged since: bring the old one back, or begin again \
+                    with an empty destination";
+        if &position.log != self.id() {
+            let message = format!("it stands in log `{}`, but this is log `{}`", position.log, self.id());
+            return Err(Error::conflict(message).hint(hint));
+        }
+        let head = self.head();
+        if position.sequence > head.sequence {
+            let message = format!("it stands at commit {position}, but the log ends at commit {head}");
+            return Err(Error::conflict(message).hint(hint));
+        }
+        let found = match position.sequence {
+            0 => Digest::ZERO,
+            sequence => self.commit(sequence).await?.hash(),
+        };
+        if found != position.hash {
+            let message = format!("it stands at commit {position}, but the log holds another commit there");
+            return Err(Error::conflict(message).hint(hint));
+        }
+        Ok(())
+    }
+
+    /// The position of commit `sequence`; 0 is the start.
+    pub async fn position(&self, sequence: u64) -> Result<Position> {
+        match sequence {
+            0 => Ok(Position::start(self.id().clone())),
+            sequence => Ok(self.commit(sequence).await?.position()),
+        }
+    }
+
+    /// Commit `sequence` as the store has it, verified; `None` when there is none.
+    pub(super) async fn find(&self, sequence: u64) -> Result<Option<Arc<Commit>>> {
+        let path = names::commit(sequence);
+        let Some(body) = self.0.store.get(&path).await? else { return Ok(None) };
+        let damaged = |what: &str| {
+            Error::conflict(format!("commit {sequence} of the log (`{path}`) is damaged: {what}"))
+                .hint("restore it from a backup: nothing of it or after it is delivered")
+        };
+        let commit = self.0.world.compute(move || Commit::parse(body)).await?.map_err(damaged)?;
+        if commit.sequence() != sequence {
+            return Err(damaged("it is another commit"));
+        }
+        if &commit.header().log != self.id() {
+            return Err(damaged("it belongs to another log"));
+        }
+        Ok(Some(Arc::new(commit)))
+    }
+}

@@ -1,0 +1,182 @@
+//! Changes in objects of their own: the initial sync, and transactions too large for a commit. A segment is invisible until
+//! a commit names it; one that no commit ever names is an orphan.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use arrow_schema::SchemaRef;
+use bytes::Bytes;
+use object_store::path::Path;
+
+use super::{
+    Log,
+    commit::Segment,
+    names::{self, SegmentName},
+    store::Created,
+};
+use crate::{
+    Digest, Error, Result,
+    change::ChangeBatch,
+    codec::{Batches, Encoder, Format, conform},
+    read::Phase,
+    schema::StreamSchema,
+};
+
+/// A segment of about this size is ended and another begun. A reader verifies a segment whole before it believes the first
+/// change, so this bounds its memory.
+const TARGET_BYTES: usize = 8 << 20;
+
+/// What the segments of one writer have in common.
+#[derive(Debug)]
+pub(crate) struct SegmentSettings {
+    pub(crate) log: Log,
+    pub(crate) format: Format,
+    pub(crate) epoch: u64,
+    pub(crate) writer: String,
+    /// How many this writer has begun.
+    pub(crate) begun: AtomicU64,
+}
+
+/// Writes the changes of one stream, within one boundary, into as many segments as they need.
+pub(crate) struct SegmentWriter {
+    settings: Arc<SegmentSettings>,
+    phase: Phase,
+    open: Option<OpenSegment>,
+    finished: Vec<Segment>,
+}
+
+struct OpenSegment {
+    schema: Arc<StreamSchema>,
+    columns: SchemaRef,
+    encoder: Box<dyn Encoder>,
+    rows: u64,
+}
+
+impl SegmentWriter {
+    pub(crate) fn new(settings: Arc<SegmentSettings>, phase: Phase) -> Self {
+        Self { settings, phase, open: None, finished: Vec::new() }
+    }
+
+    /// Adds changes, numbered from the last boundary.
+    pub(crate) async fn write(&mut self, batch: ChangeBatch) -> Result<()> {
+        let mut record = batch.to_record_batch()?;
+        let open = match self.open.take() {
+            Some(open) if open.schema.digest() == batch.schema().digest() => {
+                match conform(&record, &open.columns) {
+                    Some(alike) => {
+                        record = alike;
+                        Some(open)
+                    }
+                    None => self.end(open).await.map(|()| None)?,
+                }
+            }
+            Some(open) => self.end(open).await.map(|()| None)?,
+            None => None,
+        };
+        let mut open = match open {
+            Some(open) => open,
+            None => self.begin(batch.schema(), record.schema()).await?,
+        };
+        let written = self.settings.log.world().compute(move || {
+            open.encoder.write(&record)?;
+            open.rows += record.num_rows() as u64;
+            Ok::<_, Error>(open)
+        });
+        let open = written.await??;
+        if open.encoder.size() >= TARGET_BYTES {
+            self.end(open).await?;
+        } else {
+            self.open = Some(open);
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable. The segments are ready to be named by a commit.
+    pub(crate) async fn finish(mut self) -> Result<Vec<Segment>> {
+        if let Some(open) = self.open.take() {
+            self.end(open).await?;
+        }
+        Ok(self.finished)
+    }
+
+    async fn begin(&self, schema: &Arc<StreamSchema>, columns: SchemaRef) -> Result<OpenSegment> {
+        let shared = &self.settings.log.0;
+        shared.schemas.put(&shared.store, schema).await?;
+        let encoder = self.settings.format.codec().encode(columns.clone())?;
+        Ok(OpenSegment { schema: schema.clone(), columns, encoder, rows: 0 })
+    }
+
+    async fn end(&mut self, open: OpenSegment) -> Result<()> {
+        let OpenSegment { schema, encoder, rows, .. } = open;
+        let SegmentSettings { log, format, epoch, writer, begun } = self.settings.as_ref();
+        let (bytes, digest) = log
+            .world()
+            .compute(move || {
+                let bytes = encoder.finish()?;
+                let digest = Digest::of(&bytes);
+                Ok::<_, Error>((bytes, digest))
+            })
+            .await??;
+        let name = names::segment(&SegmentName {
+            stream: schema.stream(),
+            phase: self.phase,
+            time: log.world().now(),
+            epoch: *epoch,
+            number: begun.fetch_add(1, Ordering::Relaxed),
+            writer,
+            extension: format.codec().extension(),
+        });
+        let length = bytes.len() as u64;
+        if log.store().create(&name, bytes).await? == Created::Exists {
+            return Err(Error::conflict(format!(
+                "the segment `{name}` exists although this writer never wrote it"
+            )));
+        }
+        self.finished.push(Segment {
+            stream: schema.stream().clone(),
+            schema: schema.digest(),
+            phase: self.phase,
+            format: *format,
+            name: name.to_string(),
+            rows,
+            bytes: length,
+            digest,
+            first_ordinal: 0,
+        });
+        Ok(())
+    }
+}
+
+impl Segment {
+    /// Where it is kept.
+    pub(super) fn path(&self) -> Result<Path> {
+        let unsound =
+            |error| Error::conflict(format!("a segment has the name `{}`", self.name)).source(error);
+        Path::parse(&self.name).map_err(unsound)
+    }
+}
+
+impl Log {
+    /// The bytes of a segment, verified.
+    pub(super) async fn segment(&self, segment: &Segment) -> Result<Bytes> {
+        let Segment { name, bytes: length, digest, .. } = segment;
+        let damaged = |what: &str| {
+            Error::conflict(format!("the segment `{name}` is {what}"))
+                .hint("restore it from a backup: nothing of it or after it is delivered")
+        };
+        let bytes = self.store().get(&segment.path()?).await?.ok_or_else(|| damaged("missing"))?;
+        let content = bytes.clone();
+        let found = self.world().compute(move || Digest::of(&content)).await?;
+        if bytes.len() as u64 != *length || found != *digest {
+            return Err(damaged("damaged: its content is not what was written"));
+        }
+        Ok(bytes)
+    }
+}
+
+/// The record batches of a segment's verified `bytes`.
+pub(super) fn read(segment: &Segment, bytes: Bytes) -> Result<Batches> {
+    segment.format.codec().decode(bytes)
+}

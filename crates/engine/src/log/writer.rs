@@ -1,0 +1,185 @@
+//! The commit protocol: how one step is added to the log, once, by one writer.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{
+    Commit, Log, Transaction,
+    commit::{Body, Header, Segment},
+    frame,
+    head::Head,
+    names,
+    store::Created,
+};
+use crate::{Cursor, Error, ErrorKind, PartId, Result, Stop, Time, change::ChangeBatch, read::Phase};
+
+/// What one commit is made of: boundaries of the source, whole and in order.
+#[derive(Debug, Default)]
+pub(crate) struct Entry {
+    pub(crate) groups: Vec<Group>,
+}
+
+/// All between two boundaries of one part of the source.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) part: PartId,
+    /// Where the part has been read to.
+    pub(crate) cursor: Bytes,
+    /// When the source made it.
+    pub(crate) time: Option<Time>,
+    pub(crate) rows: u64,
+    pub(crate) phase: Phase,
+    /// Its changes, numbered from 0, unless they stand in segments.
+    pub(crate) batches: Vec<ChangeBatch>,
+    /// Its changes in segments, numbered from 0.
+    pub(crate) segments: Vec<Segment>,
+}
+
+/// Adds commits to a log. Only one writer's commits can follow one another: the first carries a new epoch, and from
+/// then on every predecessor's put meets an object that is not its own.
+#[derive(Debug)]
+pub(crate) struct LogWriter {
+    log: Log,
+    /// The last commit, as this writer knows it.
+    head: Head,
+    name: String,
+    owns_epoch: bool,
+}
+
+/// The pause before an unanswered put is offered again.
+const RETRY: Duration = Duration::from_millis(250);
+
+impl LogWriter {
+    /// A writer that continues `log` at its end. It opens no epoch before it has something to commit.
+    pub(crate) async fn open(log: &Log) -> Result<Self> {
+        log.refresh().await?;
+        let head = log.0.head.borrow().clone();
+        Ok(Self { log: log.clone(), head, name: log.world().name(8), owns_epoch: false })
+    }
+
+    /// The writer's own name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it has committed: from then on no predecessor can.
+    pub(crate) fn owns_epoch(&self) -> bool {
+        self.owns_epoch
+    }
+
+    /// The epoch its next commit carries.
+    pub(crate) fn epoch(&self) -> u64 {
+        if self.owns_epoch { self.head.epoch } else { self.head.epoch + 1 }
+    }
+
+    /// Where every part of the source has been read to, durably.
+    pub(crate) fn cursor(&self) -> &Cursor {
+        &self.head.cursor
+    }
+
+    /// Commits `entry`: returns once it is durable, and publishes it to the loops of this process.
+    ///
+    /// An outage of the store only delays it, until `stop`. Fails with [`ErrorKind::Conflict`] when another writer has
+    /// taken over; then nothing of `entry` is in the log.
+    pub(crate) async fn commit(&mut self, entry: Entry, stop: &Stop) -> Result<Arc<Commit>> {
+        for batch in entry.groups.iter().flat_map(|group| &group.batches) {
+            self.log.0.schemas.put(self.log.store(), batch.schema()).await?;
+        }
+        let header = self.next_header(&entry);
+        let commit = Arc::new(self.log.world().compute(move || seal(header, entry)).await??);
+        self.put(&commit, stop).await?;
+        self.head = Head::from(commit.as_ref());
+        self.owns_epoch = true;
+        self.log.advance(&commit);
+        Ok(commit)
+    }
+
+    /// The header of the next commit, as far as it is known before its changes are laid out.
+    fn next_header(&self, entry: &Entry) -> Header {
+        let mut cursor = self.head.cursor.clone();
+        for group in &entry.groups {
+            cursor.set(group.part.clone(), group.cursor.clone());
+        }
+        Header {
+            log: self.log.id().clone(),
+            sequence: self.head.sequence + 1,
+            previous: self.head.hash,
+            epoch: self.epoch(),
+            writer: self.name.clone(),
+            time: self.log.world().now().max(self.head.time.next()),
+            watermark: self.head.watermark,
+            cursor,
+            rows: entry.groups.iter().map(|group| group.rows).sum(),
+            transactions: entry.groups.len() as u64,
+            frames: Vec::new(),
+            segments: Vec::new(),
+        }
+    }
+
+    /// Offers the frozen commit under its number until it is known what became of it.
+    async fn put(&self, commit: &Commit, stop: &Stop) -> Result<()> {
+        let store = self.log.store();
+        let path = names::commit(commit.sequence());
+        loop {
+            let unclear = match store.create(&path, commit.body().clone()).await {
+                Ok(Created::Yes) => return Ok(()),
+                Ok(Created::Exists) => None,
+                Err(error) if error.kind() == ErrorKind::Unavailable => Some(error),
+                Err(error) => return Err(error),
+            };
+            // The put may have happened although it failed, and what exists may be ours: only the content tells.
+            match store.get(&path).await {
+                Ok(Some(found)) if found == *commit.body() => return store.settle(&path).await,
+                Ok(Some(_)) => return Err(self.replaced(commit.sequence())),
+                Ok(None) => {}
+                Err(error) if error.kind() == ErrorKind::Unavailable => {}
+                Err(error) => return Err(error),
+            }
+            let error =
+                unclear.unwrap_or_else(|| Error::unavailable(format!("`{path}` exists but cannot be read")));
+            if stop.is_stopped() {
+                return Err(error);
+            }
+            tracing::warn!(commit = commit.sequence(), %error, "the staging store does not answer: trying again");
+            self.log.world().sleep(self.log.world().jitter(RETRY)).await;
+        }
+    }
+
+    fn replaced(&self, sequence: u64) -> Error {
+        Error::conflict(format!("another process has taken over this log: commit {sequence} is not ours"))
+            .hint("let only one process run this pipeline; nothing was lost, its changes will be read again")
+    }
+}
+
+/// Lays out the changes of `entry` and freezes the commit.
+fn seal(mut header: Header, entry: Entry) -> Result<Commit> {
+    let staged = header.time;
+    let mut transactions = Vec::with_capacity(entry.groups.len());
+    let mut end = 0;
+    for group in &entry.groups {
+        end += group.rows;
+        header.watermark = header.watermark.max(group.time.map_or(staged, |time| time.min(staged)));
+        transactions.push(Transaction { end, watermark: header.watermark });
+    }
+
+    let mut body = Body::new(&transactions);
+    let mut first_ordinal = 0;
+    let mut parts = Vec::new();
+    for group in entry.groups {
+        header.segments.extend(
+            group
+                .segments
+                .into_iter()
+                .map(|segment| Segment { first_ordinal: first_ordinal + segment.first_ordinal, ..segment }),
+        );
+        parts.extend(group.batches.into_iter().map(|batch| frame::Part {
+            phase: group.phase,
+            first_ordinal,
+            batch,
+        }));
+        first_ordinal += group.rows;
+    }
+    header.frames = frame::write(parts, &mut body)?;
+    body.seal(header)
+}

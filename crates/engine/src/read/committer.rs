@@ -1,0 +1,131 @@
+//! Group commit: boundaries that arrive together are committed together, in the order they came.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{lane::Boundary, memory::Held};
+use crate::{
+    Cursor, Result, Stop,
+    log::{Entry, Log, LogWriter},
+};
+
+/// Inline changes that end a group early.
+const GROUP_ROWS: u64 = 100_000;
+const GROUP_BYTES: usize = 4 << 20;
+
+/// Takes boundaries and commits them.
+pub(super) struct Committer<'a> {
+    pub(super) log: &'a Log,
+    pub(super) writer: &'a mut LogWriter,
+    pub(super) boundaries: mpsc::Receiver<Boundary>,
+    /// No two commits in a shorter time than this, unless a group is full.
+    pub(super) max_delay: Duration,
+    pub(super) durable: watch::Sender<Cursor>,
+    pub(super) stop: Stop,
+}
+
+impl<'a> Committer<'a> {
+    /// Commits until every lane is gone and everything they sent is durable.
+    pub(super) async fn run(mut self) -> Result<()> {
+        let mut left_over = None;
+        let mut pause: Option<BoxFuture<'a, ()>> = None;
+        loop {
+            let first = match left_over.take() {
+                Some(boundary) => Some(boundary),
+                None => self.boundaries.recv().await,
+            };
+            let Some(first) = first else { return Ok(()) };
+            let mut gathered = Gathered::from(first);
+            left_over = self.gather(&mut gathered, pause.take()).await;
+            self.commit(gathered).await?;
+            let log = self.log;
+            let max_delay = self.max_delay;
+            pause = Some(Box::pin(log.world().sleep(max_delay)));
+        }
+    }
+
+    /// Adds what arrives until `pause` is over, and what is there then; a full group or the end of the source cuts the
+    /// pause short. Returns a boundary that must wait for the next commit.
+    async fn gather(
+        &mut self,
+        gathered: &mut Gathered,
+        pause: Option<BoxFuture<'a, ()>>,
+    ) -> Option<Boundary> {
+        let mut pause = pause;
+        while !gathered.is_full() {
+            let next = match &mut pause {
+                None => self.boundaries.try_recv().ok(),
+                Some(waiting) => tokio::select! {
+                    biased;
+                    next = self.boundaries.recv() => next,
+                    () = waiting => { pause = None; continue }
+                },
+            };
+            match next {
+                None => return None,
+                Some(next) if gathered.takes(&next) => gathered.add(next),
+                Some(next) => return Some(next),
+            }
+        }
+        None
+    }
+
+    async fn commit(&mut self, gathered: Gathered) -> Result<()> {
+        let Gathered { entry, held, tickets, .. } = gathered;
+        let took_over = !self.writer.owns_epoch();
+        self.writer.commit(entry, &self.stop).await?;
+        drop(held);
+        if took_over && let Err(error) = self.log.remove_orphans(self.writer.epoch() - 1).await {
+            tracing::warn!(%error, "cannot remove segments that a former run left behind");
+        }
+        self.durable.send_replace(self.writer.cursor().clone());
+        for ticket in tickets {
+            // Whoever does not wait has dropped its end.
+            let _ = ticket.send(());
+        }
+        Ok(())
+    }
+}
+
+/// The next commit in the making.
+#[derive(Default)]
+struct Gathered {
+    entry: Entry,
+    held: Vec<Held>,
+    tickets: Vec<oneshot::Sender<()>>,
+    rows: u64,
+    bytes: usize,
+}
+
+impl From<Boundary> for Gathered {
+    fn from(first: Boundary) -> Self {
+        let mut gathered = Self::default();
+        gathered.add(first);
+        gathered
+    }
+}
+
+impl Gathered {
+    fn add(&mut self, boundary: Boundary) {
+        let Boundary { group, held, ticket } = boundary;
+        self.rows += group.rows;
+        self.bytes += held.bytes();
+        self.entry.groups.push(group);
+        self.held.push(held);
+        self.tickets.push(ticket);
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows >= GROUP_ROWS || self.bytes >= GROUP_BYTES
+    }
+
+    /// A commit has segments or frames, not both, or the order of a stream's changes would not be plain.
+    fn takes(&self, next: &Boundary) -> bool {
+        let mut groups = self.entry.groups.iter();
+        let segments = groups.any(|group| !group.segments.is_empty());
+        let frames = self.entry.groups.iter().any(|group| !group.batches.is_empty());
+        !(segments && !next.group.batches.is_empty() || frames && !next.group.segments.is_empty())
+    }
+}

@@ -1,0 +1,129 @@
+//! The read loop: one strategy, one log.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, watch};
+
+use super::{End, Outlet, ReadContext, ReadStrategy, committer::Committer, memory::Memory};
+use crate::{
+    Error, Result, Stop,
+    codec::Format,
+    log::{Log, LogWriter, SegmentSettings},
+    retry::Retry,
+};
+
+/// Boundaries that may wait for the committer; beyond it the strategy waits.
+const WAITING: usize = 4_096;
+
+/// How a source is read into the log.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadSettings {
+    /// The format of segments.
+    pub format: Format,
+    /// No two commits in a shorter time than this, unless there is much to commit: the price of a commit against
+    /// latency.
+    pub max_delay: Duration,
+    /// Bytes of changes between the source and the log.
+    pub memory: u64,
+    /// Read to the source's end as it is now, then return.
+    pub until_caught_up: bool,
+}
+
+/// Reads one source into one log.
+pub struct ReadLoop {
+    log: Log,
+    settings: ReadSettings,
+    stop: Stop,
+    read: Arc<AtomicU64>,
+    retrying: watch::Sender<Option<String>>,
+}
+
+impl ReadLoop {
+    /// A loop that fills `log` until `stop`.
+    pub fn new(log: Log, settings: ReadSettings, stop: Stop) -> Self {
+        Self { log, settings, stop, read: Arc::default(), retrying: watch::Sender::new(None) }
+    }
+
+    /// How many changes the strategy has handed over so far, durable or not.
+    pub fn read(&self) -> Arc<AtomicU64> {
+        self.read.clone()
+    }
+
+    /// The error that the loop waits out now; `None` while all is well.
+    pub fn retrying(&self) -> watch::Receiver<Option<String>> {
+        self.retrying.subscribe()
+    }
+
+    /// Runs `strategy` from the log's cursor to its end. A source or store that is down is waited for; any other error
+    /// ends the loop.
+    pub async fn run(&self, strategy: &mut dyn ReadStrategy) -> Result<End> {
+        let mut retry = Retry::new(self.log.world().clone());
+        loop {
+            let before = self.read.load(Ordering::Relaxed);
+            let outcome = self.attempt(strategy).await;
+            if self.read.load(Ordering::Relaxed) > before {
+                retry.reset();
+            }
+            let error = match outcome {
+                Ok(end) => return Ok(end),
+                Err(error) if error.kind().is_transient() && !self.stop.is_stopped() => error,
+                Err(error) => return Err(error),
+            };
+            tracing::warn!(%error, "the source or the staging store does not answer: trying again");
+            self.retrying.send_replace(Some(error.to_string()));
+            if retry.pause(&self.stop).await.is_stopped() {
+                return Err(error);
+            }
+            self.retrying.send_replace(None);
+        }
+    }
+
+    /// One run of the strategy beside a committer of its own.
+    async fn attempt(&self, strategy: &mut dyn ReadStrategy) -> Result<End> {
+        let mut writer = LogWriter::open(&self.log).await?;
+        let from = writer.cursor().clone();
+        let segments = SegmentSettings {
+            log: self.log.clone(),
+            format: self.settings.format,
+            epoch: writer.epoch(),
+            writer: writer.name().to_owned(),
+            begun: AtomicU64::new(0),
+        };
+        let (durable, watching) = watch::channel(from.clone());
+        let (sender, boundaries) = mpsc::channel(WAITING);
+        let memory = Memory::new(self.settings.memory);
+        let outlet = Outlet::new(sender, memory, segments, watching, self.read.clone());
+        let committer = Committer {
+            log: &self.log,
+            writer: &mut writer,
+            boundaries,
+            max_delay: self.settings.max_delay,
+            durable,
+            stop: self.stop.clone(),
+        };
+        let context = ReadContext {
+            stop: self.stop.clone(),
+            until_caught_up: self.settings.until_caught_up,
+            world: self.log.world().clone(),
+        };
+
+        let mut committing = std::pin::pin!(committer.run());
+        let outcome = tokio::select! {
+            biased;
+            // The committer outlives the strategy unless it fails: the strategy holds its channel open.
+            committed = &mut committing => {
+                return Err(committed.err().unwrap_or_else(|| Error::internal("the committer ended before the source")));
+            }
+            outcome = strategy.run(from, outlet, context) => outcome,
+        };
+        // Whole boundaries are good, whatever became of the strategy after them.
+        committing.await?;
+        outcome
+    }
+}
