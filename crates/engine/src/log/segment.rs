@@ -54,6 +54,15 @@ struct OpenSegment {
     rows: u64,
 }
 
+impl SegmentSettings {
+    async fn begin(&self, schema: &Arc<StreamSchema>, columns: SchemaRef) -> Result<OpenSegment> {
+        let shared = &self.log.0;
+        shared.schemas.put(&shared.store, schema).await?;
+        let encoder = self.format.codec().encode(columns.clone())?;
+        Ok(OpenSegment { schema: schema.clone(), columns, encoder, rows: 0 })
+    }
+}
+
 impl SegmentWriter {
     pub(crate) fn new(settings: Arc<SegmentSettings>, phase: Phase) -> Self {
         Self { settings, phase, open: None, finished: Vec::new() }
@@ -77,7 +86,7 @@ impl SegmentWriter {
         };
         let mut open = match open {
             Some(open) => open,
-            None => self.begin(batch.schema(), record.schema()).await?,
+            None => self.settings.begin(batch.schema(), record.schema()).await?,
         };
         let written = self.settings.log.world().compute(move || {
             open.encoder.write(&record)?;
@@ -99,13 +108,6 @@ impl SegmentWriter {
             self.end(open).await?;
         }
         Ok(self.finished)
-    }
-
-    async fn begin(&self, schema: &Arc<StreamSchema>, columns: SchemaRef) -> Result<OpenSegment> {
-        let shared = &self.settings.log.0;
-        shared.schemas.put(&shared.store, schema).await?;
-        let encoder = self.settings.format.codec().encode(columns.clone())?;
-        Ok(OpenSegment { schema: schema.clone(), columns, encoder, rows: 0 })
     }
 
     async fn end(&mut self, open: OpenSegment) -> Result<()> {

@@ -1,0 +1,134 @@
+//! Destinations with transactions: what a database does, in memory.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use tidemark_engine::{
+    Error, LogId, Position, Result,
+    change::{Cell, Op, Value},
+    write::{Unit, WriteStrategy},
+};
+
+use crate::{
+    fate::{Call, Fate},
+    model::Change,
+};
+
+/// What a destination makes of changes.
+pub(crate) trait Content: Clone + Default + Send {
+    fn apply(&mut self, stream: &str, change: Change);
+}
+
+/// `append`: every change, by stream.
+pub(crate) type Appended = BTreeMap<String, Vec<Change>>;
+
+impl Content for Appended {
+    fn apply(&mut self, stream: &str, change: Change) {
+        self.entry(stream.to_owned()).or_default().push(change);
+    }
+}
+
+/// `mirror`: the newest serial of each key, by stream.
+pub(crate) type Mirrored = BTreeMap<String, BTreeMap<i64, i64>>;
+
+impl Content for Mirrored {
+    fn apply(&mut self, stream: &str, change: Change) {
+        let table = self.entry(stream.to_owned()).or_default();
+        match change.op {
+            Op::Delete => table.remove(&change.key),
+            _ => table.insert(change.key, change.serial),
+        };
+    }
+}
+
+/// The destination itself, which outlives processes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Durable<C>(Arc<Mutex<State<C>>>);
+
+#[derive(Debug, Default)]
+struct State<C> {
+    content: C,
+    position: Option<Position>,
+    epoch: u64,
+}
+
+impl<C: Content> Durable<C> {
+    pub(crate) fn content(&self) -> C {
+        self.lock().content.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State<C>> {
+        self.0.lock().expect("nobody panics in a transaction")
+    }
+}
+
+/// The strategy that writes to it.
+pub(crate) struct Destination<C> {
+    durable: Durable<C>,
+    fate: Fate,
+    epoch: u64,
+}
+
+impl<C: Content> Destination<C> {
+    pub(crate) fn new(durable: Durable<C>, fate: Fate) -> Self {
+        Self { durable, fate, epoch: 0 }
+    }
+}
+
+#[async_trait]
+impl<C: Content> WriteStrategy for Destination<C> {
+    async fn open(&mut self, _log: &LogId) -> Result<Option<Position>> {
+        self.fate.place().await;
+        if self.fate.call() != Call::Succeeds {
+            return Err(Error::unavailable("the destination does not answer"));
+        }
+        let mut state = self.durable.lock();
+        state.epoch += 1;
+        self.epoch = state.epoch;
+        Ok(state.position.clone())
+    }
+
+    async fn apply(&mut self, unit: &mut Unit) -> Result<()> {
+        let mut content = self.durable.content();
+        while let Some(delivery) = unit.next().await? {
+            self.fate.place().await;
+            let changes = &delivery.changes;
+            let (keys, serials) = (changes.column(0), changes.column(1));
+            for row in 0..changes.rows() {
+                let change = Change {
+                    op: changes.op(row)?,
+                    key: int(&keys.cell(row)),
+                    serial: int(&serials.cell(row)),
+                };
+                content.apply(changes.schema().stream().as_str(), change);
+            }
+        }
+        self.fate.place().await;
+        let call = self.fate.call();
+        if call != Call::FailsBefore {
+            let mut state = self.durable.lock();
+            let stands_at =
+                state.position.clone().unwrap_or_else(|| Position::start(unit.begin().log.clone()));
+            if state.epoch != self.epoch || &stands_at != unit.begin() {
+                return Err(Error::conflict("another process has taken over"));
+            }
+            state.content = content;
+            state.position = Some(unit.end().clone());
+        }
+        self.fate.place().await;
+        match call {
+            Call::Succeeds => Ok(()),
+            Call::FailsBefore | Call::FailsAfter => Err(Error::unavailable("the connection was lost")),
+        }
+    }
+}
+
+fn int(cell: &Cell<'_>) -> i64 {
+    match cell {
+        Cell::Value(Value::Int(value)) => *value,
+        other => panic!("expected an integer, found {other:?}"),
+    }
+}

@@ -1,0 +1,89 @@
+//! What befalls a process: when it dies, and which of its calls fail.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::sync::Notify;
+
+use crate::world::Seeded;
+
+/// The fate of one process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Fate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    places: AtomicU64,
+    dies_at: u64,
+    died: Notify,
+    /// Calls in a thousand that fail.
+    failing: u64,
+    random: Mutex<Seeded>,
+}
+
+/// How a call goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Succeeds,
+    /// Nothing happens, and the caller gets an error.
+    FailsBefore,
+    /// It happens, and the caller gets an error all the same.
+    FailsAfter,
+}
+
+impl Fate {
+    /// Nothing happens.
+    pub(crate) fn kind() -> Self {
+        Self::new(u64::MAX, 0, 0)
+    }
+
+    /// Dies at the place with this number.
+    pub(crate) fn dies_at(place: u64) -> Self {
+        Self::new(place, 0, place)
+    }
+
+    /// Dies somewhere or nowhere; one call in twenty fails.
+    pub(crate) fn random(seed: u64) -> Self {
+        let mut random = Seeded::new(seed);
+        let dies_at = random.below(600);
+        Self::new(dies_at, 50, seed)
+    }
+
+    fn new(dies_at: u64, failing: u64, seed: u64) -> Self {
+        let random = Mutex::new(Seeded::new(seed ^ 0x5eed));
+        Self(Arc::new(Inner { places: AtomicU64::new(0), dies_at, died: Notify::new(), failing, random }))
+    }
+
+    /// Returns when the process dies.
+    pub(crate) async fn death(&self) {
+        self.0.died.notified().await;
+    }
+
+    /// A place where the process waits for the world: it may die here, or be overtaken by its other tasks.
+    pub(crate) async fn place(&self) {
+        let place = self.0.places.fetch_add(1, Ordering::Relaxed);
+        if place == self.0.dies_at {
+            self.0.died.notify_one();
+            std::future::pending::<()>().await;
+        }
+        for _ in 0..self.draw(3) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// How the next call goes.
+    pub(crate) fn call(&self) -> Call {
+        match self.draw(1_000) {
+            draw if draw >= self.0.failing => Call::Succeeds,
+            draw if draw % 2 == 0 => Call::FailsBefore,
+            _ => Call::FailsAfter,
+        }
+    }
+
+    /// A number below `bound`.
+    pub(crate) fn draw(&self, bound: u64) -> u64 {
+        self.0.random.lock().expect("nobody panics while drawing").below(bound)
+    }
+}

@@ -1,0 +1,159 @@
+//! The loops, run from a seed against a store, a source and two destinations that fail in every way they may, and a
+//! process that dies at every place where it waits for one of them.
+//!
+//! What must hold in the end, whatever happened on the way: `append` has every change of the source once and in order,
+//! `mirror` looks like the source, and the source was never told that it may forget what was not durable.
+//!
+//! A failing run prints its seed; `TIDEMARK_SEED=n cargo test -p tidemark-engine --test simulation` repeats it.
+
+mod destination;
+mod fate;
+mod model;
+mod source;
+mod store;
+mod world;
+
+use std::time::Duration;
+
+use tidemark_engine::{
+    Error, ErrorKind, Stop,
+    codec::Format,
+    log::{Log, Store},
+    read::{ReadLoop, ReadSettings},
+    write::{Plan, WriteLoop},
+};
+use tokio::sync::watch;
+
+use destination::{Appended, Destination, Mirrored};
+use fate::Fate;
+use model::Model;
+use source::Source;
+
+/// Everything that outlives a process.
+struct Universe {
+    model: Model,
+    store: store::Durable,
+    source: source::Durable,
+    appended: destination::Durable<Appended>,
+    mirrored: destination::Durable<Mirrored>,
+}
+
+impl Universe {
+    fn new(seed: u64) -> Self {
+        let model = Model::new(seed);
+        Self {
+            source: source::Durable::new(&model),
+            model,
+            store: store::Durable::default(),
+            appended: destination::Durable::default(),
+            mirrored: destination::Durable::default(),
+        }
+    }
+
+    /// One process, from start to its end or death. Returns whether it lived to do everything.
+    fn live(&self, seed: u64, fate: &Fate) -> bool {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let outcome = runtime.expect("a runtime starts").block_on(async {
+            tokio::select! {
+                biased;
+                () = fate.death() => None,
+                outcome = self.run_once(seed, fate) => Some(outcome),
+            }
+        });
+        match outcome {
+            None => false,
+            Some(Ok(())) => true,
+            // A store that was down for long while nobody asked to stop cannot end a run.
+            Some(Err(error)) => panic!("the run failed: {error}"),
+        }
+    }
+
+    /// What `run --once` does.
+    async fn run_once(&self, seed: u64, fate: &Fate) -> Result<(), Error> {
+        let store = Store::new(self.store.connect(fate), "simulation");
+        let log =
+            patiently(|| Log::open_or_create(store.clone(), "simulation", world::simulated(seed))).await?;
+        let settings = ReadSettings {
+            format: Format::Arrow,
+            max_delay: Duration::from_millis(seed % 3),
+            // So little that larger transactions spill.
+            memory: 16 << 10,
+            until_caught_up: true,
+        };
+        let stop = Stop::new();
+        let (horizon, last) = watch::channel(None);
+        let write =
+            |name: &str| WriteLoop::new(log.clone(), name, Plan::default(), last.clone(), stop.clone());
+        let (appending, mirroring) = (write("appended"), write("mirrored"));
+        let mut source = Source::new(self.source.clone(), fate.clone());
+        let mut append = Destination::new(self.appended.clone(), fate.clone());
+        let mut mirror = Destination::new(self.mirrored.clone(), fate.clone());
+        let read = async {
+            let end = ReadLoop::new(log.clone(), settings, stop.clone()).run(&mut source).await;
+            horizon.send_replace(Some(log.head().sequence));
+            end
+        };
+        let (read, append, mirror) =
+            futures::future::join3(read, appending.run(&mut append), mirroring.run(&mut mirror)).await;
+        read?;
+        append?;
+        mirror
+    }
+
+    fn check(&self) {
+        self.model.check_appended(&self.appended.content());
+        self.model.check_mirrored(&self.mirrored.content());
+    }
+}
+
+/// Tries again while a system is down, as the program's supervisor would.
+async fn patiently<T, F: Future<Output = Result<T, Error>>>(attempt: impl Fn() -> F) -> Result<T, Error> {
+    loop {
+        match attempt().await {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Dies once, at each place there is, and lives on.
+#[test]
+fn a_process_may_die_at_any_await() {
+    let mut places = 0;
+    loop {
+        let universe = Universe::new(1);
+        let survived = universe.live(1, &Fate::dies_at(places));
+        if !survived {
+            assert!(universe.live(2, &Fate::kind()), "the second life is a quiet one");
+        }
+        universe.check();
+        if survived {
+            break;
+        }
+        places += 1;
+    }
+    println!("died at {places} places");
+    assert!(places > 200, "the run has far more places than {places} where it waits");
+}
+
+/// Dies again and again, while everything it uses fails now and then.
+#[test]
+fn nothing_is_lost_or_doubled_whatever_fails() {
+    let seeds = match std::env::var("TIDEMARK_SEED") {
+        Ok(seed) => {
+            let seed: u64 = seed.parse().expect("TIDEMARK_SEED is a number");
+            seed..seed + 1
+        }
+        Err(_) => 0..300,
+    };
+    for seed in seeds {
+        println!("seed {seed}");
+        let universe = Universe::new(seed);
+        let mut life = 0;
+        while !universe.live(seed + life * 1_000_003, &Fate::random(seed * 31 + life)) {
+            life += 1;
+            assert!(life < 1_000, "it never comes to its end");
+        }
+        universe.check();
+    }
+}

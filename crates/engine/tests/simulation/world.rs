@@ -1,0 +1,86 @@
+//! A world that follows from a seed: tokio's paused time, a generator, and computation on the spot.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tidemark_engine::{
+    Result, Time,
+    world::{Clock, Processors, Random, World},
+};
+
+/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
+#[derive(Debug)]
+pub(crate) struct Seeded(u64);
+
+impl Seeded {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x9e37)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+/// The world of one process.
+pub(crate) fn simulated(seed: u64) -> World {
+    let clock = JumpyClock { start: tokio::time::Instant::now(), random: Mutex::new(Seeded::new(seed)) };
+    World::new(
+        Arc::new(clock),
+        Arc::new(SeededRandom(Mutex::new(Seeded::new(seed ^ 7)))),
+        Arc::new(OnTheSpot),
+    )
+}
+
+/// A clock that is now and then a day off, either way.
+struct JumpyClock {
+    start: tokio::time::Instant,
+    random: Mutex<Seeded>,
+}
+
+#[async_trait]
+impl Clock for JumpyClock {
+    fn now(&self) -> Time {
+        const DAY: i64 = 86_400_000_000;
+        let passed = i64::try_from(self.start.elapsed().as_micros()).expect("a simulation is short");
+        let jump = match self.random.lock().expect("nobody panics while drawing").below(20) {
+            0 => -DAY,
+            1 => DAY,
+            _ => 0,
+        };
+        Time::from_micros(1_700_000_000_000_000 + passed + jump)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "time is paused: this is the simulated clock")]
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+struct SeededRandom(Mutex<Seeded>);
+
+impl Random for SeededRandom {
+    fn next(&self) -> u64 {
+        self.0.lock().expect("nobody panics while drawing").next()
+    }
+}
+
+struct OnTheSpot;
+
+#[async_trait]
+impl Processors for OnTheSpot {
+    async fn run(&self, work: Box<dyn FnOnce() + Send>) -> Result<()> {
+        work();
+        Ok(())
+    }
+}
