@@ -1,6 +1,6 @@
 //! `tidemark check`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -48,14 +48,14 @@ impl Check {
 
 /// The pipeline in a few lines, so that a person sees whether it is what was meant.
 fn picture(pipeline: &Pipeline) -> String {
-    let Pipeline { name, source, staging, trigger, destinations, concealed } = pipeline;
+    let Pipeline { name, base, source, staging, trigger, destinations, concealed } = pipeline;
     let when = match trigger {
         Trigger::Always => "always".into(),
         Trigger::Every(time) => format!("every {}", Interval(*time)),
     };
     let mut lines = vec![
-        format!("  reads    {} `{}`, {when}", source.system(), source.place().display()),
-        format!("  keeps    `{}`", staging.path.join(name).display()),
+        format!("  reads    {} `{}`, {when}", source.system(), shown(&source.place(base))),
+        format!("  keeps    `{}`", shown(&staging.path.join(name))),
     ];
     for Destination { writing, live, system } in destinations {
         let Writing { destination, mode, .. } = writing;
@@ -64,12 +64,13 @@ fn picture(pipeline: &Pipeline) -> String {
             WriteMode::Mirror => "mirror",
         };
         let when = if *live { "" } else { ", in replays alone" };
-        let place = system.place();
-        lines.push(format!(
-            "  writes   {} `{}` as `{destination}`, {mode}{when}",
-            system.system(),
-            place.display()
-        ));
+        let place = shown(&system.place(base));
+        lines.push(format!("  writes   {} `{}` as `{destination}`, {mode}{when}", system.system(), place));
     }
     concealed.hide(&lines.join("\n"))
+}
+
+/// The path without a `./` in between.
+fn shown(path: &Path) -> String {
+    path.components().collect::<PathBuf>().display().to_string()
 }

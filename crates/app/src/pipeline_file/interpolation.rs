@@ -33,7 +33,7 @@ impl<'v> Interpolation<'v> {
     /// The text that `typed` stands for, or everything in it that cannot be resolved.
     pub(crate) fn resolve(&mut self, typed: &str) -> Result<String, Vec<Missing>> {
         let (mut text, mut missing) = (String::new(), Vec::new());
-        let mut rest = typed;
+        let (mut rest, concealed) = (typed, self.concealed.0.len());
         while let Some(start) = rest.find("${") {
             let (before, reference) = rest.split_at(start);
             // `$${` stands for `${` itself.
@@ -60,7 +60,10 @@ impl<'v> Interpolation<'v> {
         if !missing.is_empty() {
             return Err(missing);
         }
-        self.concealed.add(&text, typed);
+        // A value that is made of defaults alone stands in the file for all to read.
+        if self.concealed.0.len() > concealed {
+            self.concealed.add(&text, typed);
+        }
         Ok(text)
     }
 
@@ -211,8 +214,10 @@ mod tests {
         let mut interpolation = Interpolation::new(&variables, Path::new(""));
         interpolation.resolve("db://u:${PW}@h").unwrap();
         interpolation.resolve("${SHORT}").unwrap();
+        interpolation.resolve("$${open").unwrap();
         let concealed = interpolation.into_concealed();
         assert_eq!(concealed.hide("cannot reach `db://u:hunter2@h`"), "cannot reach `db://u:${PW}@h`");
+        assert_eq!(concealed.hide("${open"), "${open");
         assert_eq!(concealed.hide("bad password hunter2, `a`"), "bad password ${PW}, `${SHORT}`");
     }
 }

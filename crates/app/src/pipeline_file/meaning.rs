@@ -27,16 +27,16 @@ pub(super) fn interpret(
 ) -> Pipeline {
     let folder = file.folder();
     let mut findings = Findings { root, concealed, problems };
-    let Document { name, mut source, staging, trigger, destinations } = document;
+    let Document { name, source, staging, trigger, destinations } = document;
 
     findings.connector(&["source"], source.validate());
-    source.resolve(folder);
     let staging = findings.staging(staging, folder);
     let trigger = findings.trigger(trigger);
     let destinations: Vec<_> =
-        destinations.into_iter().map(|(name, typed)| findings.destination(name, typed, folder)).collect();
+        destinations.into_iter().map(|(name, typed)| findings.destination(name, typed)).collect();
     let concealed = concealed.clone();
-    let pipeline = Pipeline { name: name.0, source, staging, trigger, destinations, concealed };
+    let pipeline =
+        Pipeline { name: name.0, base: folder.to_owned(), source, staging, trigger, destinations, concealed };
     findings.shared_places(&pipeline);
     pipeline
 }
@@ -101,16 +101,10 @@ impl Findings<'_> {
         Trigger::Every(every.0)
     }
 
-    fn destination(&mut self, name: String, typed: document::Destination, folder: &Path) -> Destination {
+    fn destination(&mut self, name: String, typed: document::Destination) -> Destination {
         // The schema lets only `stop` through, and stopping is what the loops do anyway.
-        let document::Destination {
-            write,
-            table,
-            adopt,
-            on_error: document::OnError::Stop,
-            live,
-            mut system,
-        } = typed;
+        let document::Destination { write, table, adopt, on_error: document::OnError::Stop, live, system } =
+            typed;
         let part = ["destinations", name.as_str()];
         let table = TableName::parse(&table).unwrap_or_else(|problem| {
             self.connector(&part, vec![problem]);
@@ -122,15 +116,14 @@ impl Findings<'_> {
         };
         let writing = Writing { destination: name.clone(), mode, table, adopt };
         self.connector(&part, system.validate(&writing));
-        system.resolve(folder);
         Destination { writing, live, system }
     }
 
     /// Two that write to one place would overwrite each other; a source that is written to would never end.
     fn shared_places(&mut self, pipeline: &Pipeline) {
-        let Pipeline { source, staging, destinations, .. } = pipeline;
+        let Pipeline { base, source, staging, destinations, .. } = pipeline;
         let log = plain(&staging.path);
-        if log == plain(&source.place()) {
+        if log == plain(&source.place(base)) {
             let hint = "give the staging log a folder of its own";
             self.add(
                 &["staging", "path"],
@@ -138,11 +131,17 @@ impl Findings<'_> {
                 Some(hint),
             );
         }
-        let mut taken = BTreeMap::new();
+        let (mut taken, mut names) = (BTreeMap::new(), BTreeMap::new());
         for Destination { writing, system, .. } in destinations {
             let name = writing.destination.as_str();
-            let (place, path) = (plain(&system.place()), ["destinations", name, "path"]);
-            if system.system() == source.system() && place == plain(&source.place()) {
+            let path = ["destinations", name, "path"];
+            if let Some(other) = names.insert(name.to_lowercase(), name) {
+                let message = format!("destinations `{other}` and `{name}` differ in case alone");
+                let hint = "rename one; not every file system would tell their positions apart";
+                self.add(&path[..2], &message, Some(hint));
+            }
+            let place = plain(&system.place(base));
+            if system.system() == source.system() && place == plain(&source.place(base)) {
                 let hint = "give the destination a place of its own";
                 self.add(&path, &format!("destination `{name}` writes to what `source` reads"), Some(hint));
             }

@@ -3,11 +3,12 @@
 //! | Step | Module |
 //! |---|---|
 //! | The text becomes a tree that knows its lines; `${…}` in values is replaced | `parse`, `tree`, `interpolation` |
-//! | The tree is held against the JSON Schema | `schema`, `structure`, `suggestion` |
+//! | The tree is held against the JSON Schema | `schema`, `structure`, `expectation`, `suggestion` |
 //! | The keys become structs (what was typed), and these a pipeline (what it means) | `document`, `meaning`, `pipeline` |
 //! | Problems are shown with the lines they are on | `problem`, `source_text`, `rendering` |
 
 mod document;
+mod expectation;
 mod interpolation;
 mod meaning;
 mod parse;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span as Marks, StrInput};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span as Marks, StrInput};
 
 use super::{
     interpolation::Interpolation,
@@ -33,8 +33,8 @@ pub(crate) fn parse(
                 .push(problem.hint(format!("write a starter with `tidemark init {}`", file.path.display())));
             None
         }
-        Err(error) => {
-            problems.push(syntax_problem(file, &error));
+        Err(unreadable) => {
+            problems.push(unreadable.into_problem(file));
             None
         }
     }
@@ -51,7 +51,7 @@ struct Reader<'r, 'text, 'v> {
 
 impl<'text> Reader<'_, 'text, '_> {
     /// The only document of the file; `None` when there is none.
-    fn document(&mut self) -> Result<Option<Node>, ScanError> {
+    fn document(&mut self) -> Result<Option<Node>, Unreadable> {
         let mut root = None;
         loop {
             let (event, marks) = self.next()?;
@@ -59,7 +59,7 @@ impl<'text> Reader<'_, 'text, '_> {
                 Event::StreamEnd => return Ok(root.filter(|root: &Node| !root.is_nothing())),
                 Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing => {}
                 _ if root.is_some() => {
-                    return Err(ScanError::new_str(
+                    return Err(Unreadable::new(
                         marks.start,
                         "a second document begins; a file holds one pipeline",
                     ));
@@ -69,14 +69,14 @@ impl<'text> Reader<'_, 'text, '_> {
         }
     }
 
-    fn node(&mut self, event: Event<'text>, marks: Marks) -> Result<Node, ScanError> {
+    fn node(&mut self, event: Event<'text>, marks: Marks) -> Result<Node, Unreadable> {
         self.count(1, marks)?;
         let (value, anchor) = match event {
             Event::Scalar(typed, style, anchor, tag) => {
                 let plain = match tag {
                     None => style == ScalarStyle::Plain,
                     Some(tag) if tag.is_yaml_core_schema() && tag.suffix == "str" => false,
-                    Some(_) => return Err(ScanError::new_str(marks.start, "YAML tags are not supported")),
+                    Some(_) => return Err(Unreadable::new(marks.start, "YAML tags are not supported")),
                 };
                 (Value::Scalar(self.scalar(typed.into_owned(), plain, marks)), anchor)
             }
@@ -84,12 +84,11 @@ impl<'text> Reader<'_, 'text, '_> {
             Event::MappingStart(anchor, _) => (Value::Map(self.map()?), anchor),
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned();
-                let node =
-                    node.ok_or_else(|| ScanError::new_str(marks.start, "an alias refers to itself"))?;
+                let node = node.ok_or_else(|| Unreadable::new(marks.start, "an alias refers to itself"))?;
                 self.count(size(&node), marks)?;
                 return Ok(node);
             }
-            _ => return Err(ScanError::new_str(marks.start, "a value is expected here")),
+            _ => return Err(Unreadable::new(marks.start, "a value is expected here")),
         };
         let node = Node { at: span(marks), value };
         if anchor > 0 {
@@ -98,7 +97,7 @@ impl<'text> Reader<'_, 'text, '_> {
         Ok(node)
     }
 
-    fn list(&mut self) -> Result<Vec<Node>, ScanError> {
+    fn list(&mut self) -> Result<Vec<Node>, Unreadable> {
         let mut items = Vec::new();
         loop {
             let (event, marks) = self.next()?;
@@ -111,25 +110,25 @@ impl<'text> Reader<'_, 'text, '_> {
         }
     }
 
-    fn map(&mut self) -> Result<Vec<Entry>, ScanError> {
+    fn map(&mut self) -> Result<Vec<Entry>, Unreadable> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
             let (event, marks) = self.next()?;
             let key = match event {
                 Event::MappingEnd => return Ok(entries),
                 Event::Scalar(key, ..) => key.into_owned(),
-                _ => return Err(ScanError::new_str(marks.start, "a key must be a single word or text")),
+                _ => return Err(Unreadable::new(marks.start, "a key must be a single word or text")),
             };
             let key_at = span(marks);
             let first = entries.iter().find(|entry| entry.key == key).map(|entry| entry.key_at.line);
+            let place =
+                if self.path.is_empty() { String::new() } else { format!(" in {}", name_of(&self.path)) };
+            let (event, marks) = self.next()?;
+            self.path.push(Step::Key(key.clone()));
             if let Some(line) = first {
-                let place =
-                    if self.path.is_empty() { String::new() } else { format!(" in {}", name_of(&self.path)) };
                 let problem = Problem::new(key_at, &self.path, format!("duplicate key `{key}`{place}"));
                 self.problems.push(problem.hint(format!("keep one; the first is on line {line}")));
             }
-            let (event, marks) = self.next()?;
-            self.path.push(Step::Key(key.clone()));
             let value = self.node(event, marks)?;
             self.path.pop();
             if first.is_none() {
@@ -151,15 +150,15 @@ impl<'text> Reader<'_, 'text, '_> {
         }
     }
 
-    fn next(&mut self) -> Result<(Event<'text>, Marks), ScanError> {
+    fn next(&mut self) -> Result<(Event<'text>, Marks), Unreadable> {
         // The parser says `StreamEnd` before it has no more events.
-        self.parser.next_event().unwrap_or(Ok((Event::StreamEnd, Marks::default())))
+        Ok(self.parser.next_event().unwrap_or(Ok((Event::StreamEnd, Marks::default())))?)
     }
 
-    fn count(&mut self, nodes: usize, marks: Marks) -> Result<(), ScanError> {
+    fn count(&mut self, nodes: usize, marks: Marks) -> Result<(), Unreadable> {
         self.nodes += nodes;
         if self.nodes > MAX_NODES || self.path.len() > MAX_DEPTH {
-            return Err(ScanError::new_str(marks.start, "the file is nested too deeply or too large"));
+            return Err(Unreadable::new(marks.start, "the file is nested too deeply or too large"));
         }
         Ok(())
     }
@@ -179,17 +178,33 @@ fn span(marks: Marks) -> Span {
     Span { line: start.line(), column: start.col() + 1, end_line: end.line(), end_column: end.col() + 1 }
 }
 
-/// A YAML error, with the two usual causes when they are in sight.
-fn syntax_problem(file: &SourceText, error: &ScanError) -> Problem {
-    let (line, column) = (error.marker().line(), error.marker().col() + 1);
-    let at = Span { line, column, end_line: line, end_column: column };
-    let problem = Problem::new(at, &[], format!("this is not sound YAML: {}", error.info()));
-    let text = file.text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-    if text.contains("${") && text.contains(['{', '[']) {
-        problem.hint("inside `{…}` and `[…]`, put quotes around a value that holds `${…}`")
-    } else if text.trim_start_matches(' ').starts_with('\t') {
-        problem.hint("indent with spaces; YAML allows no tabs there")
-    } else {
-        problem
+/// Why there is no tree to go on with.
+struct Unreadable {
+    at: Span,
+    message: String,
+}
+
+impl Unreadable {
+    fn new(marker: Marker, message: impl Into<String>) -> Self {
+        Self { at: span(Marks::empty(marker)), message: message.into() }
+    }
+
+    /// With the two usual causes when they are in sight.
+    fn into_problem(self, file: &SourceText) -> Problem {
+        let text = file.text.lines().nth(self.at.line.saturating_sub(1)).unwrap_or_default();
+        let problem = Problem::new(self.at, &[], self.message);
+        if text.contains("${") && text.contains(['{', '[']) {
+            problem.hint("inside `{…}` and `[…]`, put quotes around a value that holds `${…}`")
+        } else if text.trim_start_matches(' ').starts_with('\t') {
+            problem.hint("indent with spaces; YAML allows no tabs there")
+        } else {
+            problem
+        }
+    }
+}
+
+impl From<ScanError> for Unreadable {
+    fn from(error: ScanError) -> Self {
+        Self::new(*error.marker(), format!("this is not sound YAML: {}", error.info()))
     }
 }

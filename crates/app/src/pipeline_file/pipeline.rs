@@ -1,4 +1,4 @@
-//! What a pipeline file means, with every default filled in and every path resolved.
+//! What a pipeline file means, with every default filled in.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -11,6 +11,8 @@ use super::{document::StagingFormat, interpolation::Concealed};
 pub(crate) struct Pipeline {
     /// The name of its log.
     pub(crate) name: String,
+    /// The pipeline file's folder: where the relative paths of the source and the destinations begin.
+    pub(crate) base: PathBuf,
     /// What it reads.
     pub(crate) source: SourceConfig,
     /// Where its log is.
@@ -26,6 +28,7 @@ pub(crate) struct Pipeline {
 /// Where the log is, and how it is filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Staging {
+    /// The folder; a relative one begins at the working folder.
     pub(crate) path: PathBuf,
     pub(crate) format: StagingFormat,
     /// How long a change may wait for others before it is committed.

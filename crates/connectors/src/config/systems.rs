@@ -31,17 +31,11 @@ impl SourceConfig {
         }
     }
 
-    /// Where it reads from. Of two sources or destinations of a system, equal places are the same data.
-    pub fn place(&self) -> PathBuf {
+    /// Where it reads from, where relative paths begin at `base`. Of two sources or destinations of one system, equal
+    /// places are the same data.
+    pub fn place(&self, base: &Path) -> PathBuf {
         match self {
-            Self::Files(files) => files.path.clone(),
-        }
-    }
-
-    /// Makes its relative paths start at `folder`, the pipeline file's.
-    pub fn resolve(&mut self, folder: &Path) {
-        match self {
-            Self::Files(files) => files.path = folder.join(&files.path),
+            Self::Files(files) => base.join(&files.path),
         }
     }
 
@@ -62,19 +56,12 @@ impl DestinationConfig {
         }
     }
 
-    /// Where it writes to. Of two sources or destinations of a system, equal places are the same data.
-    pub fn place(&self) -> PathBuf {
+    /// Where it writes to, where relative paths begin at `base`. Of two sources or destinations of one system, equal
+    /// places are the same data.
+    pub fn place(&self, base: &Path) -> PathBuf {
         match self {
-            Self::Files(files) => files.path.clone(),
-            Self::Sqlite(sqlite) => sqlite.path.clone(),
-        }
-    }
-
-    /// Makes its relative paths start at `folder`, the pipeline file's.
-    pub fn resolve(&mut self, folder: &Path) {
-        match self {
-            Self::Files(files) => files.path = folder.join(&files.path),
-            Self::Sqlite(sqlite) => sqlite.path = folder.join(&sqlite.path),
+            Self::Files(files) => base.join(&files.path),
+            Self::Sqlite(sqlite) => base.join(&sqlite.path),
         }
     }
 

@@ -12,54 +12,71 @@ pub(super) fn name_for(file: &Path) -> String {
 
 /// The pipeline file. What is not given is filled in as an example.
 pub(super) fn write(name: &str, source: Option<&Source>, destination: Option<&Destination>) -> String {
-    let example_source = Source::Folder("./data".into());
-    let example_destination = Destination::Sqlite("./copy.db".into());
-    let change_me = |given: bool| if given { "" } else { "    # change me" };
-
-    let source_keys = match source.unwrap_or(&example_source) {
-        Source::Folder(path) => {
-            let path = quoted_path(path);
-            format!("  path: {path}{}\n{STREAMS}", change_me(source.is_some()))
-        }
-        Source::File { folder, name } => {
-            let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
-            let (folder, stream, files) = (quoted_path(folder), quoted(&stem), quoted(&glob_escaped(name)));
-            format!("  path: {folder}\n  streams:\n    {stream}:\n      files: {files}\n{KEY}")
-        }
-    };
-    let (system, path) = match destination.unwrap_or(&example_destination) {
-        Destination::Sqlite(path) => ("sqlite", path),
-        Destination::Files(path) => ("files", path),
-    };
-    let mode = match system {
-        "sqlite" => "append           # every change becomes a row; `mirror`: a copy of the source, by key",
-        _ => "append           # every change becomes a record",
-    };
-    let destination_name = name_from(&path.file_stem().unwrap_or_default().to_string_lossy(), "copy");
-    format!(
-        "# A Tidemark pipeline. Check it with `tidemark check`.\n\
-         name: {name}              # the name of its log: a new name is a new log\n\
-         \n\
-         source:\n  type: files\n{source_keys}\
-         \n\
-         staging: ./staging       # where everything that was read is kept\n\
-         \n\
-         destinations:\n  {destination_name}:\n    type: {system}\n    path: {}{}\n    write: {mode}\n",
-        quoted_path(path),
-        change_me(destination.is_some()),
-    )
+    let mut lines = vec!["# A Tidemark pipeline. Check it with `tidemark check`.".to_owned()];
+    lines.push(explained(&format!("name: {name}"), "names its log as well: a new name is a new log"));
+    lines.push(String::new());
+    lines.extend(source_lines(source));
+    lines.push(String::new());
+    lines.push(explained("staging: ./staging", "where everything that was read is kept"));
+    lines.push(String::new());
+    lines.extend(destination_lines(destination));
+    lines.join("\n") + "\n"
 }
 
-const STREAMS: &str =
-    "  # Every CSV, JSON Lines and Parquet file in there is a stream. To name streams and give them keys:
-  # streams:
-  #   orders:
-  #     files: orders-*.csv
-  #     key: [id]
-";
+fn source_lines(source: Option<&Source>) -> Vec<String> {
+    let mut lines = vec!["source:".to_owned(), "  type: files".to_owned()];
+    match source {
+        None => {
+            lines.push(explained("  path: ./data", "change me: a folder"));
+            lines.extend(STREAMS.map(str::to_owned));
+        }
+        Some(Source::Folder(path)) => {
+            lines.push(format!("  path: {}", quoted_path(path)));
+            lines.extend(STREAMS.map(str::to_owned));
+        }
+        Some(Source::File { folder, name }) => {
+            let stream = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
+            lines.push(format!("  path: {}", quoted_path(folder)));
+            lines.push("  streams:".to_owned());
+            lines.push(format!("    {}:", quoted(&stream)));
+            lines.push(format!("      files: {}", quoted(&glob_escaped(name))));
+            lines.push(explained("      # key: [id]", "the columns that tell records apart"));
+        }
+    }
+    lines
+}
 
-const KEY: &str = "      # key: [id]        # the columns that tell records apart
-";
+const STREAMS: [&str; 5] = [
+    "  # Every CSV, JSON Lines and Parquet file in there is a stream. To choose, and to give them keys:",
+    "  # streams:",
+    "  #   orders:",
+    "  #     files: orders-*.csv",
+    "  #     key: [id]",
+];
+
+fn destination_lines(destination: Option<&Destination>) -> Vec<String> {
+    let example = Destination::Sqlite("./copy.db".into());
+    let (system, path, write) = match destination.unwrap_or(&example) {
+        Destination::Sqlite(path) => {
+            ("sqlite", path, "every change becomes a row; `mirror` keeps a copy, by key")
+        }
+        Destination::Files(path) => ("files", path, "every change becomes a record"),
+    };
+    let name = name_from(&path.file_stem().unwrap_or_default().to_string_lossy(), "copy");
+    let path = format!("    path: {}", quoted_path(path));
+    vec![
+        "destinations:".to_owned(),
+        format!("  {name}:"),
+        format!("    type: {system}"),
+        if destination.is_some() { path } else { explained(&path, "change me: a file to make") },
+        explained("    write: append", write),
+    ]
+}
+
+/// A line with a comment, in a column of comments.
+fn explained(line: &str, comment: &str) -> String {
+    format!("{line:<24} # {comment}")
+}
 
 /// A word of letters, digits, `-` and `_`, made of `text`.
 fn name_from(text: &str, otherwise: &str) -> String {
