@@ -1,1 +1,36 @@
-fn main() {}
+//! `tidemark`: reads the command line, does what it says, and ends with an exit code that tells a script how it went.
+
+mod cli;
+mod commands;
+mod failure;
+mod logging;
+mod output;
+mod pipeline_file;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::Cli;
+use commands::Command;
+use output::Output;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    let output = Output::new(&global, command.json());
+    logging::start(&global);
+
+    let outcome = match command {
+        Command::Init(init) => init.run(&output),
+        Command::Check(check) => check.run(&output),
+        Command::Schema(schema) => schema.run(&output),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit_code()
+        }
+    }
+}

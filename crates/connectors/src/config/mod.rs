@@ -2,9 +2,13 @@
 //! finds, and the closed list of systems.
 
 mod problem;
+mod secret;
+mod systems;
 mod units;
 mod writing;
 
 pub use problem::Problem;
+pub use secret::Secret;
+pub use systems::{DestinationConfig, SourceConfig};
 pub use units::{ByteSize, Interval};
 pub use writing::{TableName, Writing};

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A length of time: a whole number and `ms`, `s`, `m`, `h` or `d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,8 +13,9 @@ pub struct Interval(pub Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteSize(pub u64);
 
-const INTERVAL_PATTERN: &str = "^[0-9]+(ms|s|m|h|d)$";
-const BYTE_SIZE_PATTERN: &str = "^[0-9]+(B|KiB|MiB|GiB)$";
+// Nine digits of the largest unit still fit, so what matches can be read.
+const INTERVAL_PATTERN: &str = "^[0-9]{1,9}(ms|s|m|h|d)$";
+const BYTE_SIZE_PATTERN: &str = "^[0-9]{1,9}(B|KiB|MiB|GiB)$";
 
 impl Interval {
     /// Reads `30s`.
@@ -61,6 +62,28 @@ impl fmt::Display for Interval {
             _ if millis.is_multiple_of(60_000) && millis > 0 => write!(f, "{}m", millis / 60_000),
             _ => write!(f, "{}s", millis / 1_000),
         }
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match units.into_iter().find(|(size, _)| self.0 > 0 && self.0.is_multiple_of(*size)) {
+            Some((size, unit)) => write!(f, "{}{unit}", self.0 / size),
+            None => write!(f, "{}B", self.0),
+        }
+    }
+}
+
+impl Serialize for Interval {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for ByteSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -120,5 +143,7 @@ mod tests {
             assert_eq!(Interval::parse(text), None, "{text}");
         }
         assert_eq!(Interval(Duration::from_secs(90)).to_string(), "90s");
+        assert_eq!(ByteSize(64 << 20).to_string(), "64MiB");
+        assert_eq!(ByteSize(1025).to_string(), "1025B");
     }
 }

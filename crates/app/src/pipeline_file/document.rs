@@ -1,0 +1,155 @@
+//! The keys of the pipeline file: what was typed. [`super::pipeline`] is what it means.
+
+use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use tidemark_connectors::config::{ByteSize, DestinationConfig, Interval, SourceConfig};
+
+use super::schema::share_keys;
+
+/// A pipeline: one source, one staging log, one or more destinations.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(title = "Tidemark pipeline")]
+#[serde(deny_unknown_fields)]
+pub(super) struct Document {
+    /// The pipeline's name, and the name of its log: a new name is a new log.
+    pub(super) name: Name,
+    /// What to read.
+    pub(super) source: SourceConfig,
+    /// Where the staging log is kept: a folder, or its long form.
+    #[serde(default)]
+    pub(super) staging: Staging,
+    /// When to read. Left out: always, where the source can wait for changes.
+    pub(super) trigger: Option<Trigger>,
+    /// What to write to, by names of your own. Under its name a destination keeps its position.
+    #[schemars(extend("minProperties" = 1, "propertyNames" = {"$ref": "#/$defs/Name"}))]
+    pub(super) destinations: BTreeMap<String, Destination>,
+}
+
+/// A word that is safe as part of a path, a table's name and a URL.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Name(pub(super) String);
+
+impl JsonSchema for Name {
+    fn schema_name() -> Cow<'static, str> {
+        "Name".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+            "description": "a word of up to 63 letters, digits, `-` and `_` that begins with a letter or digit"
+        })
+    }
+}
+
+/// Where the staging log is kept.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Staging {
+    /// A folder, from the pipeline file's folder.
+    Folder(PathBuf),
+    /// A folder and how it is filled.
+    Keys(StagingKeys),
+}
+
+/// The long form of `staging`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct StagingKeys {
+    /// The folder, from the pipeline file's folder.
+    pub(super) path: PathBuf,
+    /// The format of the data.
+    pub(super) format: StagingFormat,
+    /// How long a change may wait for others before it is committed.
+    pub(super) max_delay: Interval,
+    /// How much memory changes may take on their way into the log.
+    pub(super) memory: ByteSize,
+}
+
+/// The format of staged data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StagingFormat {
+    /// Apache Parquet: small, and readable by other tools.
+    Parquet,
+    /// Arrow IPC: quick.
+    Arrow,
+}
+
+impl Default for Staging {
+    fn default() -> Self {
+        Self::Keys(StagingKeys::default())
+    }
+}
+
+impl Default for StagingKeys {
+    fn default() -> Self {
+        Self {
+            path: "./staging".into(),
+            format: StagingFormat::Parquet,
+            max_delay: Interval(Duration::from_millis(100)),
+            memory: ByteSize(32 << 20),
+        }
+    }
+}
+
+/// When to read.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trigger {
+    /// From one reading to the next.
+    pub(super) every: Interval,
+}
+
+/// What every destination has, beside its system's own keys.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(transform = share_keys)]
+pub(super) struct Destination {
+    /// How changes are treated.
+    pub(super) write: Write,
+    /// How a stream's table or folder is called; `{stream}` stands for the stream's name.
+    #[serde(default = "default_table")]
+    pub(super) table: String,
+    /// Whether a table that holds rows and was not made by Tidemark may be written to.
+    #[serde(default)]
+    pub(super) adopt: bool,
+    /// What to do with a record that cannot be written.
+    #[serde(default)]
+    pub(super) on_error: OnError,
+    /// Whether `run` writes to it. `false`: only `replay` does.
+    #[serde(default = "default_live")]
+    pub(super) live: bool,
+    #[serde(flatten)]
+    pub(super) system: DestinationConfig,
+}
+
+fn default_table() -> String {
+    "{stream}".into()
+}
+
+fn default_live() -> bool {
+    true
+}
+
+/// How changes are treated.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Write {
+    /// Every change becomes a row.
+    Append,
+    /// The destination looks like the source: upserts and hard deletes, by key.
+    Mirror,
+}
+
+/// What to do with a record that cannot be written.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OnError {
+    /// Stop, and say which record it was.
+    #[default]
+    Stop,
+}

@@ -1,0 +1,176 @@
+//! From what was typed to what it means, with every problem that a schema cannot express.
+
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path, PathBuf},
+};
+
+use tidemark_connectors::config::{self, TableName, Writing};
+use tidemark_engine::{schema::StreamName, write::WriteMode};
+
+use super::{
+    document::{self, Document, StagingKeys, Write},
+    interpolation::Concealed,
+    pipeline::{Destination, Pipeline, Staging, Trigger},
+    problem::{Problem, Step},
+    source_text::SourceText,
+    tree::Node,
+};
+
+/// Reads the meaning out of a document whose structure is sound. The pipeline is only sound if no problem was added.
+pub(super) fn interpret(
+    document: Document,
+    file: &SourceText,
+    root: &Node,
+    concealed: &Concealed,
+    problems: &mut Vec<Problem>,
+) -> Pipeline {
+    let folder = file.folder();
+    let mut findings = Findings { root, concealed, problems };
+    let Document { name, source, staging, trigger, destinations } = document;
+
+    findings.connector(&["source"], source.validate());
+    let staging = findings.staging(staging, folder);
+    let trigger = findings.trigger(trigger);
+    let destinations: Vec<_> =
+        destinations.into_iter().map(|(name, typed)| findings.destination(name, typed)).collect();
+    let concealed = concealed.clone();
+    let pipeline =
+        Pipeline { name: name.0, base: folder.to_owned(), source, staging, trigger, destinations, concealed };
+    findings.shared_places(&pipeline);
+    pipeline
+}
+
+/// Collects problems and finds where they stand.
+struct Findings<'f> {
+    root: &'f Node,
+    concealed: &'f Concealed,
+    problems: &'f mut Vec<Problem>,
+}
+
+impl Findings<'_> {
+    /// Adds a problem of the value at `path`.
+    fn add(&mut self, path: &[&str], message: &str, hint: Option<&str>) {
+        let at = self.root.locate(path.iter().copied());
+        let steps: Vec<_> = path.iter().map(|step| Step::Key((*step).to_owned())).collect();
+        let problem = Problem::new(at, &steps, self.concealed.hide(message));
+        self.problems.push(Problem { hint: hint.map(|hint| self.concealed.hide(hint)), ..problem });
+    }
+
+    /// Adds what a connector found in its part of the file, which stands at `part`.
+    fn connector(&mut self, part: &[&str], found: Vec<config::Problem>) {
+        for problem in found {
+            let below = problem.path.iter().map(String::as_str);
+            let path: Vec<_> = part.iter().copied().chain(below).collect();
+            self.add(&path, &problem.message, problem.hint.as_deref());
+        }
+    }
+
+    fn staging(&mut self, typed: document::Staging, folder: &Path) -> Staging {
+        let keys = match typed {
+            document::Staging::Folder(path) => StagingKeys { path, ..StagingKeys::default() },
+            document::Staging::Keys(keys) => keys,
+        };
+        if keys.path.as_os_str().is_empty() {
+            self.add(
+                &["staging", "path"],
+                "`staging` is an empty path",
+                Some("name a folder, such as `./staging`"),
+            );
+        } else if keys.path.to_string_lossy().contains("://") {
+            let hint = "name a local folder; object stores are not supported yet";
+            self.add(&["staging", "path"], "`staging` is a URL", Some(hint));
+        }
+        if keys.memory.0 < 1 << 20 {
+            self.add(&["staging", "memory"], "`memory` of `staging` must be at least `1MiB`", None);
+        }
+        Staging {
+            path: folder.join(keys.path),
+            format: keys.format,
+            max_delay: keys.max_delay.0,
+            memory: keys.memory.0,
+        }
+    }
+
+    fn trigger(&mut self, typed: Option<document::Trigger>) -> Trigger {
+        let Some(document::Trigger { every }) = typed else { return Trigger::Always };
+        if every.0.is_zero() {
+            let hint = "leave `trigger` out to read always";
+            self.add(&["trigger", "every"], "`every` of `trigger` must be longer than nothing", Some(hint));
+        }
+        Trigger::Every(every.0)
+    }
+
+    fn destination(&mut self, name: String, typed: document::Destination) -> Destination {
+        // The schema lets only `stop` through, and stopping is what the loops do anyway.
+        let document::Destination { write, table, adopt, on_error: document::OnError::Stop, live, system } =
+            typed;
+        let part = ["destinations", name.as_str()];
+        let table = TableName::parse(&table).unwrap_or_else(|problem| {
+            self.connector(&part, vec![problem]);
+            TableName::default()
+        });
+        let mode = match write {
+            Write::Append => WriteMode::Append,
+            Write::Mirror => WriteMode::Mirror,
+        };
+        let writing = Writing { destination: name.clone(), mode, table, adopt };
+        self.connector(&part, system.validate(&writing));
+        Destination { writing, live, system }
+    }
+
+    /// Two that write to one place would overwrite each other; a source that is written to would never end.
+    fn shared_places(&mut self, pipeline: &Pipeline) {
+        let Pipeline { base, source, staging, destinations, .. } = pipeline;
+        let log = plain(&staging.path);
+        if log == plain(&source.place(base)) {
+            let hint = "give the staging log a folder of its own";
+            self.add(
+                &["staging", "path"],
+                "the staging log is kept in the folder that `source` reads",
+                Some(hint),
+            );
+        }
+        let (mut taken, mut names) = (BTreeMap::new(), BTreeMap::new());
+        for Destination { writing, system, .. } in destinations {
+            let name = writing.destination.as_str();
+            let path = ["destinations", name, "path"];
+            if let Some(other) = names.insert(name.to_lowercase(), name) {
+                let message = format!("destinations `{other}` and `{name}` differ in case alone");
+                let hint = "rename one; not every file system would tell their positions apart";
+                self.add(&path[..2], &message, Some(hint));
+            }
+            let place = plain(&system.place(base));
+            if system.system() == source.system() && place == plain(&source.place(base)) {
+                let hint = "give the destination a place of its own";
+                self.add(&path, &format!("destination `{name}` writes to what `source` reads"), Some(hint));
+            }
+            if place == log {
+                let hint = "give the destination a place of its own";
+                self.add(&path, &format!("destination `{name}` writes into the staging log"), Some(hint));
+            }
+            let table = writing.table.of(&StreamName::new("{stream}"));
+            if let Some(other) = taken.insert((system.system(), place, table), name) {
+                let message =
+                    format!("destinations `{other}` and `{name}` write to the same tables of the same place");
+                let hint = format!(
+                    "give one of them another `path`, or another `table` such as `\"{name}_{{stream}}\"`"
+                );
+                self.add(&path, &message, Some(&hint));
+            }
+        }
+    }
+}
+
+/// The path without `.` and `..`, so that two ways to write it are equal. Links are not followed: no disk is touched.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            other => plain.push(other),
+        }
+    }
+    plain
+}

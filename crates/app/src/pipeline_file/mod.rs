@@ -1,0 +1,84 @@
+//! The pipeline file: from YAML to a sound [`Pipeline`], or to everything that is wrong with it at once.
+//!
+//! | Step | Module |
+//! |---|---|
+//! | The text becomes a tree that knows its lines; `${…}` in values is replaced | `parse`, `tree`, `interpolation` |
+//! | The tree is held against the JSON Schema | `schema`, `structure`, `expectation`, `suggestion` |
+//! | The keys become structs (what was typed), and these a pipeline (what it means) | `document`, `meaning`, `pipeline` |
+//! | Problems are shown with the lines they are on | `problem`, `source_text`, `rendering` |
+
+mod document;
+mod expectation;
+mod interpolation;
+mod meaning;
+mod parse;
+mod pipeline;
+mod problem;
+#[cfg(test)]
+mod reference;
+mod rendering;
+mod schema;
+mod source_text;
+mod structure;
+mod suggestion;
+mod tree;
+
+use std::{env, fs, io, path::Path};
+
+use tidemark_engine::Error;
+
+pub(crate) use pipeline::{Destination, Pipeline, Trigger};
+pub(crate) use problem::Problems;
+pub(crate) use schema::schema;
+
+use crate::failure::Failure;
+use interpolation::{Interpolation, Variables};
+use problem::Problem;
+use source_text::SourceText;
+use tree::Span;
+
+/// Reads the pipeline file at `path`, with variables from the environment. Touches nothing but the file and the
+/// `${file:…}` that it names.
+pub(crate) fn load(path: &Path) -> Result<Pipeline, Failure> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        let unreadable = Error::config(format!("cannot read the pipeline file `{}`", path.display()));
+        match error.kind() {
+            io::ErrorKind::NotFound => {
+                unreadable.hint(format!("write a starter with `tidemark init {}`", path.display()))
+            }
+            _ => unreadable,
+        }
+        .source(error)
+    })?;
+    Ok(read(path, text)?)
+}
+
+/// Reads `text` as if it stood in the file at `path`.
+pub(crate) fn read(path: &Path, text: String) -> Result<Pipeline, Problems> {
+    read_with(SourceText { path: path.to_owned(), text }, &|name| env::var(name).ok())
+}
+
+/// Reads a pipeline out of `file`, with variables from `variables`.
+fn read_with(file: SourceText, variables: &Variables<'_>) -> Result<Pipeline, Problems> {
+    let mut problems = Vec::new();
+    let folder = file.folder().to_owned();
+    let mut interpolation = Interpolation::new(variables, &folder);
+    let Some(root) = parse::parse(&file, &mut interpolation, &mut problems) else {
+        return Err(Problems::new(file, problems));
+    };
+    let concealed = interpolation.into_concealed();
+    let json = structure::check(schema().as_value(), &root, &mut problems);
+    if !problems.is_empty() {
+        return Err(Problems::new(file, problems));
+    }
+    let document = match serde_json::from_value(json) {
+        Ok(document) => document,
+        // What the schema lets through and the structs do not. It has no place, but it is not silent either.
+        Err(error) => {
+            let problem = Problem::new(Span::default(), &[], concealed.hide(&error.to_string()));
+            return Err(Problems::new(file, vec![problem]));
+        }
+    };
+    let pipeline = meaning::interpret(document, &file, &root, &concealed, &mut problems);
+    if problems.is_empty() { Ok(pipeline) } else { Err(Problems::new(file, problems)) }
+}

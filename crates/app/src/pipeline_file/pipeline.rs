@@ -1,0 +1,58 @@
+//! What a pipeline file means, with every default filled in.
+
+use std::{path::PathBuf, time::Duration};
+
+use tidemark_connectors::config::{DestinationConfig, SourceConfig, Writing};
+
+use super::{document::StagingFormat, interpolation::Concealed};
+
+/// A sound pipeline.
+#[derive(Debug, Clone)]
+pub(crate) struct Pipeline {
+    /// The name of its log.
+    pub(crate) name: String,
+    /// The pipeline file's folder: where the relative paths of the source and the destinations begin.
+    pub(crate) base: PathBuf,
+    /// What it reads.
+    pub(crate) source: SourceConfig,
+    /// Where its log is.
+    pub(crate) staging: Staging,
+    /// When it reads.
+    pub(crate) trigger: Trigger,
+    /// What it writes to, by name.
+    pub(crate) destinations: Vec<Destination>,
+    /// What came out of variables and files, and must go through [`Concealed::hide`] before it is shown.
+    pub(crate) concealed: Concealed,
+}
+
+/// Where the log is, and how it is filled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Staging {
+    /// The folder; a relative one begins at the working folder.
+    pub(crate) path: PathBuf,
+    pub(crate) format: StagingFormat,
+    /// How long a change may wait for others before it is committed.
+    pub(crate) max_delay: Duration,
+    /// Bytes that changes may take on their way into the log.
+    pub(crate) memory: u64,
+}
+
+/// When the source is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trigger {
+    /// Always: the source is waited for.
+    Always,
+    /// To its end, again and again, with this much time from one start to the next.
+    Every(Duration),
+}
+
+/// One destination.
+#[derive(Debug, Clone)]
+pub(crate) struct Destination {
+    /// How to write, whatever the system; its name is in here.
+    pub(crate) writing: Writing,
+    /// Whether `run` writes to it; otherwise only `replay` does.
+    pub(crate) live: bool,
+    /// The system.
+    pub(crate) system: DestinationConfig,
+}

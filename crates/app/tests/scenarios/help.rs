@@ -1,0 +1,44 @@
+//! What `--help` says. After a change on purpose: `INSTA_UPDATE=always cargo test -p tidemark help`.
+
+use crate::workbench::Workbench;
+
+fn help(arguments: &str) -> String {
+    let ended = Workbench::new().tidemark(arguments);
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    // Clap leaves spaces at the end of lines that separate paragraphs.
+    ended.stdout.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+#[test]
+fn tidemark() {
+    insta::assert_snapshot!(help("--help"));
+}
+
+#[test]
+fn tidemark_in_short() {
+    insta::assert_snapshot!(help("-h"));
+}
+
+#[test]
+fn init() {
+    insta::assert_snapshot!(help("init --help"));
+}
+
+#[test]
+fn check() {
+    insta::assert_snapshot!(help("check --help"));
+}
+
+#[test]
+fn schema() {
+    insta::assert_snapshot!(help("schema --help"));
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2() {
+    let bench = Workbench::new();
+    for arguments in ["", "chekc", "check", "check --no-such-flag x", "--log-level ,=, schema"] {
+        let ended = bench.tidemark(arguments);
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{arguments}: {ended:?}");
+    }
+}

@@ -1,0 +1,76 @@
+//! The closed list of systems. A new connector is one line in each of these lists.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Problem, Writing};
+use crate::{files, sqlite};
+
+/// What a pipeline reads from, by its `type`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum SourceConfig {
+    Files(files::SourceConfig),
+}
+
+/// What a pipeline writes to, by its `type`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum DestinationConfig {
+    Files(files::DestinationConfig),
+    Sqlite(sqlite::DestinationConfig),
+}
+
+impl SourceConfig {
+    /// The word after `type:`.
+    pub fn system(&self) -> &'static str {
+        match self {
+            Self::Files(_) => "files",
+        }
+    }
+
+    /// Where it reads from, where relative paths begin at `base`. Of two sources or destinations of one system, equal
+    /// places are the same data.
+    pub fn place(&self, base: &Path) -> PathBuf {
+        match self {
+            Self::Files(files) => base.join(&files.path),
+        }
+    }
+
+    /// Everything that is wrong with it as far as can be told without touching the source.
+    pub fn validate(&self) -> Vec<Problem> {
+        match self {
+            Self::Files(_) => Vec::new(),
+        }
+    }
+}
+
+impl DestinationConfig {
+    /// The word after `type:`.
+    pub fn system(&self) -> &'static str {
+        match self {
+            Self::Files(_) => "files",
+            Self::Sqlite(_) => "sqlite",
+        }
+    }
+
+    /// Where it writes to, where relative paths begin at `base`. Of two sources or destinations of one system, equal
+    /// places are the same data.
+    pub fn place(&self, base: &Path) -> PathBuf {
+        match self {
+            Self::Files(files) => base.join(&files.path),
+            Self::Sqlite(sqlite) => base.join(&sqlite.path),
+        }
+    }
+
+    /// Everything that is wrong with it, and with how it is to be written, as far as can be told without touching
+    /// the destination.
+    pub fn validate(&self, writing: &Writing) -> Vec<Problem> {
+        let _ = writing;
+        match self {
+            Self::Files(_) | Self::Sqlite(_) => Vec::new(),
+        }
+    }
+}
