@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
 
     let outcome = match command {
         Command::Init(init) => init.run(&output),
-        Command::Check(check) => check.run(&output),
+        Command::Check(check) => check.run(&output).await,
         Command::Schema(schema) => schema.run(&output),
     };
     match outcome {

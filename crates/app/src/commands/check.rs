@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use futures::future::{join, join_all};
 use serde_json::json;
 use tidemark_connectors::config::{Interval, Writing};
 use tidemark_engine::write::WriteMode;
@@ -11,12 +12,13 @@ use crate::{
     cli::EXIT_CODES,
     failure::Failure,
     output::Output,
-    pipeline_file::{self, Destination, Pipeline, Trigger},
+    pipeline_file::{self, Destination, Pipeline, Problems, Trigger},
 };
 
 /// Check a pipeline file and report every problem at once
 ///
-/// Each problem comes with its line, what is allowed there, and what to do. Exits with 2 if there is any.
+/// First the file itself; if that is sound, the source and every destination are tried, and nothing is changed. Each
+/// problem comes with its line, what is allowed there, and what to do. Exits with 2 if there is any.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Check {
@@ -37,8 +39,11 @@ Examples:
   tidemark check --offline --json pipeline.yaml";
 
 impl Check {
-    pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
+    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let pipeline = pipeline_file::load(&self.file)?;
+        if !self.offline {
+            try_systems(&pipeline).await?;
+        }
         if self.json {
             return output.json(&json!([]));
         }
@@ -46,9 +51,26 @@ impl Check {
     }
 }
 
+/// Asks every system what would keep the pipeline from running, all at once.
+async fn try_systems(pipeline: &Pipeline) -> Result<(), Problems> {
+    let Pipeline { base, source, destinations, origin, .. } = pipeline;
+    let of_source = async {
+        let errors = source.check(base).await;
+        errors.iter().map(|error| origin.problem(&["source"], error)).collect::<Vec<_>>()
+    };
+    let of_destinations = join_all(destinations.iter().map(|Destination { writing, system, .. }| async {
+        let errors = system.check(base, writing).await;
+        let part = ["destinations", writing.destination.as_str()];
+        errors.iter().map(|error| origin.problem(&part, error)).collect::<Vec<_>>()
+    }));
+    let (mut found, more) = join(of_source, of_destinations).await;
+    found.extend(more.into_iter().flatten());
+    if found.is_empty() { Ok(()) } else { Err(origin.problems(found)) }
+}
+
 /// The pipeline in a few lines, so that a person sees whether it is what was meant.
 fn picture(pipeline: &Pipeline) -> String {
-    let Pipeline { name, base, source, staging, trigger, destinations, concealed } = pipeline;
+    let Pipeline { name, base, source, staging, trigger, destinations, origin } = pipeline;
     let when = match trigger {
         Trigger::Always => "always".into(),
         Trigger::Every(time) => format!("every {}", Interval(*time)),
@@ -67,7 +89,7 @@ fn picture(pipeline: &Pipeline) -> String {
         let place = shown(&system.place(base));
         lines.push(format!("  writes   {} `{}` as `{destination}`, {mode}{when}", system.system(), place));
     }
-    concealed.hide(&lines.join("\n"))
+    origin.hide(&lines.join("\n"))
 }
 
 /// The path without a `./` in between.

@@ -73,7 +73,7 @@ pub(super) struct StagingKeys {
 /// The format of staged data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum StagingFormat {
+pub(super) enum StagingFormat {
     /// Apache Parquet: small, and readable by other tools.
     Parquet,
     /// Arrow IPC: quick.

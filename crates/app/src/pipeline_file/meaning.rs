@@ -5,56 +5,44 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use tidemark_connectors::config::{self, TableName, Writing};
-use tidemark_engine::{schema::StreamName, write::WriteMode};
+use tidemark_connectors::config::{self, SourceConfig, TableName, Writing};
+use tidemark_engine::{codec::Format, schema::StreamName, write::WriteMode};
 
 use super::{
-    document::{self, Document, StagingKeys, Write},
-    interpolation::Concealed,
+    document::{self, Document, StagingFormat, StagingKeys, Write},
+    origin::Origin,
     pipeline::{Destination, Pipeline, Staging, Trigger},
     problem::{Problem, Step},
-    source_text::SourceText,
-    tree::Node,
 };
 
 /// Reads the meaning out of a document whose structure is sound. The pipeline is only sound if no problem was added.
-pub(super) fn interpret(
-    document: Document,
-    file: &SourceText,
-    root: &Node,
-    concealed: &Concealed,
-    problems: &mut Vec<Problem>,
-) -> Pipeline {
-    let folder = file.folder();
-    let mut findings = Findings { root, concealed, problems };
+pub(super) fn interpret(document: Document, origin: Origin, problems: &mut Vec<Problem>) -> Pipeline {
+    let mut findings = Findings { origin: &origin, problems };
     let Document { name, source, staging, trigger, destinations } = document;
+    let base = origin.file.folder().to_owned();
 
     findings.connector(&["source"], source.validate());
-    let staging = findings.staging(staging, folder);
+    let staging = findings.staging(staging, &base);
     let trigger = findings.trigger(trigger);
     let destinations: Vec<_> =
         destinations.into_iter().map(|(name, typed)| findings.destination(name, typed)).collect();
-    let concealed = concealed.clone();
-    let pipeline =
-        Pipeline { name: name.0, base: folder.to_owned(), source, staging, trigger, destinations, concealed };
-    findings.shared_places(&pipeline);
-    pipeline
+    findings.shared_places(&base, &source, &staging, &destinations);
+    Pipeline { name: name.0, base, source, staging, trigger, destinations, origin }
 }
 
 /// Collects problems and finds where they stand.
 struct Findings<'f> {
-    root: &'f Node,
-    concealed: &'f Concealed,
+    origin: &'f Origin,
     problems: &'f mut Vec<Problem>,
 }
 
 impl Findings<'_> {
     /// Adds a problem of the value at `path`.
     fn add(&mut self, path: &[&str], message: &str, hint: Option<&str>) {
-        let at = self.root.locate(path.iter().copied());
+        let at = self.origin.root.locate(path.iter().copied());
         let steps: Vec<_> = path.iter().map(|step| Step::Key((*step).to_owned())).collect();
-        let problem = Problem::new(at, &steps, self.concealed.hide(message));
-        self.problems.push(Problem { hint: hint.map(|hint| self.concealed.hide(hint)), ..problem });
+        let problem = Problem::new(at, &steps, self.origin.hide(message));
+        self.problems.push(Problem { hint: hint.map(|hint| self.origin.hide(hint)), ..problem });
     }
 
     /// Adds what a connector found in its part of the file, which stands at `part`.
@@ -86,7 +74,10 @@ impl Findings<'_> {
         }
         Staging {
             path: folder.join(keys.path),
-            format: keys.format,
+            format: match keys.format {
+                StagingFormat::Parquet => Format::Parquet,
+                StagingFormat::Arrow => Format::Arrow,
+            },
             max_delay: keys.max_delay.0,
             memory: keys.memory.0,
         }
@@ -120,8 +111,13 @@ impl Findings<'_> {
     }
 
     /// Two that write to one place would overwrite each other; a source that is written to would never end.
-    fn shared_places(&mut self, pipeline: &Pipeline) {
-        let Pipeline { base, source, staging, destinations, .. } = pipeline;
+    fn shared_places(
+        &mut self,
+        base: &Path,
+        source: &SourceConfig,
+        staging: &Staging,
+        destinations: &[Destination],
+    ) {
         let log = plain(&staging.path);
         if log == plain(&source.place(base)) {
             let hint = "give the staging log a folder of its own";

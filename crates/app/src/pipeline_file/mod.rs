@@ -11,6 +11,7 @@ mod document;
 mod expectation;
 mod interpolation;
 mod meaning;
+mod origin;
 mod parse;
 mod pipeline;
 mod problem;
@@ -33,6 +34,7 @@ pub(crate) use schema::schema;
 
 use crate::failure::Failure;
 use interpolation::{Interpolation, Variables};
+use origin::Origin;
 use problem::Problem;
 use source_text::SourceText;
 use tree::Span;
@@ -79,6 +81,7 @@ fn read_with(file: SourceText, variables: &Variables<'_>) -> Result<Pipeline, Pr
             return Err(Problems::new(file, vec![problem]));
         }
     };
-    let pipeline = meaning::interpret(document, &file, &root, &concealed, &mut problems);
+    let origin = Origin { file: file.clone(), root, concealed };
+    let pipeline = meaning::interpret(document, origin, &mut problems);
     if problems.is_empty() { Ok(pipeline) } else { Err(Problems::new(file, problems)) }
 }

@@ -3,8 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use tidemark_connectors::config::{DestinationConfig, SourceConfig, Writing};
+use tidemark_engine::codec::Format;
 
-use super::{document::StagingFormat, interpolation::Concealed};
+use super::origin::Origin;
 
 /// A sound pipeline.
 #[derive(Debug, Clone)]
@@ -21,8 +22,8 @@ pub(crate) struct Pipeline {
     pub(crate) trigger: Trigger,
     /// What it writes to, by name.
     pub(crate) destinations: Vec<Destination>,
-    /// What came out of variables and files, and must go through [`Concealed::hide`] before it is shown.
-    pub(crate) concealed: Concealed,
+    /// The file it was read from.
+    pub(crate) origin: Origin,
 }
 
 /// Where the log is, and how it is filled.
@@ -30,7 +31,7 @@ pub(crate) struct Pipeline {
 pub(crate) struct Staging {
     /// The folder; a relative one begins at the working folder.
     pub(crate) path: PathBuf,
-    pub(crate) format: StagingFormat,
+    pub(crate) format: Format,
     /// How long a change may wait for others before it is committed.
     pub(crate) max_delay: Duration,
     /// Bytes that changes may take on their way into the log.

@@ -151,6 +151,19 @@ fn a_missing_file() {
 }
 
 #[test]
+fn a_source_that_cannot_be_read() {
+    let bench = Workbench::new();
+    bench.file("p.yaml", &SOUND.replace("./data", "\"${DATA}\"").replace(", live: \"${LIVE}\"", ""));
+    let check = |flags: &str| bench.tidemark_with(&[("DATA", "s3cret")], &format!("check {flags} p.yaml"));
+    assert_eq!(check("--offline").code, 0);
+    let ended = check("");
+    assert_eq!(ended.code, 2);
+    insta::assert_snapshot!(ended.stderr);
+    bench.file("s3cret/orders.csv", "id\n1\n");
+    assert_eq!(check("").code, 0);
+}
+
+#[test]
 fn the_schema_in_docs_is_what_the_program_prints() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pipeline.schema.json");
     let printed = Workbench::new().tidemark("schema").stdout;

@@ -1,9 +1,13 @@
 //! The closed list of systems. A new connector is one line in each of these lists.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tidemark_engine::{Error, Result};
 
 use super::{Problem, Writing};
 use crate::{files, sqlite};
@@ -45,6 +49,25 @@ impl SourceConfig {
             Self::Files(_) => Vec::new(),
         }
     }
+
+    /// Everything that would keep it from being read, as far as connecting tells. Changes nothing.
+    pub async fn check(&self, base: &Path) -> Vec<Error> {
+        match self {
+            Self::Files(files) => readable_folder(&base.join(&files.path)).await.err().into_iter().collect(),
+        }
+    }
+}
+
+async fn readable_folder(path: &Path) -> Result<()> {
+    let Err(error) = tokio::fs::read_dir(path).await else { return Ok(()) };
+    let path = path.display();
+    Err(match error.kind() {
+        io::ErrorKind::NotFound => Error::config(format!("there is no folder `{path}`")),
+        io::ErrorKind::NotADirectory => Error::config(format!("`{path}` is not a folder")),
+        io::ErrorKind::PermissionDenied => Error::denied(format!("the folder `{path}` cannot be listed"))
+            .hint("let the user that runs the pipeline read it"),
+        _ => Error::unavailable(format!("cannot list the folder `{path}`")).source(error),
+    })
 }
 
 impl DestinationConfig {
@@ -69,6 +92,13 @@ impl DestinationConfig {
     /// the destination.
     pub fn validate(&self, writing: &Writing) -> Vec<Problem> {
         let _ = writing;
+        match self {
+            Self::Files(_) | Self::Sqlite(_) => Vec::new(),
+        }
+    }
+    /// Everything that would keep it from being written to, as far as connecting tells. Changes nothing.
+    pub async fn check(&self, base: &Path, writing: &Writing) -> Vec<Error> {
+        let _ = (base, writing);
         match self {
             Self::Files(_) | Self::Sqlite(_) => Vec::new(),
         }
