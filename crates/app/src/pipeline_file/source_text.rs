@@ -23,16 +23,22 @@ pub(crate) struct Excerpt {
     pub(crate) width: usize,
 }
 
+/// Characters of a line that is still quoted.
+const MAX_LENGTH: usize = 300;
+
 impl SourceText {
     /// The folder that the file's relative paths start at.
     pub(crate) fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// The line where `at` begins. Nothing for a span that means the whole file.
+    /// The line where `at` begins. Nothing for a span that means the whole file, or a line too long to read.
     pub(crate) fn excerpt(&self, at: Span) -> Option<Excerpt> {
         let line = self.text.lines().nth(at.line.checked_sub(1)?)?;
         let length = line.chars().count();
+        if length > MAX_LENGTH {
+            return None;
+        }
         let start = at.column.saturating_sub(1).min(length);
         let end = if at.end_line == at.line {
             at.end_column.saturating_sub(1)
