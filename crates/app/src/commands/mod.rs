@@ -1,9 +1,13 @@
 //! One file a command: its arguments, its help, and what it does. A new command is a file, a variant and an arm in
 //! `main`.
 
+mod changes;
 mod check;
 mod init;
+mod replay;
+mod run;
 mod schema;
+mod status;
 
 use clap::Subcommand;
 
@@ -12,6 +16,10 @@ use clap::Subcommand;
 pub(crate) enum Command {
     Init(init::Init),
     Check(check::Check),
+    Run(run::Run),
+    Status(status::Status),
+    Changes(changes::Changes),
+    Replay(replay::Replay),
     Schema(schema::Schema),
 }
 
@@ -20,6 +28,10 @@ impl Command {
     pub(crate) fn json(&self) -> bool {
         match self {
             Self::Check(check) => check.json,
+            Self::Run(run) => run.json,
+            Self::Status(status) => status.json,
+            Self::Changes(changes) => changes.json,
+            Self::Replay(replay) => replay.json,
             Self::Init(_) | Self::Schema(_) => false,
         }
     }

@@ -31,6 +31,7 @@ use tidemark_engine::Error;
 pub(crate) use pipeline::{Destination, Pipeline, Trigger};
 pub(crate) use problem::Problems;
 pub(crate) use schema::schema;
+pub(crate) use suggestion::closest;
 
 use crate::failure::Failure;
 use interpolation::{Interpolation, Variables};

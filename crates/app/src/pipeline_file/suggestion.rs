@@ -1,7 +1,7 @@
 //! "Did you mean …?"
 
 /// The one of `known` that `typed` was probably meant to be.
-pub(super) fn closest<'k>(typed: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn closest<'k>(typed: &str, known: &[&'k str]) -> Option<&'k str> {
     let similarity = |word: &str| strsim::jaro_winkler(&typed.to_lowercase(), word);
     let closest = known.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
     (similarity(closest) > 0.8).then_some(closest)

@@ -18,14 +18,15 @@ use crate::{
 };
 
 /// Which changes of a commit to deliver.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Only these streams; empty: all.
     pub streams: Vec<StreamName>,
 }
 
 impl Selection {
-    fn takes(&self, stream: &StreamName) -> bool {
+    /// Whether it takes changes of `stream`.
+    pub fn takes(&self, stream: &StreamName) -> bool {
         self.streams.is_empty() || self.streams.contains(stream)
     }
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Log, names, store::Created};
-use crate::{Error, Position, Result, Time};
+use crate::{Error, Position, Result, Time, schema::StreamName};
 
 /// How many old marks are kept beside the newest.
 const KEPT: u64 = 2;
@@ -16,6 +16,9 @@ pub struct Mark {
     pub position: Position,
     /// The commit after which it began: 0, or where a replay started.
     pub from: u64,
+    /// The streams it is given; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<StreamName>,
     /// How many changes it has applied since it began.
     pub rows: u64,
     /// When it said so.

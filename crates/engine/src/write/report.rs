@@ -1,5 +1,6 @@
 //! What a write loop tells of itself in the staging store.
 
+use super::Plan;
 use crate::{
     Position, Result, Time,
     log::{Log, Mark, MarkState, Marks},
@@ -13,7 +14,7 @@ const EVERY_MICROS: u64 = 5_000_000;
 pub(super) struct Report<'a> {
     log: &'a Log,
     destination: &'a str,
-    from: u64,
+    plan: &'a Plan,
     marks: Option<Marks>,
     position: Position,
     rows: u64,
@@ -21,9 +22,9 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(log: &'a Log, destination: &'a str, from: u64) -> Self {
+    pub(super) fn new(log: &'a Log, destination: &'a str, plan: &'a Plan) -> Self {
         let position = Position::start(log.id().clone());
-        Self { log, destination, from, marks: None, position, rows: 0, said: None }
+        Self { log, destination, plan, marks: None, position, rows: 0, said: None }
     }
 
     /// Notes that the destination stands at `position` after `rows` more changes.
@@ -54,7 +55,6 @@ impl<'a> Report<'a> {
             None => {
                 let (marks, last) = Marks::open(self.log, self.destination).await?;
                 if let Some(last) = last.filter(|last| &last.position.log == self.log.id()) {
-                    self.from = last.from;
                     self.rows += last.rows;
                 }
                 self.marks.insert(marks)
@@ -62,7 +62,8 @@ impl<'a> Report<'a> {
         };
         let mark = Mark {
             position: self.position.clone(),
-            from: self.from,
+            from: self.plan.from,
+            streams: self.plan.selection.streams.clone(),
             rows: self.rows,
             time: self.log.world().now(),
             state,

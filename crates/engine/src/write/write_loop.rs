@@ -51,7 +51,7 @@ impl WriteLoop {
     /// Runs to the horizon. A destination that is down is waited for; any other error ends the loop, with nothing lost.
     pub async fn run(&self, strategy: &mut dyn WriteStrategy) -> Result<()> {
         let mut retry = Retry::new(self.log.world().clone());
-        let mut report = Report::new(&self.log, &self.destination, self.plan.from);
+        let mut report = Report::new(&self.log, &self.destination, &self.plan);
         loop {
             let error = match self.attempt(strategy, &mut retry, &mut report).await {
                 Ok(()) => {

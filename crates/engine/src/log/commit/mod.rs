@@ -11,12 +11,14 @@
 mod body;
 mod header;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 pub(super) use body::{Body, Compression};
 pub(crate) use header::{Frame, Header, Segment};
 
-use crate::{Digest, Position, Time};
+use crate::{Digest, Position, Time, schema::StreamName};
 
 /// A commit as read from the log or just written to it: verified, immutable.
 #[derive(Debug)]
@@ -74,6 +76,17 @@ impl Commit {
     /// How many changes it holds.
     pub fn rows(&self) -> u64 {
         self.header.rows
+    }
+
+    /// How many changes of each stream it holds.
+    pub fn rows_by_stream(&self) -> BTreeMap<StreamName, u64> {
+        let mut rows = BTreeMap::new();
+        let frames = self.header.frames.iter().map(|frame| (&frame.stream, frame.rows));
+        let segments = self.header.segments.iter().map(|segment| (&segment.stream, segment.rows));
+        for (stream, count) in frames.chain(segments) {
+            *rows.entry(stream.clone()).or_default() += count;
+        }
+        rows
     }
 
     /// How many bytes its changes take in the staging store.

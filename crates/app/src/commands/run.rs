@@ -1,0 +1,117 @@
+//! `tidemark run`
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use serde_json::json;
+use tidemark_engine::{
+    log::{Log, RunLock},
+    world::World,
+};
+
+use crate::{
+    cli::EXIT_CODES,
+    failure::Failure,
+    output::Output,
+    pipeline_file, staging,
+    running::{Outcome, PipelineRun, Written, stop_on_signals, watch},
+};
+
+/// Run a pipeline in the foreground
+///
+/// Reads the source into the staging log and plays the log into every destination, from where each of them stands. Goes on
+/// until SIGTERM or SIGINT (Ctrl-C) ends it in good order; a second signal ends it at once, which is safe too. After any end
+/// the next run continues where this one was.
+#[derive(Debug, Args)]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct Run {
+    /// The pipeline file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Stop when everything the source has now is in every destination
+    #[arg(long)]
+    once: bool,
+    /// Print the closing summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tidemark run pipeline.yaml
+  tidemark run --once pipeline.yaml      # from cron, a Kubernetes job, a test";
+
+impl Run {
+    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
+        let pipeline = pipeline_file::load(&self.file)?;
+        let world = World::real();
+        let begun = world.now();
+        let store = staging::store(&pipeline)?;
+        let _lock = RunLock::take(&store, begun)?;
+        let log = Log::open_or_create(store, &pipeline.name, world.clone()).await?;
+        let stop = stop_on_signals()?;
+        let run = PipelineRun::new(&pipeline, log, self.once, stop)?;
+        if !self.once {
+            tracing::info!("running `{}`; Ctrl-C stops it", pipeline.name);
+        }
+
+        let watched = run.watched();
+        let outcome = tokio::select! {
+            outcome = run.run() => outcome,
+            never = watch(watched) => match never {},
+        };
+        let taken = Duration::from_micros(world.now().micros_since(begun));
+        if self.json {
+            output.json(&for_programs(&pipeline.name, &outcome, taken))?;
+        } else {
+            output.say(for_people(&pipeline.name, &outcome, taken))?;
+        }
+        // The others have been logged as they happened.
+        match outcome.errors.into_iter().next() {
+            None => Ok(()),
+            Some(error) => Err(error.into()),
+        }
+    }
+}
+
+fn for_people(name: &str, outcome: &Outcome, taken: Duration) -> String {
+    let Outcome { read, commits, head, written, .. } = outcome;
+    let commits = if *commits == 1 { "1 commit".to_owned() } else { format!("{} commits", grouped(*commits)) };
+    let mut lines =
+        vec![format!("{name}: {} changes read, {commits}, {:.1} s", grouped(*read), taken.as_secs_f64())];
+    let width = written.iter().map(|written| written.destination.len()).max().unwrap_or(0);
+    for Written { destination, rows, sequence } in written {
+        let behind = match head.saturating_sub(*sequence) {
+            0 => "up to date".to_owned(),
+            behind => format!("{} commits behind", grouped(behind)),
+        };
+        lines.push(format!("  {destination:width$}  {} changes written, {behind}", grouped(*rows)));
+    }
+    lines.join("\n")
+}
+
+fn for_programs(name: &str, outcome: &Outcome, taken: Duration) -> serde_json::Value {
+    let Outcome { read, commits, head, written, errors } = outcome;
+    let written = written.iter().map(|Written { destination, rows, sequence }| {
+        json!({"destination": destination, "changes": rows, "commit": sequence, "behind": head.saturating_sub(*sequence)})
+    });
+    json!({
+        "pipeline": name,
+        "read": read,
+        "commits": commits,
+        "head": head,
+        "seconds": taken.as_secs_f64(),
+        "destinations": written.collect::<Vec<_>>(),
+        "errors": errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    let (head, tail) = digits.split_at(first);
+    let groups = tail.as_bytes().chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
+    let head = Some(head.to_owned()).filter(|head| !head.is_empty());
+    head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
+}

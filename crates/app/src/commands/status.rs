@@ -1,0 +1,147 @@
+//! `tidemark status`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value as Json, json};
+use tidemark_engine::{
+    Time,
+    log::{Log, Mark, MarkState, Marks, RunLock},
+};
+
+use crate::{cli::EXIT_CODES, failure::Failure, output::Output, pipeline_file, staging};
+
+/// Show how far a pipeline has come
+///
+/// Reads the staging store alone: neither the source nor a destination is asked, and a running pipeline is not disturbed.
+/// A destination says where it stands every few seconds, so a running one may be a little further.
+#[derive(Debug, Args)]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct Status {
+    /// The pipeline file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tidemark status pipeline.yaml
+  tidemark status --json pipeline.yaml | jq '.destinations[] | select(.behind > 0)'";
+
+impl Status {
+    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
+        let pipeline = pipeline_file::load(&self.file)?;
+        let log = staging::existing_log(&pipeline).await?;
+        let mut destinations = Vec::new();
+        for destination in &pipeline.destinations {
+            let name = &destination.writing.destination;
+            let (_, mark) = Marks::open(&log, name).await?;
+            destinations.push(Standing { name, live: destination.live, mark });
+        }
+        let holder = RunLock::holder(log.store());
+        if self.json {
+            return output.json(&for_programs(&log, holder, &destinations));
+        }
+        output.data(for_people(&log, holder, &destinations))
+    }
+}
+
+/// A destination and what it last said of itself.
+struct Standing<'a> {
+    name: &'a str,
+    live: bool,
+    mark: Option<Mark>,
+}
+
+impl Standing<'_> {
+    fn behind(&self, log: &Log) -> u64 {
+        log.head().sequence - self.sequence().min(log.head().sequence)
+    }
+
+    fn sequence(&self) -> u64 {
+        self.mark.as_ref().map_or(0, |mark| mark.position.sequence)
+    }
+
+    /// What became of it. A loop that died could not say so: it only runs while its process does.
+    fn state(&self, process_runs: bool) -> (&'static str, Option<&str>) {
+        match self.mark.as_ref().map(|mark| &mark.state) {
+            None if self.live => ("not begun", None),
+            None => ("waits for a replay", None),
+            Some(MarkState::Running) if self.live && !process_runs => ("ended abruptly", None),
+            Some(MarkState::Running) => ("running", None),
+            Some(MarkState::Stopped) => ("stopped", None),
+            Some(MarkState::Retrying { error }) => ("retrying", Some(error)),
+            Some(MarkState::Failed { error }) => ("failed", Some(error)),
+        }
+    }
+}
+
+fn for_people(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]) -> String {
+    let running = holder.as_deref().map_or("not running".to_owned(), |holder| format!("run by {holder}"));
+    let head = match log.head_times() {
+        None => "empty".to_owned(),
+        Some((recorded, watermark)) => {
+            format!("commit {}, recorded {}, source time {}", log.head().sequence, short(recorded), short(watermark))
+        }
+    };
+    let mut lines = vec![
+        format!("{}: {running}", log.pipeline()),
+        format!("  log `{}` in {}: {head}", log.id(), log.store().description()),
+    ];
+    let width = destinations.iter().map(|standing| standing.name.len()).max().unwrap_or(0);
+    for standing in destinations {
+        let (state, error) = standing.state(holder.is_some());
+        let progress = match &standing.mark {
+            None => String::new(),
+            Some(mark) => {
+                let behind = match standing.behind(log) {
+                    0 => "up to date".to_owned(),
+                    1 => "1 commit behind".to_owned(),
+                    behind => format!("{behind} commits behind"),
+                };
+                format!(", {} changes, {behind}, as of {}", mark.rows, short(mark.time))
+            }
+        };
+        lines.push(format!("  {:width$}  {state}{progress}", standing.name));
+        lines.extend(error.map(|error| format!("  {:width$}  {error}", "")));
+    }
+    lines.join("\n")
+}
+
+fn for_programs(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]) -> Json {
+    let standing = |standing: &Standing<'_>| {
+        let (state, error) = standing.state(holder.is_some());
+        json!({
+            "name": standing.name,
+            "live": standing.live,
+            "state": state,
+            "error": error,
+            "commit": standing.sequence(),
+            "behind": standing.behind(log),
+            "changes": standing.mark.as_ref().map_or(0, |mark| mark.rows),
+            "as_of": standing.mark.as_ref().map(|mark| mark.time),
+        })
+    };
+    let times = log.head_times();
+    json!({
+        "pipeline": log.pipeline(),
+        "running": holder,
+        "log": {
+            "id": log.id(),
+            "commit": log.head().sequence,
+            "recorded": times.map(|(recorded, _)| recorded),
+            "source_time": times.map(|(_, watermark)| watermark),
+            "parts": log.cursor().parts().map(|(part, _)| part.as_str()).collect::<Vec<_>>(),
+        },
+        "destinations": destinations.iter().map(standing).collect::<Vec<_>>(),
+    })
+}
+
+/// A time to the second.
+fn short(time: Time) -> String {
+    let text = time.to_string();
+    text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
+}

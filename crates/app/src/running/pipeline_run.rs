@@ -1,0 +1,144 @@
+//! One run of a pipeline: the source is read into the log while every live destination plays the log.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tidemark_engine::{
+    Error, Result, Stop,
+    log::Log,
+    write::{Plan, Progress, WriteLoop, WriteStrategy},
+};
+use tokio::{sync::watch, task::JoinSet};
+
+use super::{progress::Watched, reading::Reading};
+use crate::pipeline_file::{Destination, Pipeline};
+
+/// A pipeline ready to run.
+pub(crate) struct PipelineRun {
+    log: Log,
+    stop: Stop,
+    reading: Reading,
+    writing: Vec<Writing>,
+}
+
+struct Writing {
+    destination: String,
+    write_loop: WriteLoop,
+    strategy: Box<dyn WriteStrategy>,
+}
+
+/// What a run did.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// Changes read from the source.
+    pub(crate) read: u64,
+    /// Commits added to the log.
+    pub(crate) commits: u64,
+    /// The last commit of the log.
+    pub(crate) head: u64,
+    pub(crate) written: Vec<Written>,
+    /// What went wrong, first things first.
+    pub(crate) errors: Vec<Error>,
+}
+
+/// What a run did to one destination.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) destination: String,
+    pub(crate) rows: u64,
+    /// The last commit that it has.
+    pub(crate) sequence: u64,
+}
+
+impl PipelineRun {
+    /// Prepares a run of `pipeline` over `log`, until `stop` or, with `once`, until everything that the source has now is
+    /// everywhere.
+    pub(crate) fn new(pipeline: &Pipeline, log: Log, once: bool, stop: Stop) -> Result<Self> {
+        // While the source is read, nobody knows the last commit.
+        let (horizon, last_commit) = watch::channel(None);
+        let live = pipeline.destinations.iter().filter(|destination| destination.live);
+        let writing = live.map(|Destination { writing, system, .. }| {
+            let destination = writing.destination.clone();
+            let strategy = system.strategy(&pipeline.base, writing)?;
+            let plan = Plan::default();
+            let write_loop = WriteLoop::new(log.clone(), &destination, plan, last_commit.clone(), stop.clone());
+            Ok(Writing { destination, write_loop, strategy })
+        });
+        Ok(Self {
+            writing: writing.collect::<Result<_>>()?,
+            reading: Reading::new(pipeline, log.clone(), once, stop.clone(), horizon)?,
+            stop,
+            log,
+        })
+    }
+
+    /// What can be watched while it runs.
+    pub(crate) fn watched(&self) -> Watched {
+        Watched { log: self.log.clone(), read: Some(self.reading.rows()), destinations: self.progress() }
+    }
+
+    fn progress(&self) -> Vec<(String, Arc<Progress>)> {
+        let progress = |writing: &Writing| (writing.destination.clone(), writing.write_loop.progress());
+        self.writing.iter().map(progress).collect()
+    }
+
+    /// Runs it to its end. A destination that fails stops alone; the source stops when no destination is left.
+    pub(crate) async fn run(self) -> Outcome {
+        let begin = self.log.head().sequence;
+        let (rows, progress) = (self.reading.rows(), self.progress());
+        let Self { log, stop, reading, writing } = self;
+
+        let mut errors = Vec::new();
+        let mut loops = JoinSet::new();
+        for Writing { write_loop, mut strategy, .. } in writing {
+            loops.spawn(async move { write_loop.run(strategy.as_mut()).await });
+        }
+        let has_destinations = !loops.is_empty();
+        let mut reading = std::pin::pin!(reading.run());
+        let mut is_reading = true;
+        while is_reading || !loops.is_empty() {
+            tokio::select! {
+                ended = &mut reading, if is_reading => {
+                    is_reading = false;
+                    errors.extend(ended.err());
+                }
+                Some(ended) = loops.join_next() => {
+                    if let Err(error) = ended.map_err(Error::from).flatten() {
+                        tracing::error!(%error, "a destination has stopped");
+                        errors.push(error);
+                    }
+                    if loops.is_empty() && has_destinations {
+                        stop.stop();
+                    }
+                }
+            }
+        }
+        Outcome::new(begin, &log, &rows, &progress, errors)
+    }
+}
+
+impl Outcome {
+    fn new(
+        begin: u64,
+        log: &Log,
+        rows: &AtomicU64,
+        progress: &[(String, Arc<Progress>)],
+        errors: Vec<Error>,
+    ) -> Self {
+        let head = log.head().sequence;
+        let written = progress.iter().map(|(destination, progress)| Written {
+            destination: destination.clone(),
+            rows: progress.rows(),
+            sequence: progress.sequence(),
+        });
+        Self {
+            read: rows.load(Ordering::Relaxed),
+            commits: head - begin,
+            head,
+            written: written.collect(),
+            errors,
+        }
+    }
+}
