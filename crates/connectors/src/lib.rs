@@ -4,4 +4,5 @@
 
 pub mod config;
 pub mod files;
+mod metadata;
 pub mod sqlite;

@@ -91,9 +91,9 @@ impl DestinationConfig {
     /// Everything that is wrong with it, and with how it is to be written, as far as can be told without touching
     /// the destination.
     pub fn validate(&self, writing: &Writing) -> Vec<Problem> {
-        let _ = writing;
         match self {
-            Self::Files(_) | Self::Sqlite(_) => Vec::new(),
+            Self::Files(files) => files.validate(writing),
+            Self::Sqlite(sqlite) => sqlite.validate(),
         }
     }
     /// Everything that would keep it from being written to, as far as connecting tells. Changes nothing.

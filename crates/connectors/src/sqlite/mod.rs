@@ -1,5 +1,34 @@
 //! SQLite: a database file as a destination.
+//!
+//! Values are kept exactly, which in SQLite is a matter of affinities: a column declared `NUMERIC` turns the text
+//! `1.10` into the number 1.1. So every kind has a declared type whose affinity leaves its values alone:
+//!
+//! | Kind | Declared as | Affinity | Stored |
+//! |---|---|---|---|
+//! | bool | `BOOLEAN` | numeric | 0 or 1 |
+//! | int8 to int64, uint8 to uint32 | `INTEGER` | integer | the number |
+//! | uint64 | nothing | none | the number; beyond 2^63-1 its digits as text |
+//! | float32 | `FLOAT` | real | the number; NaN as the text `NaN`, for SQLite has none |
+//! | float64 | `DOUBLE` | real | the same |
+//! | decimal, number | `NUMBER TEXT` | text | every digit as text |
+//! | json, list | `JSON TEXT` | text | JSON, to the letter |
+//! | bytes | `BLOB` | none | the bytes |
+//! | text, enum, date, time, timestamp, timestamptz, interval, uuid, other | `TEXT` | text | canonical text |
+//!
+//! The one thing SQLite does not keep is the sign of a zero: a float of -0.0 becomes 0.0.
+//!
+//! A value that its kind cannot hold (an infinite date) is its canonical text. When a column widens, what is stored
+//! already is rewritten in the wider form: integers and floats meet in a column without a type, which holds both as they
+//! are; whatever meets `JSON TEXT` becomes JSON; other disagreements become text.
+//!
+//! Names are quoted and may be any text without a NUL. SQLite does not tell `A` from `a`, so names that differ in
+//! nothing else are refused.
 
 mod config;
+mod destination;
+mod failure;
+mod identifier;
+mod storage;
 
 pub use config::DestinationConfig;
+pub use destination::Destination;

@@ -1,0 +1,140 @@
+//! Tables that were there before us: when they may be written to, and what they must have.
+
+use std::collections::BTreeSet;
+
+use rusqlite::Connection;
+use tidemark_engine::{Error, schema::StreamSchema, write::WriteMode};
+
+use super::table::{Declared, declared, key_columns, key_of, metadata_of, object_type};
+use crate::{
+    config::Writing,
+    sqlite::{
+        failure::Result,
+        identifier::{fold, quote},
+        storage::Storage,
+    },
+};
+
+/// Whether `table` is there and may be adopted: it is empty, or the pipeline file says so.
+pub(super) fn claim(connection: &Connection, writing: &Writing, table: &str) -> Result<bool> {
+    match object_type(connection, table)?.as_deref() {
+        None => return Ok(false),
+        Some("table") => {}
+        Some(other) => {
+            return Err(Error::config(format!("`{table}` is a {other}, not a table"))
+                .hint("choose another name with `table`")
+                .into());
+        }
+    }
+    let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", quote(table)?);
+    let filled: bool = connection.query_row(&sql, [], |row| row.get(0))?;
+    if filled && !writing.adopt {
+        return Err(Error::config(format!("table `{table}` holds rows that Tidemark did not write"))
+            .hint("choose another name with `table`, or set `adopt: true` to write to it all the same")
+            .into());
+    }
+    Ok(true)
+}
+
+/// Checks that an adopted table can hold the changes of `schema` as it is, and tells how each field is stored.
+pub(super) fn check(
+    connection: &Connection,
+    mode: WriteMode,
+    table: &str,
+    schema: &StreamSchema,
+) -> Result<Vec<Storage>> {
+    let columns = declared(connection, table)?;
+    let find = |name: &str| columns.iter().find(|column| fold(&column.name) == fold(name));
+    let mut lacking = Vec::new();
+    for (name, declared) in metadata_of(mode) {
+        if find(name).is_none() {
+            lacking.push(format!("{} {declared}", quote(name)?));
+        }
+    }
+    for field in schema.fields() {
+        if find(&field.name).is_none() {
+            lacking.push(
+                format!("{} {}", quote(&field.name)?, Storage::of(&field.kind).declared()).trim_end().into(),
+            );
+        }
+    }
+    if !lacking.is_empty() {
+        return Err(Error::config(format!("table `{table}`, which Tidemark did not make, lacks columns"))
+            .hint(format!("add them: {}", lacking.join(", ")))
+            .into());
+    }
+    check_key(connection, table, &columns, &key_of(mode, schema))?;
+    let storages = schema.fields().iter().map(|field| {
+        let column = find(&field.name).map_or("", |column| column.declared.as_str());
+        fitting(column, Storage::of(&field.kind)).ok_or_else(|| {
+            let (name, wanted) = (&field.name, Storage::of(&field.kind).declared());
+            let wanted = if wanted.is_empty() { "no type" } else { wanted };
+            Error::config(format!(
+                "column `{name}` of table `{table}` is declared `{column}`, which would alter values of kind `{}`",
+                field.kind.name()
+            ))
+            .hint(format!("declare it with {wanted}"))
+            .into()
+        })
+    });
+    storages.collect()
+}
+
+/// How a column declared `declared` can hold what is stored as `storage` elsewhere, unaltered.
+/// <https://sqlite.org/datatype3.html#determination_of_column_affinity>
+fn fitting(declared: &str, storage: Storage) -> Option<Storage> {
+    use Storage::{Blob, Boolean, Double, Float, Integer, Text};
+    if storage == Blob {
+        return Some(storage);
+    }
+    let upper = declared.to_ascii_uppercase();
+    let has = |parts: &[&str]| parts.iter().any(|part| upper.contains(part));
+    if has(&["INT"]) {
+        matches!(storage, Integer | Boolean).then_some(storage)
+    } else if has(&["CHAR", "CLOB", "TEXT"]) {
+        let is_text = matches!(storage, Storage::Number | Storage::Json | Text);
+        Some(if is_text { storage } else { Text })
+    } else if upper.is_empty() || has(&["BLOB"]) {
+        Some(storage)
+    } else if has(&["REAL", "FLOA", "DOUB"]) {
+        matches!(storage, Float | Double).then_some(storage)
+    } else {
+        matches!(storage, Integer | Boolean | Float | Double).then_some(storage)
+    }
+}
+
+/// An upsert needs a unique index over exactly the key's columns, which compares bytes.
+fn check_key(connection: &Connection, table: &str, columns: &[Declared], key: &[String]) -> Result<()> {
+    let set = |names: &[String]| names.iter().map(|name| fold(name)).collect::<BTreeSet<_>>();
+    let wanted = set(key);
+    let primary = key_columns(columns);
+    let is_row_id = |name: &String| {
+        columns.iter().any(|column| &column.name == name && column.declared.eq_ignore_ascii_case("INTEGER"))
+    };
+    if primary.len() == 1 && primary.iter().all(is_row_id) && set(&primary) == wanted {
+        return Ok(());
+    }
+    let mut indexes =
+        connection.prepare("SELECT name FROM pragma_index_list(?1) WHERE \"unique\" = 1 AND partial = 0")?;
+    let mut index_columns = connection
+        .prepare("SELECT coalesce(name, ''), coll FROM pragma_index_xinfo(?1) WHERE \"key\" = 1")?;
+    let indexes =
+        indexes.query_map([table], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    for index in indexes {
+        let rows = index_columns
+            .query_map([index], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        let binary = rows.iter().all(|(_, collation)| collation == "BINARY");
+        let names = rows.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        if binary && set(&names) == wanted {
+            return Ok(());
+        }
+    }
+    let quoted = key.iter().map(|name| quote(name)).collect::<Result<Vec<_>, _>>()?.join(", ");
+    let key = key.join("`, `");
+    Err(Error::config(format!(
+        "table `{table}`, which Tidemark did not make, has no unique index on `{key}`"
+    ))
+    .hint(format!("add one: CREATE UNIQUE INDEX ... ON {} ({quoted})", quote(table)?))
+    .into())
+}
