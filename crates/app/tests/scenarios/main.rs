@@ -1,0 +1,12 @@
+//! Scenarios: the real binary on real files, from the outside, as a person or a script sees it.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![expect(clippy::print_stderr, reason = "a failing test says where to look")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the binary runs in real time, and so does whoever waits for it"
+)]
+
+mod flights;
+mod growth;
+mod rows;
+mod workbench;
