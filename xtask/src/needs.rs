@@ -140,7 +140,8 @@ fn is_root(_: &fs::Metadata) -> bool {
 }
 
 fn pip<const N: usize>(arguments: [&str; N]) -> Command {
-    let mut pip = python(["-m", "pip", "--quiet", "--disable-pip-version-check"]);
+    let mut pip =
+        python(["-m", "pip", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
     pip.args(arguments);
     pip
 }
