@@ -35,13 +35,16 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-/// The command as one would type it.
+/// The command as one would type it; of long arguments the first line.
 pub(crate) fn line(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let mut line = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
     for argument in command.get_args() {
+        let argument = argument.to_string_lossy();
+        let (first_line, more) =
+            argument.split_once('\n').map_or((&*argument, ""), |(first, _)| (first, " ..."));
         // Writing to a string cannot fail.
-        let _ = write!(line, " {}", argument.to_string_lossy());
+        let _ = write!(line, " {first_line}{more}");
     }
     line
 }

@@ -83,7 +83,7 @@ impl Csv {
                 self.kinds.iter().enumerate().map(|(index, kind)| (kind, row.get_ref(index).unwrap()));
             found.push(line(cells, |text, (kind, cell)| match cell {
                 ValueRef::Null => write!(text, "NULL"),
-                ValueRef::Integer(value) => write!(text, "{value}"),
+                ValueRef::Integer(value) => write!(text, "{}", kind.whole(value)),
                 ValueRef::Real(value) => write!(text, "{value:?}"),
                 // SQLite has no type for moments: they are text, and must be the same text.
                 ValueRef::Text(value) if *kind == Kind::Moment => write!(text, "{}", utf8(value)),
@@ -108,9 +108,9 @@ impl Csv {
                     "columns below {}",
                     folder.display()
                 );
-                found.push(line(columns(), |text, (_, cell)| match cell {
+                found.push(line(self.kinds.iter().zip(columns()), |text, (kind, (_, cell))| match cell {
                     Field::Null => write!(text, "NULL"),
-                    Field::Long(value) => write!(text, "{value}"),
+                    Field::Long(value) => write!(text, "{}", kind.whole(*value)),
                     Field::Double(value) => write!(text, "{value:?}"),
                     Field::Str(value) => write!(text, "{value:?}"),
                     Field::TimestampMicros(value) => {
@@ -165,6 +165,12 @@ impl Kind {
             Self::Int | Self::Moment if DateTime::parse_from_rfc3339(value).is_ok() => Self::Moment,
             _ => Self::Text,
         }
+    }
+
+    /// A whole number that was found in such a column. Where whole numbers came first and the column widened to floats
+    /// later, they stay as they came.
+    fn whole(self, value: i64) -> String {
+        if self == Self::Float { format!("{value}.0") } else { value.to_string() }
     }
 }
 
