@@ -4,7 +4,7 @@ use crate::workbench::Workbench;
 
 fn help(arguments: &str) -> String {
     let ended = Workbench::new().tidemark(arguments);
-    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""));
     // Clap leaves spaces at the end of lines that separate paragraphs.
     ended.stdout.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
@@ -39,6 +39,6 @@ fn a_wrong_command_line_exits_with_2() {
     let bench = Workbench::new();
     for arguments in ["", "chekc", "check", "check --no-such-flag x", "--log-level ,=, schema"] {
         let ended = bench.tidemark(arguments);
-        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{arguments}: {ended:?}");
+        assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{arguments}: {ended:?}");
     }
 }

@@ -1,7 +1,15 @@
-//! Drives the real binary as a person or a script would.
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up its folder has failed")]
+//! Scenarios: the real binary on real files, from the outside, as a person or a script sees it.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+#![expect(clippy::print_stderr, reason = "a failing test says where to look")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the binary runs in real time, and so does whoever waits for it"
+)]
 
+mod flights;
+mod growth;
 mod help;
 mod pipeline_file;
+mod rows;
 mod starter;
 mod workbench;

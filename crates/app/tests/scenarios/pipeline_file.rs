@@ -7,9 +7,9 @@ use crate::workbench::Workbench;
 /// Checks `yaml` and returns what is printed for people.
 fn problems(yaml: &str) -> String {
     let bench = Workbench::new();
-    bench.file("pipeline.yaml", yaml);
+    bench.write("pipeline.yaml", yaml);
     let ended = bench.tidemark_with(&[("REGION", "s3cret-region")], "check --offline pipeline.yaml");
-    assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{}", ended.stderr);
+    assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{}", ended.stderr);
     assert!(!ended.stderr.contains("s3cret"), "{}", ended.stderr);
     ended.stderr
 }
@@ -26,9 +26,9 @@ destinations:
 #[test]
 fn a_sound_file() {
     let bench = Workbench::new();
-    bench.file("conf/pipeline.yaml", &SOUND.replace("\"${LIVE}\"", "false"));
+    bench.write("conf/pipeline.yaml", &SOUND.replace("\"${LIVE}\"", "false"));
     let ended = bench.tidemark("check --offline conf/pipeline.yaml");
-    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+    assert_eq!((ended.code(), ended.stderr.as_str()), (0, ""));
     insta::assert_snapshot!(ended.stdout);
     assert_eq!(bench.tidemark("check --offline --json conf/pipeline.yaml").stdout, "[]\n");
     assert_eq!(bench.tidemark("check --offline --quiet conf/pipeline.yaml").stdout, "");
@@ -41,11 +41,11 @@ fn a_variable_may_stand_for_a_truth_value() {
         "  archive: {type: files, path: \"${ARCHIVE:-archive}\", write: append, live: \"${LIVE}\"}\n",
         "  archive:\n    type: files\n    path: ${ARCHIVE:-archive}\n    write: append\n    live: ${LIVE}\n",
     );
-    bench.file("p.yaml", &yaml);
+    bench.write("p.yaml", &yaml);
     let check = |live| bench.tidemark_with(&[("LIVE", live)], "check --offline p.yaml");
     assert!(check("false").stdout.contains("in replays alone"));
     let ended = check("s3cret");
-    assert_eq!(ended.code, 2);
+    assert_eq!(ended.code(), 2);
     assert!(ended.stderr.contains("must be `true` or `false`, not `${LIVE}`"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("s3cret"));
 }
@@ -58,9 +58,9 @@ fn every_problem_is_reported_at_once() {
 #[test]
 fn problems_for_programs() {
     let bench = Workbench::new();
-    bench.file("pipeline.yaml", BROKEN);
+    bench.write("pipeline.yaml", BROKEN);
     let ended = bench.tidemark("check --offline --json pipeline.yaml");
-    assert_eq!((ended.code, ended.stderr.as_str()), (2, ""));
+    assert_eq!((ended.code(), ended.stderr.as_str()), (2, ""));
     insta::assert_snapshot!(ended.stdout);
 }
 
@@ -144,7 +144,7 @@ fn yaml_that_cannot_be_read() {
 #[test]
 fn a_missing_file() {
     let ended = Workbench::new().tidemark("check --offline nothing.yaml");
-    assert_eq!(ended.code, 2);
+    assert_eq!(ended.code(), 2);
     insta::assert_snapshot!(ended.stderr);
     let ended = Workbench::new().tidemark("check --offline --log-format json nothing.yaml");
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
@@ -153,14 +153,14 @@ fn a_missing_file() {
 #[test]
 fn a_source_that_cannot_be_read() {
     let bench = Workbench::new();
-    bench.file("p.yaml", &SOUND.replace("./data", "\"${DATA}\"").replace(", live: \"${LIVE}\"", ""));
+    bench.write("p.yaml", &SOUND.replace("./data", "\"${DATA}\"").replace(", live: \"${LIVE}\"", ""));
     let check = |flags: &str| bench.tidemark_with(&[("DATA", "s3cret")], &format!("check {flags} p.yaml"));
-    assert_eq!(check("--offline").code, 0);
+    assert_eq!(check("--offline").code(), 0);
     let ended = check("");
-    assert_eq!(ended.code, 2);
+    assert_eq!(ended.code(), 2);
     insta::assert_snapshot!(ended.stderr);
-    bench.file("s3cret/orders.csv", "id\n1\n");
-    assert_eq!(check("").code, 0);
+    bench.write("s3cret/orders.csv", "id\n1\n");
+    assert_eq!(check("").code(), 0);
 }
 
 #[test]

@@ -20,9 +20,9 @@ fn every_starter_is_sound() {
         let bench = Workbench::new();
         let file = format!("{number}.yaml");
         let written = bench.tidemark(&format!("init {flags} {file}"));
-        assert_eq!((written.code, written.stderr.as_str()), (0, ""), "{flags}");
+        assert_eq!((written.code(), written.stderr.as_str()), (0, ""), "{flags}");
         let checked = bench.tidemark(&format!("check --offline {file}"));
-        assert_eq!((checked.code, checked.stderr.as_str()), (0, ""), "{flags}");
+        assert_eq!((checked.code(), checked.stderr.as_str()), (0, ""), "{flags}");
     }
 }
 
@@ -37,8 +37,8 @@ fn a_starter_reads_well() {
 #[test]
 fn paths_are_seen_from_the_pipeline_file() {
     let bench = Workbench::new();
-    bench.file("conf/keep", "");
-    assert_eq!(bench.tidemark("init --source data --destination copy.db conf/p.yaml").code, 0);
+    bench.write("conf/keep", "");
+    assert_eq!(bench.tidemark("init --source data --destination copy.db conf/p.yaml").code(), 0);
     let text = fs::read_to_string(bench.path("conf/p.yaml")).unwrap();
     assert!(text.contains("path: ../data\n") && text.contains("path: ../copy.db\n"), "{text}");
 }
@@ -46,9 +46,9 @@ fn paths_are_seen_from_the_pipeline_file() {
 #[test]
 fn nothing_is_overwritten() {
     let bench = Workbench::new();
-    bench.file("p.yaml", "mine");
+    bench.write("p.yaml", "mine");
     let ended = bench.tidemark("init p.yaml");
-    assert_eq!(ended.code, 2);
+    assert_eq!(ended.code(), 2);
     insta::assert_snapshot!(ended.stderr);
     assert_eq!(fs::read_to_string(bench.path("p.yaml")).unwrap(), "mine");
 }
@@ -57,7 +57,7 @@ fn nothing_is_overwritten() {
 fn an_unknown_system_is_refused_without_its_password() {
     let bench = Workbench::new();
     let ended = bench.tidemark("init --source postgres://app:hunter2@db/shop p.yaml");
-    assert_eq!(ended.code, 2);
+    assert_eq!(ended.code(), 2);
     insta::assert_snapshot!(ended.stderr);
     assert!(!bench.path("p.yaml").exists());
 }
@@ -66,7 +66,7 @@ fn an_unknown_system_is_refused_without_its_password() {
 fn a_pipeline_that_would_feed_itself_is_not_written() {
     let bench = Workbench::new();
     let ended = bench.tidemark("init --source data --destination ./data p.yaml");
-    assert_eq!(ended.code, 2);
+    assert_eq!(ended.code(), 2);
     assert!(ended.stderr.contains("destination `data` writes to what `source` reads"), "{}", ended.stderr);
     assert!(!bench.path("p.yaml").exists());
 }

@@ -1,0 +1,139 @@
+//! `cargo xtask bench flights`: 336,776 flights from CSV through the staging log into SQLite and Parquet, with the real
+//! binary; beside it what SQLite's own shell needs to import the same file into the same table. No rate is printed
+//! before the two tables are known to be equal.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{
+    Result,
+    measure::{Usage, bytes_below, measure},
+    needs::{self, Need},
+    project::Project,
+    shell::{command, read, run},
+};
+
+const PIPELINE: &str = r#"name: bench
+source:
+  type: files
+  path: ./data
+  null_values: [NA]
+  streams:
+    flights: {files: flights.csv, key: [time_hour, carrier, flight]}
+staging: ./staging
+destinations:
+  database: {type: sqlite, path: ./flights.db, write: mirror}
+  archive: {type: files, path: ./archive, format: parquet, write: append}
+"#;
+
+/// The table as a person would declare it.
+const TABLE: &str = "CREATE TABLE flights (
+    year INTEGER, month INTEGER, day INTEGER, dep_time INTEGER, sched_dep_time INTEGER, dep_delay INTEGER,
+    arr_time INTEGER, sched_arr_time INTEGER, arr_delay INTEGER, carrier TEXT, flight INTEGER, tailnum TEXT,
+    origin TEXT, dest TEXT, air_time INTEGER, distance INTEGER, hour INTEGER, minute INTEGER, time_hour TEXT,
+    PRIMARY KEY (time_hour, carrier, flight));";
+
+const COLUMNS: [&str; 19] = [
+    "year",
+    "month",
+    "day",
+    "dep_time",
+    "sched_dep_time",
+    "dep_delay",
+    "arr_time",
+    "sched_arr_time",
+    "arr_delay",
+    "carrier",
+    "flight",
+    "tailnum",
+    "origin",
+    "dest",
+    "air_time",
+    "distance",
+    "hour",
+    "minute",
+    "time_hour",
+];
+
+pub(crate) fn flights(project: &Project, install: bool) -> Result {
+    needs::meet(project, &[Need::Flights, Need::Sqlite3], install, "cargo xtask bench flights")?;
+    run(
+        command("cargo", ["build", "--profile", "dist", "--package", "tidemark"]).current_dir(project.root())
+    )?;
+    let folder = fresh_folder(project)?;
+
+    let ours = measure(&mut tidemark(project, &folder))?;
+    let limit = measure(&mut sqlite_import(project, &folder))?;
+    let rows = compare(&folder)?;
+
+    println!("{rows} flights, equal in both tables\n");
+    report("sqlite3 .import: CSV -> SQLite", rows, &limit);
+    report("tidemark: CSV -> staging -> SQLite + Parquet", rows, &ours);
+    println!("  ratio to the limit  {:>9.2}", limit.wall.as_secs_f64() / ours.wall.as_secs_f64());
+    println!("  staged              {:>9.1} MiB", mebibytes(bytes_below(&folder.join("staging"))?));
+    println!("  Parquet             {:>9.1} MiB", mebibytes(bytes_below(&folder.join("archive"))?));
+    Ok(())
+}
+
+/// A pipeline on the whole data, not run yet.
+fn fresh_folder(project: &Project) -> Result<PathBuf> {
+    let folder = project.target("bench/flights");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(folder.join("data"))?;
+    fs::copy(project.nycflights13().join("flights.csv"), folder.join("data/flights.csv"))?;
+    fs::write(folder.join("pipeline.yaml"), PIPELINE)?;
+    Ok(folder)
+}
+
+fn tidemark(project: &Project, folder: &Path) -> Command {
+    let mut tidemark = command(project.target("dist/tidemark"), ["run", "pipeline.yaml", "--once"]);
+    tidemark.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+    tidemark
+}
+
+fn sqlite_import(project: &Project, folder: &Path) -> Command {
+    let csv = project.nycflights13().join("flights.csv");
+    let import = format!(".import --csv --skip 1 '{}' flights", csv.display());
+    let mut sqlite3 = command("sqlite3", ["limit.db", TABLE, &import]);
+    sqlite3.current_dir(folder);
+    sqlite3
+}
+
+/// The number of rows, once it is known that both tables hold the same ones.
+fn compare(folder: &Path) -> Result<u64> {
+    let ours = COLUMNS.join(", ");
+    let limit = COLUMNS.map(|column| format!("nullif({column}, 'NA')")).join(", ");
+    let question = format!(
+        "ATTACH 'limit.db' AS other;
+         SELECT count(*) FROM main.flights;
+         SELECT count(*) FROM other.flights;
+         SELECT count(*) FROM (SELECT {ours} FROM main.flights EXCEPT SELECT {limit} FROM other.flights);
+         SELECT count(*) FROM (SELECT {limit} FROM other.flights EXCEPT SELECT {ours} FROM main.flights);"
+    );
+    let answer = read(command("sqlite3", ["flights.db", &question]).current_dir(folder))?;
+    match answer.lines().map(str::parse).collect::<std::result::Result<Vec<u64>, _>>()?[..] {
+        [ours, limit, 0, 0] if ours == limit => Ok(ours),
+        ref counts => {
+            Err(format!("the tables differ (rows, rows, only here, only there): {counts:?}").into())
+        }
+    }
+}
+
+fn report(what: &str, rows: u64, usage: &Usage) {
+    let Usage { wall, cpu, peak_memory } = usage;
+    let rows = rows as f64;
+    println!("{what}");
+    println!("  wall                {:>9.2} s", wall.as_secs_f64());
+    println!("  rate                {:>9.0} rows/s", rows / wall.as_secs_f64());
+    println!("  processor time      {:>9.2} us/row", cpu.as_secs_f64() * 1e6 / rows);
+    println!("  peak memory         {:>9.1} MiB", mebibytes(*peak_memory));
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}

