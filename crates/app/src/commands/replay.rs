@@ -81,19 +81,18 @@ impl Replay {
         let (_horizon, last) = watch::channel(Some(range.last));
         let write_loop = WriteLoop::new(log.clone(), &self.to, range.plan.clone(), last, stop.clone());
         let progress = write_loop.progress();
-        let watched = Watched {
-            log: log.clone(),
-            read: None,
-            destinations: vec![(self.to.clone(), progress.clone())],
-        };
+        let watched =
+            Watched { log: log.clone(), read: None, destinations: vec![(self.to.clone(), progress.clone())] };
         tokio::select! {
             played = write_loop.run(strategy.as_mut()) => played?,
             never = watch_progress(watched) => match never {},
         }
-        let outcome = if stop.is_stopped() { "interrupted: give the same command again to go on" } else { "done" };
+        let outcome =
+            if stop.is_stopped() { "interrupted: give the same command again to go on" } else { "done" };
         if self.json {
             let sequence = progress.sequence();
-            return output.json(&json!({"destination": self.to, "changes": progress.rows(), "commit": sequence}));
+            return output
+                .json(&json!({"destination": self.to, "changes": progress.rows(), "commit": sequence}));
         }
         output.say(format!(
             "{}: {} changes written, now at commit {} ({outcome})",
@@ -110,12 +109,17 @@ impl Replay {
             None => log.head().sequence,
         };
         if from > last {
-            return Err(Error::config(format!("`--from` is after `--until`: commit {from} and commit {last}"))
-                .hint("give moments in order"));
+            return Err(Error::config(format!(
+                "`--from` is after `--until`: commit {from} and commit {last}"
+            ))
+            .hint("give moments in order"));
         }
         if from > 0 && destination.writing.mode == WriteMode::Mirror {
-            return Err(Error::config(format!("`{}` mirrors its source, so it must be played from the beginning", self.to))
-                .hint("leave `--from` out, or write with `append`"));
+            return Err(Error::config(format!(
+                "`{}` mirrors its source, so it must be played from the beginning",
+                self.to
+            ))
+            .hint("leave `--from` out, or write with `append`"));
         }
         let streams = self.stream.iter().map(StreamName::new).collect();
         Ok(Range { plan: Plan { from, selection: Selection { streams } }, last })
@@ -164,7 +168,8 @@ fn check_continues(name: &str, mark: Option<&Mark>, range: &Range) -> Result<()>
         streams => streams.iter().map(|stream| format!("`{stream}`")).collect::<Vec<_>>().join(", "),
     };
     let message = format!("`{name}` has been filled with {streams} from after commit {}", mark.from);
-    Err(Error::config(message).hint("give the same `--from` and `--stream` to continue it, or replay into a new destination"))
+    Err(Error::config(message)
+        .hint("give the same `--from` and `--stream` to continue it, or replay into a new destination"))
 }
 
 /// How many changes of each stream are left to be played.

@@ -13,8 +13,9 @@ use crate::{
     cli::EXIT_CODES,
     failure::Failure,
     output::Output,
-    pipeline_file, staging,
+    pipeline_file,
     running::{Outcome, PipelineRun, Written, stop_on_signals, watch},
+    staging,
 };
 
 /// Run a pipeline in the foreground
@@ -76,7 +77,8 @@ impl Run {
 
 fn for_people(name: &str, outcome: &Outcome, taken: Duration) -> String {
     let Outcome { read, commits, head, written, .. } = outcome;
-    let commits = if *commits == 1 { "1 commit".to_owned() } else { format!("{} commits", grouped(*commits)) };
+    let commits =
+        if *commits == 1 { "1 commit".to_owned() } else { format!("{} commits", grouped(*commits)) };
     let mut lines =
         vec![format!("{name}: {} changes read, {commits}, {:.1} s", grouped(*read), taken.as_secs_f64())];
     let width = written.iter().map(|written| written.destination.len()).max().unwrap_or(0);

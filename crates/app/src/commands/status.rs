@@ -84,7 +84,12 @@ fn for_people(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]) 
     let head = match log.head_times() {
         None => "empty".to_owned(),
         Some((recorded, watermark)) => {
-            format!("commit {}, recorded {}, source time {}", log.head().sequence, short(recorded), short(watermark))
+            format!(
+                "commit {}, recorded {}, source time {}",
+                log.head().sequence,
+                short(recorded),
+                short(watermark)
+            )
         }
     };
     let mut lines = vec![

@@ -63,7 +63,8 @@ impl PipelineRun {
             let destination = writing.destination.clone();
             let strategy = system.strategy(&pipeline.base, writing)?;
             let plan = Plan::default();
-            let write_loop = WriteLoop::new(log.clone(), &destination, plan, last_commit.clone(), stop.clone());
+            let write_loop =
+                WriteLoop::new(log.clone(), &destination, plan, last_commit.clone(), stop.clone());
             Ok(Writing { destination, write_loop, strategy })
         });
         Ok(Self {

@@ -53,12 +53,16 @@ impl Bars {
             let bar = BARS.add(ProgressBar::no_length());
             let template = template.replace("{name}", &format!("{name:width$}"));
             // The templates are constants below: one that does not parse shows as the default bar.
-            bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_style(
+                ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
             bar
         };
-        let source = watched.read.as_ref().map(|_| bar("source", "  {name}  {human_pos} changes read, {per_sec}"));
+        let source =
+            watched.read.as_ref().map(|_| bar("source", "  {name}  {human_pos} changes read, {per_sec}"));
         let destinations = watched.destinations.iter();
-        let destinations = destinations.map(|(name, _)| bar(name, "  {name}  {bar:30} commit {pos}/{len}  {msg}"));
+        let destinations =
+            destinations.map(|(name, _)| bar(name, "  {name}  {bar:30} commit {pos}/{len}  {msg}"));
         Self { source, destinations: destinations.collect() }
     }
 

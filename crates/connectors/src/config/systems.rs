@@ -46,28 +46,33 @@ impl SourceConfig {
     /// Everything that is wrong with it as far as can be told without touching the source.
     pub fn validate(&self) -> Vec<Problem> {
         match self {
-            Self::Files(_) => Vec::new(),
+            Self::Files(files) => files.validate(),
         }
     }
 
     /// Everything that would keep it from being read, as far as connecting tells. Changes nothing.
     pub async fn check(&self, base: &Path) -> Vec<Error> {
         match self {
-            Self::Files(files) => readable_folder(&base.join(&files.path)).await.err().into_iter().collect(),
+            Self::Files(files) => match files::Source::new(files.clone(), base) {
+                Ok(source) => source.check().await,
+                Err(error) => vec![error],
+            },
         }
     }
-}
 
-async fn readable_folder(path: &Path) -> Result<()> {
-    let Err(error) = tokio::fs::read_dir(path).await else { return Ok(()) };
-    let path = path.display();
-    Err(match error.kind() {
-        io::ErrorKind::NotFound => Error::config(format!("there is no folder `{path}`")),
-        io::ErrorKind::NotADirectory => Error::config(format!("`{path}` is not a folder")),
-        io::ErrorKind::PermissionDenied => Error::denied(format!("the folder `{path}` cannot be listed"))
-            .hint("let the user that runs the pipeline read it"),
-        _ => Error::unavailable(format!("cannot list the folder `{path}`")).source(error),
-    })
+    /// What it offers, with up to `sample` records of each stream.
+    pub async fn discover(&self, base: &Path, sample: usize) -> Result<Vec<Discovered>> {
+        match self {
+            Self::Files(files) => files::Source::new(files.clone(), base)?.discover(sample).await,
+        }
+    }
+
+    /// What reads it.
+    pub fn strategy(&self, base: &Path) -> Result<Box<dyn ReadStrategy>> {
+        match self {
+            Self::Files(files) => Ok(Box::new(files::Source::new(files.clone(), base)?.strategy())),
+        }
+    }
 }
 
 impl DestinationConfig {

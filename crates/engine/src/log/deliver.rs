@@ -35,8 +35,17 @@ impl Selection {
 enum Pending {
     Frame(Arc<Commit>, Frame),
     Segment(Arc<Commit>, Segment),
-    Rest { sequence: u64, segment: Segment, schema: Arc<StreamSchema>, batches: Batches, rows: u64 },
-    Ready(Delivery),
+    Rest(Box<OpenSegment>),
+    Ready(Box<Delivery>),
+}
+
+/// A segment in the middle of being read.
+struct OpenSegment {
+    sequence: u64,
+    segment: Segment,
+    schema: Arc<StreamSchema>,
+    batches: Batches,
+    rows: u64,
 }
 
 impl Log {
@@ -63,41 +72,41 @@ impl Log {
     async fn next_delivery(&self, pending: &mut VecDeque<Pending>) -> Result<Option<Delivery>> {
         while let Some(next) = pending.pop_front() {
             match next {
-                Pending::Ready(delivery) => return Ok(Some(delivery)),
+                Pending::Ready(delivery) => return Ok(Some(*delivery)),
                 Pending::Frame(commit, frame) => {
                     let deliveries = self.read_frame(&commit, frame).await?;
                     deliveries
                         .into_iter()
                         .rev()
-                        .for_each(|delivery| pending.push_front(Pending::Ready(delivery)));
+                        .for_each(|delivery| pending.push_front(Pending::Ready(Box::new(delivery))));
                 }
                 Pending::Segment(commit, segment) => {
-                    let schema = self.0.schemas.get(self.store(), &segment.stream, segment.schema).await?;
-                    let bytes = self.segment(&segment).await?;
-                    let batches = segment::read(&segment, bytes)?;
-                    pending.push_front(Pending::Rest {
-                        sequence: commit.sequence(),
-                        segment,
-                        schema,
-                        batches,
-                        rows: 0,
-                    });
+                    let open = self.open_segment(&commit, segment).await?;
+                    pending.push_front(Pending::Rest(Box::new(open)));
                 }
-                Pending::Rest { sequence, segment, schema, mut batches, rows } => {
-                    let (next, batches) = self.world().compute(move || (batches.next(), batches)).await?;
+                Pending::Rest(mut open) => {
+                    let (next, mut open) = self.world().compute(move || (open.batches.next(), open)).await?;
                     let Some(record) = next else {
-                        check_rows(&segment, rows)?;
+                        open.check_rows()?;
                         continue;
                     };
-                    let batch = ChangeBatch::from_record_batch(schema.clone(), &record?)?;
-                    let rows = rows + batch.rows() as u64;
-                    let changes = batch.shifted_by(segment.first_ordinal)?;
-                    pending.push_front(Pending::Rest { sequence, segment, schema, batches, rows });
+                    let batch = ChangeBatch::from_record_batch(open.schema.clone(), &record?)?;
+                    open.rows += batch.rows() as u64;
+                    let changes = batch.shifted_by(open.segment.first_ordinal)?;
+                    let sequence = open.sequence;
+                    pending.push_front(Pending::Rest(open));
                     return Ok(Some(Delivery { sequence, changes }));
                 }
             }
         }
         Ok(None)
+    }
+
+    async fn open_segment(&self, commit: &Commit, segment: Segment) -> Result<OpenSegment> {
+        let schema = self.0.schemas.get(self.store(), &segment.stream, segment.schema).await?;
+        let bytes = self.segment(&segment).await?;
+        let batches = segment::read(&segment, bytes)?;
+        Ok(OpenSegment { sequence: commit.sequence(), segment, schema, batches, rows: 0 })
     }
 
     async fn read_frame(&self, commit: &Arc<Commit>, frame: Frame) -> Result<Vec<Delivery>> {
@@ -111,13 +120,15 @@ impl Log {
     }
 }
 
-/// A segment whose digest is right can still have been named with the wrong count.
-fn check_rows(segment: &Segment, rows: u64) -> Result<()> {
-    if rows == segment.rows {
-        return Ok(());
+impl OpenSegment {
+    /// A segment whose digest is right can still have been named with the wrong count.
+    fn check_rows(&self) -> Result<()> {
+        let Self { segment, rows, .. } = self;
+        if *rows == segment.rows {
+            return Ok(());
+        }
+        let message =
+            format!("the segment `{}` holds {rows} changes instead of {}", segment.name, segment.rows);
+        Err(Error::conflict(message))
     }
-    Err(Error::conflict(format!(
-        "the segment `{}` holds {rows} changes instead of {}",
-        segment.name, segment.rows
-    )))
 }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{lane::Boundary, memory::Held};
 use crate::{
     Cursor, Result, Stop,
-    log::{Entry, Log, LogWriter},
+    log::{Entry, Group, Log, LogWriter},
 };
 
 /// Inline changes that end a group early.
@@ -123,9 +123,23 @@ impl Gathered {
 
     /// A commit has segments or frames, not both, or the order of a stream's changes would not be plain.
     fn takes(&self, next: &Boundary) -> bool {
-        let mut groups = self.entry.groups.iter();
-        let segments = groups.any(|group| !group.segments.is_empty());
-        let frames = self.entry.groups.iter().any(|group| !group.batches.is_empty());
-        !(segments && !next.group.batches.is_empty() || frames && !next.group.segments.is_empty())
+        let mut has = Shape::of(&next.group);
+        for group in &self.entry.groups {
+            has.frames |= Shape::of(group).frames;
+            has.segments |= Shape::of(group).segments;
+        }
+        !(has.frames && has.segments)
+    }
+}
+
+/// Where the changes of a group stand.
+struct Shape {
+    frames: bool,
+    segments: bool,
+}
+
+impl Shape {
+    fn of(group: &Group) -> Self {
+        Self { frames: !group.batches.is_empty(), segments: !group.segments.is_empty() }
     }
 }

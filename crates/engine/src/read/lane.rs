@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    future::Future,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -172,8 +171,8 @@ pub struct Ticket(oneshot::Receiver<()>);
 
 impl Ticket {
     /// Returns when everything up to the boundary is durable. Fails when it will not be: the read loop is ending.
-    pub fn durable(self) -> impl Future<Output = Result<()>> + Send {
-        async { self.0.await.map_err(|_| committer_gone()) }
+    pub async fn durable(self) -> Result<()> {
+        self.0.await.map_err(|_| committer_gone())
     }
 }
 

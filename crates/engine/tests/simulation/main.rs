@@ -6,6 +6,8 @@
 //!
 //! A failing run prints its seed; `TIDEMARK_SEED=n cargo test -p tidemark-engine --test simulation` repeats it.
 
+#![expect(clippy::expect_used, reason = "what fails here fails the test")]
+
 mod destination;
 mod fate;
 mod model;
