@@ -33,7 +33,7 @@ impl Inferred {
     /// From the looks of one value.
     pub(super) fn from_value(text: &str, shape: Shape) -> Self {
         match shape {
-            Shape::Nested => Self::of(Kind::Json),
+            Shape::Nested => Some(Self::of(Kind::Json)),
             Shape::Literal => bool(text).map_or_else(|| number(text), |_| Some(Self::of(Kind::Bool))),
             Shape::String => moment_kind(text).map(Self::of),
             Shape::Plain => match text.as_bytes() {

@@ -63,8 +63,10 @@ impl Layout {
             None => Rule::Stems(vec![glob("*")?]),
             Some(Streams::Names(names)) => Rule::Stems(names.iter().map(|name| glob(name)).collect::<Result<_>>()?),
             Some(Streams::Map(streams)) => {
-                let stream = |(name, config)| Stream::configured(name, config, &null_values).map(Arc::new);
-                Rule::Listed(streams.iter().map(stream).collect::<Result<_>>()?)
+                let streams = streams
+                    .iter()
+                    .map(|(name, config)| Stream::configured(name, config, &null_values).map(Arc::new));
+                Rule::Listed(streams.collect::<Result<_>>()?)
             }
         };
         let deep = match &rule {

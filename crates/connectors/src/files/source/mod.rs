@@ -31,6 +31,8 @@ mod strategy;
 mod stream;
 mod sweep;
 mod table;
+#[cfg(test)]
+mod tests;
 mod validate;
 mod watch;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use parquet::basic::LogicalType;
 use tidemark_engine::{
     arrow_array::{
-        Array, ArrayRef, Decimal256Array, Float32Array, ListArray, StringArray, Time64MicrosecondArray,
+        Array, ArrayRef, BinaryArray, Decimal256Array, ListArray, StringArray, Time64MicrosecondArray,
         TimestampMicrosecondArray,
         cast::AsArray,
         types::{
-            Float16Type, Time32MillisecondType, Time64NanosecondType, TimestampMicrosecondType,
+            Float16Type, Float32Type, Time32MillisecondType, Time64NanosecondType, TimestampMicrosecondType,
             TimestampMillisecondType, TimestampNanosecondType,
         },
     },
@@ -64,7 +64,7 @@ pub(super) fn convert(array: &ArrayRef, kind: &Kind, exceptions: &mut Vec<(usize
     Some(match array.data_type() {
         DataType::Float16 => {
             let halves = array.as_primitive::<Float16Type>();
-            Arc::new(halves.unary::<_, tidemark_engine::arrow_array::types::Float32Type>(|half| half.to_f32()))
+            Arc::new(halves.unary::<_, Float32Type>(|half| half.to_f32()))
         }
         DataType::Decimal256(_, _) => {
             let decimals = array.as_any().downcast_ref::<Decimal256Array>()?;
@@ -73,7 +73,7 @@ pub(super) fn convert(array: &ArrayRef, kind: &Kind, exceptions: &mut Vec<(usize
         }
         DataType::FixedSizeBinary(_) => {
             let bytes = array.as_fixed_size_binary();
-            Arc::new(bytes.iter().collect::<tidemark_engine::arrow_array::BinaryArray>())
+            Arc::new(bytes.iter().collect::<BinaryArray>())
         }
         DataType::Time32(TimeUnit::Millisecond) => {
             let millis = array.as_primitive::<Time32MillisecondType>();

@@ -39,7 +39,6 @@ pub(super) struct Place {
 }
 
 /// One stream being read.
-#[derive(Debug)]
 pub(super) struct StreamRun {
     stream: Arc<Stream>,
     place: Place,
@@ -67,6 +66,29 @@ struct Turn {
     table: Table,
     progress: Result<Progress>,
     mark: Mark,
+}
+
+/// How to read on.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    op: Op,
+    /// Whether the end of the file decides what is still open.
+    settle: bool,
+    /// Whether to take the last line without a line end, instead of the next records.
+    last: bool,
+}
+
+impl Turn {
+    async fn take(cx: &ReadContext, mut reader: Box<FileReader>, mut table: Table, way: Way) -> Result<Self> {
+        let Way { op, settle, last } = way;
+        let work = move || {
+            let progress =
+                if last { reader.last(&mut table, op, settle) } else { reader.next(&mut table, op, settle) };
+            let mark = reader.mark();
+            Self { reader, table, progress, mark }
+        };
+        cx.world.compute(work).await
+    }
 }
 
 impl StreamRun {
@@ -172,7 +194,9 @@ impl StreamRun {
             Opened::Gone => return Ok(None),
             Opened::Unfinished => return self.unfinished(&seen.found),
         };
-        let mut next = self.turn(reader, self.table.clone(), settle, false).await?;
+        let op = if self.cursor.initial_sync_done { Op::Create } else { Op::Read };
+        let way = Way { op, settle, last: false };
+        let mut next = Turn::take(&self.cx, reader, self.table.clone(), way).await?;
         loop {
             let Turn { reader, table, progress, mark } = next;
             match progress? {
@@ -180,7 +204,7 @@ impl StreamRun {
                     self.table = table.clone();
                     let (rows, bytes) = (batch.rows(), batch.byte_size());
                     // The next records are read while these are handed over.
-                    let ahead = Self::turn_in(&self.cx, &self.cursor, reader, table, settle, false);
+                    let ahead = Turn::take(&self.cx, reader, table, way);
                     let (pushed, ahead) = future::join(self.lane.batch(batch), ahead).await;
                     pushed?;
                     self.took(mark, rows, bytes);
@@ -204,7 +228,7 @@ impl StreamRun {
                     if rest.is_some() {
                         return Ok(rest);
                     }
-                    let last = self.turn(reader, table, settle, true).await?;
+                    let last = Turn::take(&self.cx, reader, table, Way { last: true, ..way }).await?;
                     return self.last(last, &seen.found).await;
                 }
             }
@@ -228,29 +252,6 @@ impl StreamRun {
             Progress::Unfinished => return self.broken(found),
         }
         Ok(None)
-    }
-
-    /// Reads on, on a processor: the next records, or the `last` line without a line end.
-    async fn turn(&self, reader: Box<FileReader>, table: Table, settle: bool, last: bool) -> Result<Turn> {
-        Self::turn_in(&self.cx, &self.cursor, reader, table, settle, last).await
-    }
-
-    async fn turn_in(
-        cx: &ReadContext,
-        cursor: &StreamCursor,
-        mut reader: Box<FileReader>,
-        mut table: Table,
-        settle: bool,
-        last: bool,
-    ) -> Result<Turn> {
-        let op = if cursor.initial_sync_done { Op::Create } else { Op::Read };
-        let work = move || {
-            let progress =
-                if last { reader.last(&mut table, op, settle) } else { reader.next(&mut table, op, settle) };
-            let mark = reader.mark();
-            Turn { reader, table, progress, mark }
-        };
-        cx.world.compute(work).await
     }
 
     /// What to do about a file that holds other content than what was read from it.

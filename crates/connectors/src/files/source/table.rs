@@ -104,15 +104,10 @@ impl Table {
     pub(super) fn batch<R: Rows>(&mut self, rows: &R, op: Op, settle: bool, file: &str) -> Result<ChangeBatch> {
         let mut sources = vec![None; self.known.decided.len()];
         let mut arrays = vec![None; self.known.decided.len()];
-        for (index, name) in rows.names().iter().enumerate().filter(|(_, name)| !self.exclude.contains(*name)) {
-            let misfit = |Misfit(row), kind: &Kind| {
-                Error::data(format!(
-                    "column `{name}` of `{file}` has a value on line {} that is not of its declared kind `{}`",
-                    rows.line(row),
-                    kind.name()
-                ))
-                .hint("correct the file, or declare a wider kind under `types`")
-            };
+        for (index, name) in rows.names().iter().enumerate() {
+            if self.exclude.contains(name) {
+                continue;
+            }
             let at = match self.position(name) {
                 Some(at) => at,
                 None => match self.decide(rows, index, name) {
@@ -120,23 +115,7 @@ impl Table {
                     None => continue,
                 },
             };
-            let column = &mut self.known.decided[at];
-            let declared = self.declared.contains_key(name);
-            let mut kind = column.inferred.kind.clone();
-            let array = match column::build(rows, index, &kind, declared) {
-                Ok(array) => array,
-                Err(at) if declared => return Err(misfit(at, &kind)),
-                Err(_) => {
-                    let seen = infer(rows, index, Some(column.inferred.clone()));
-                    column.inferred = seen.unwrap_or_else(|| column.inferred.clone());
-                    kind = column.inferred.kind.clone();
-                    self.schema = None;
-                    column::build(rows, index, &kind, false).map_err(|at| misfit(at, &kind))?
-                }
-            };
-            if kind == Kind::Int64 {
-                column.inferred.beyond_float |= any_beyond_float(&array);
-            }
+            let array = self.values(rows, index, at, file)?;
             sources.resize(self.known.decided.len(), None);
             arrays.resize(self.known.decided.len(), None);
             (sources[at], arrays[at]) = (Some(index), Some(array));
@@ -228,6 +207,35 @@ impl Table {
         for name in std::mem::take(&mut self.known.undecided) {
             self.push(name, Inferred { kind: Kind::Text, beyond_float: false });
         }
+    }
+
+    /// The values of the decided column `at`, whose kind widens to hold them.
+    fn values<R: Rows>(&mut self, rows: &R, index: usize, at: usize, file: &str) -> Result<ArrayRef> {
+        let column = &mut self.known.decided[at];
+        let is_declared = self.declared.contains_key(&column.name);
+        let array = match column::build(rows, index, &column.inferred.kind, is_declared) {
+            Err(_) if !is_declared => {
+                if let Some(wider) = infer(rows, index, Some(column.inferred.clone())) {
+                    column.inferred = wider;
+                }
+                self.schema = None;
+                column::build(rows, index, &column.inferred.kind, false)
+            }
+            array => array,
+        };
+        let array = array.map_err(|Misfit(row)| {
+            Error::data(format!(
+                "column `{}` of `{file}` has a value on line {} that is not of its kind `{}`",
+                column.name,
+                rows.line(row),
+                column.inferred.kind.name()
+            ))
+            .hint("correct the file, or declare a wider kind under `types`")
+        })?;
+        if column.inferred.kind == Kind::Int64 {
+            column.inferred.beyond_float |= any_beyond_float(&array);
+        }
+        Ok(array)
     }
 
     /// Finds a kind for a column that is not in the schema yet; `None` when the rows do not tell.
