@@ -1,0 +1,104 @@
+//! The part of the cursor that a stream of files keeps: the columns known so far, and how far each file has been read.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tidemark_engine::{Error, Result};
+
+use super::{fingerprint::Fingerprint, table::Known};
+
+/// How many files that are gone are remembered, the latest to go: one of them may come back.
+const GONE_KEPT: usize = 1_000;
+
+/// Everything a stream needs to go on where it stopped.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StreamCursor {
+    /// Whether every file of the first look has been read to its end.
+    pub(super) initial_sync_done: bool,
+    /// The columns seen so far; with the stream's name and key they are its schema.
+    pub(super) columns: Known,
+    /// The files known.
+    pub(super) files: Vec<Mark>,
+}
+
+/// How far a file has been read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    /// Its path below the folder when last seen.
+    pub(super) path: String,
+    /// Bytes read; for Parquet the size of the whole file.
+    pub(super) offset: u64,
+    /// Rows of a Parquet file that have been read; `None` for files that grow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) rows: Option<u64>,
+    /// Whether there is nothing more to come from it: a Parquet file read to its end.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) complete: bool,
+    /// Lines that have been read, for messages.
+    pub(super) lines: u64,
+    /// Of the bytes read.
+    pub(super) fingerprint: Fingerprint,
+    /// The names in a CSV file's header line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) header: Option<Vec<String>>,
+    /// Whether the last line read had no line end. Nothing but a line end may follow it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) open_end: bool,
+    /// Device and inode, a hint at where a renamed file went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) inode: Option<(u64, u64)>,
+    /// Whether the file was gone at the last look. What appears under its path then is a new file.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) gone: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl StreamCursor {
+    /// Reads the part back; `None` is the beginning.
+    pub(super) fn parse(part: Option<&Bytes>) -> Result<Self> {
+        let Some(part) = part else { return Ok(Self::default()) };
+        serde_json::from_slice(part).map_err(|error| {
+            Error::conflict("the cursor of a stream of files cannot be read")
+                .hint("a newer Tidemark may have written it: upgrade this one")
+                .source(error)
+        })
+    }
+
+    /// As the opaque bytes of the cursor.
+    pub(super) fn to_bytes(&self) -> Result<Bytes> {
+        let json = serde_json::to_vec(self)
+            .map_err(|error| Error::internal("the cursor of a stream of files cannot be written").source(error))?;
+        Ok(json.into())
+    }
+
+    /// Puts `mark` in the place of the one with its path, or last. Returns whether that changed anything.
+    pub(super) fn put(&mut self, mark: Mark) -> bool {
+        match self.files.iter_mut().find(|known| known.path == mark.path && !known.gone) {
+            Some(known) if *known == mark => return false,
+            Some(known) => *known = mark,
+            None => self.files.push(mark),
+        }
+        true
+    }
+
+    /// Marks the files of `paths` as gone and forgets the oldest of those that are. Returns whether that changed
+    /// anything.
+    pub(super) fn lose(&mut self, paths: &[String]) -> bool {
+        let (mut lost, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.files).into_iter().partition(|mark| !mark.gone && paths.contains(&mark.path));
+        let changed = !lost.is_empty();
+        self.files = kept;
+        // Last in the list, so that the list is in the order of going.
+        lost.iter_mut().for_each(|mark| mark.gone = true);
+        self.files.append(&mut lost);
+        let mut surplus = self.files.iter().filter(|mark| mark.gone).count().saturating_sub(GONE_KEPT);
+        self.files.retain(|mark| {
+            let forget = mark.gone && surplus > 0;
+            surplus -= usize::from(forget);
+            !forget
+        });
+        changed
+    }
+}

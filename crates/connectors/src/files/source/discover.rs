@@ -1,0 +1,75 @@
+//! What the source offers: its streams, with the schemas that the beginnings of their files have.
+
+use std::sync::Arc;
+
+use tidemark_engine::{
+    Result,
+    change::{ChangeBatch, Op},
+    schema::StreamSchema,
+};
+
+use super::{
+    Source,
+    folder::{self, Found},
+    layout::Stream,
+    name::reading_order,
+    reader::{FileReader, Opened, Progress},
+    sweep::Seen,
+    table::{Known, Table},
+};
+
+/// Files of a stream that are looked into.
+const FILES: usize = 32;
+
+/// A stream that the source offers.
+#[derive(Debug, Clone)]
+pub struct Discovered {
+    /// Its schema as far as the first records of its files tell; later ones may widen it.
+    pub schema: Arc<StreamSchema>,
+    /// How many files it has.
+    pub files: usize,
+    /// Its first records, where they were asked for.
+    pub sample: Option<ChangeBatch>,
+}
+
+impl Source {
+    /// The streams that have columns, by name, with the first `sample_rows` records of each.
+    pub async fn discover(&self, sample_rows: usize) -> Result<Vec<Discovered>> {
+        let source = self.clone();
+        tokio::task::spawn_blocking(move || source.look(sample_rows)).await?
+    }
+
+    fn look(&self, sample_rows: usize) -> Result<Vec<Discovered>> {
+        let found = folder::list(&self.folder, self.layout.deep)?;
+        let mut discovered = Vec::new();
+        for stream in self.layout.streams(&found) {
+            let mut files = found.iter().filter(|file| stream.owns(file)).collect::<Vec<_>>();
+            files.sort_by(|a, b| reading_order(&a.path, &b.path));
+            discovered.extend(look_into(&stream, &files, sample_rows)?);
+        }
+        Ok(discovered)
+    }
+}
+
+fn look_into(stream: &Stream, files: &[&Found], sample_rows: usize) -> Result<Option<Discovered>> {
+    let mut table = Table::new(stream, Known::default());
+    let mut first = None;
+    for file in files.iter().take(FILES) {
+        let seen = Seen { found: (*file).clone(), mark: None, rewritten: false };
+        let Opened::Reader(mut reader) = FileReader::open(stream, &seen)? else { continue };
+        let progress = match reader.next(&mut table, Op::Read, false)? {
+            Progress::Unfinished => reader.last(&mut table, Op::Read, false)?,
+            progress => progress,
+        };
+        table.see(&reader.names());
+        if let (None, Progress::Batch(batch)) = (&first, progress) {
+            first = Some(batch);
+        }
+    }
+    if !table.has_columns() {
+        return Ok(None);
+    }
+    table.settle();
+    let sample = first.filter(|_| sample_rows > 0).map(|batch| batch.slice(0, batch.rows().min(sample_rows)));
+    Ok(Some(Discovered { schema: table.schema()?, files: files.len(), sample }))
+}

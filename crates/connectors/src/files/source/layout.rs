@@ -1,0 +1,180 @@
+//! Which streams the pipeline file asks for, and which files are theirs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use globset::{GlobBuilder, GlobMatcher};
+use tidemark_engine::{
+    Error, Result,
+    schema::{Kind, StreamName},
+};
+
+use super::{
+    super::{OnRewrite, SourceConfig, SourceFormat, StreamConfig, Streams},
+    folder::Found,
+    name::FileName,
+};
+
+/// One stream, its files and how they are read.
+#[derive(Debug, Clone)]
+pub(super) struct Stream {
+    pub(super) name: StreamName,
+    files: Files,
+    format: Option<SourceFormat>,
+    pub(super) key: Vec<String>,
+    pub(super) exclude: BTreeSet<String>,
+    /// Kinds that were declared, by column.
+    pub(super) kinds: BTreeMap<String, Kind>,
+    pub(super) delimiter: u8,
+    pub(super) null_values: Arc<Vec<String>>,
+    pub(super) on_rewrite: OnRewrite,
+}
+
+#[derive(Debug, Clone)]
+enum Files {
+    /// Those of the folder with this stem.
+    Stem(String),
+    Glob(GlobMatcher),
+}
+
+/// Every stream, or the rule that makes them.
+#[derive(Debug)]
+pub(super) struct Layout {
+    rule: Rule,
+    /// Whether files in sub-folders count.
+    pub(super) deep: bool,
+    null_values: Arc<Vec<String>>,
+}
+
+#[derive(Debug)]
+enum Rule {
+    Listed(Vec<Arc<Stream>>),
+    /// A stream for each stem of the folder's files that matches one of these globs.
+    Stems(Vec<GlobMatcher>),
+}
+
+impl Layout {
+    /// From the pipeline file, which has been validated; fails at the first thing that is unsound.
+    pub(super) fn new(config: &SourceConfig) -> Result<Self> {
+        let null_values = Arc::new(config.null_values.clone());
+        let rule = match &config.streams {
+            None => Rule::Stems(vec![glob("*")?]),
+            Some(Streams::Names(names)) => Rule::Stems(names.iter().map(|name| glob(name)).collect::<Result<_>>()?),
+            Some(Streams::Map(streams)) => {
+                let streams = streams
+                    .iter()
+                    .map(|(name, config)| Stream::configured(name, config, &null_values).map(Arc::new));
+                Rule::Listed(streams.collect::<Result<_>>()?)
+            }
+        };
+        let deep = match &rule {
+            Rule::Stems(_) => false,
+            Rule::Listed(streams) => streams.iter().any(|stream| match &stream.files {
+                Files::Stem(_) => false,
+                Files::Glob(glob) => glob.glob().glob().contains('/') || glob.glob().glob().contains("**"),
+            }),
+        };
+        Ok(Self { rule, deep, null_values })
+    }
+
+    /// The streams that are listed by name, or that `found` files make.
+    pub(super) fn streams(&self, found: &[Found]) -> Vec<Arc<Stream>> {
+        match &self.rule {
+            Rule::Listed(streams) => streams.clone(),
+            Rule::Stems(globs) => {
+                let stems = found.iter().filter_map(|file| FileName::parse(&file.path)).map(|name| name.stem);
+                let stems = stems.filter(|stem| globs.iter().any(|glob| glob.is_match(stem)));
+                let stems = stems.collect::<BTreeSet<_>>();
+                stems.into_iter().map(|stem| Arc::new(Stream::of_stem(stem, &self.null_values))).collect()
+            }
+        }
+    }
+
+    /// The names and globs that no stream of `streams` matches.
+    pub(super) fn unmatched(&self, streams: &[Arc<Stream>]) -> Vec<String> {
+        match &self.rule {
+            Rule::Listed(_) => Vec::new(),
+            Rule::Stems(globs) => {
+                let unmatched =
+                    globs.iter().filter(|glob| !streams.iter().any(|stream| glob.is_match(stream.name.as_str())));
+                unmatched.map(|glob| glob.glob().glob().to_owned()).collect()
+            }
+        }
+    }
+}
+
+impl Stream {
+    fn of_stem(stem: &str, null_values: &Arc<Vec<String>>) -> Self {
+        Self {
+            name: StreamName::new(stem),
+            files: Files::Stem(stem.to_owned()),
+            format: None,
+            key: Vec::new(),
+            exclude: BTreeSet::new(),
+            kinds: BTreeMap::new(),
+            delimiter: b',',
+            null_values: null_values.clone(),
+            on_rewrite: OnRewrite::Stop,
+        }
+    }
+
+    fn configured(name: &str, config: &StreamConfig, null_values: &Arc<Vec<String>>) -> Result<Self> {
+        let pattern = config.files.clone().unwrap_or_else(|| format!("{}.*", globset::escape(name)));
+        let kind = |(column, kind): (&String, &String)| {
+            let kind = Kind::parse(kind).ok_or_else(|| Error::config(format!("`{kind}` is no kind of column")))?;
+            Ok((column.clone(), kind))
+        };
+        let delimiter = u8::try_from(config.delimiter.unwrap_or(','))
+            .map_err(|_| Error::config("a delimiter must be an ASCII character"))?;
+        let by_key = if config.key.is_empty() { OnRewrite::Stop } else { OnRewrite::Reread };
+        Ok(Self {
+            name: StreamName::new(name),
+            files: Files::Glob(glob(&pattern)?),
+            format: config.format,
+            key: config.key.clone(),
+            exclude: config.exclude.iter().cloned().collect(),
+            kinds: config.types.iter().map(kind).collect::<Result<_>>()?,
+            delimiter,
+            null_values: null_values.clone(),
+            on_rewrite: config.on_rewrite.unwrap_or(by_key),
+        })
+    }
+
+    /// The same stream read as if it had no key.
+    pub(super) fn without_key(&self) -> Self {
+        Self { key: Vec::new(), ..self.clone() }
+    }
+
+    /// Whether `file` is one of its files.
+    pub(super) fn owns(&self, file: &Found) -> bool {
+        match &self.files {
+            Files::Stem(stem) => FileName::parse(&file.path).is_some_and(|name| name.stem == stem),
+            Files::Glob(glob) => glob.is_match(&file.path),
+        }
+    }
+
+    /// The pattern of its files, for messages.
+    pub(super) fn pattern(&self) -> String {
+        match &self.files {
+            Files::Stem(stem) => format!("{stem}.*"),
+            Files::Glob(glob) => glob.glob().glob().to_owned(),
+        }
+    }
+
+    /// The format of `path`, by the pipeline file or else by its extension.
+    pub(super) fn format(&self, path: &str) -> Result<SourceFormat> {
+        self.format.or_else(|| FileName::parse(path).map(|name| name.format)).ok_or_else(|| {
+            Error::config(format!("the format of `{path}` is not known by its extension"))
+                .hint(format!("set `format` of stream `{}`, or narrow its `files`", self.name))
+        })
+    }
+}
+
+/// A glob in which `*` stays within one folder.
+pub(super) fn glob(pattern: &str) -> Result<GlobMatcher> {
+    let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+    let glob = glob.map_err(|error| Error::config(format!("`{pattern}` is no glob")).source(error))?;
+    Ok(glob.compile_matcher())
+}

@@ -1,0 +1,70 @@
+//! The read strategy: all streams side by side, and new ones as their files appear.
+
+use std::{collections::HashSet, sync::Arc};
+
+use async_trait::async_trait;
+use futures::{StreamExt, future, stream::FuturesUnordered};
+use tidemark_engine::{
+    Cursor, PartId, Result,
+    read::{End, Outlet, ReadContext, ReadStrategy},
+};
+
+use super::{
+    cursor::StreamCursor,
+    folder,
+    layout::Layout,
+    stream::{Place, StreamRun},
+};
+
+/// Reads the files of a folder; see [`super::Source::strategy`].
+#[derive(Debug)]
+pub struct FilesStrategy {
+    layout: Arc<Layout>,
+    place: Place,
+}
+
+impl FilesStrategy {
+    pub(super) fn new(layout: Arc<Layout>, place: Place) -> Self {
+        Self { layout, place }
+    }
+}
+
+#[async_trait]
+impl ReadStrategy for FilesStrategy {
+    async fn run(&mut self, from: Cursor, out: Outlet, cx: ReadContext) -> Result<End> {
+        let mut started = HashSet::new();
+        let mut running = FuturesUnordered::new();
+        loop {
+            let (layout, place) = (self.layout.clone(), self.place.clone());
+            let look = move || folder::list(&place.folder, place.deep).map(|found| layout.streams(&found));
+            for stream in cx.world.compute(look).await?? {
+                if started.insert(stream.name.clone()) {
+                    let cursor = StreamCursor::parse(from.get(&PartId::new(stream.name.as_str())))?;
+                    let run = StreamRun::new(stream, self.place.clone(), cursor, out.clone(), cx.clone());
+                    running.push(run.run());
+                }
+            }
+            let ended = async {
+                let mut ended = End::CaughtUp;
+                while let Some(end) = running.next().await {
+                    if end? == End::Stopped {
+                        ended = End::Stopped;
+                    }
+                }
+                if !cx.until_caught_up {
+                    cx.stop.stopped().await;
+                    ended = End::Stopped;
+                }
+                Ok(ended)
+            };
+            if cx.until_caught_up {
+                return ended.await;
+            }
+            // A file that appears may be the first of a stream.
+            match future::select(Box::pin(ended), Box::pin(cx.world.sleep(self.place.poll))).await {
+                future::Either::Left((end, _)) => return end,
+                future::Either::Right(_) => {}
+            }
+        }
+    }
+}

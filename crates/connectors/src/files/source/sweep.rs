@@ -1,0 +1,203 @@
+//! One look at the files of a stream: which is which, by content rather than by name.
+
+use tidemark_engine::Result;
+
+use super::{
+    cursor::{Mark, StreamCursor},
+    folder::Found,
+    name::reading_order,
+};
+
+/// What a look at the files found.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    /// The files in the order to read them: those begun before the new ones, for what they still hold is older.
+    pub(super) files: Vec<Seen>,
+    /// Whether the cursor changed: a file was renamed, came back or went.
+    pub(super) moved: bool,
+}
+
+/// A file and what is known of it.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) found: Found,
+    /// How far it has been read; `None` for a new one.
+    pub(super) mark: Option<Mark>,
+    /// Whether its path has been read with another content, which is nowhere to be found now.
+    pub(super) rewritten: bool,
+}
+
+impl Seen {
+    /// Whether there is something to do with it.
+    pub(super) fn has_more(&self) -> bool {
+        match &self.mark {
+            None => self.found.size > 0 || self.rewritten,
+            Some(mark) if mark.rows.is_some() => !mark.complete,
+            Some(mark) => self.found.size > mark.offset,
+        }
+    }
+}
+
+impl Sweep {
+    /// Matches the files `found` with those known to `cursor`, and brings the paths there up to date. `holds` tells
+    /// whether a file still begins with what was read under a mark.
+    ///
+    /// A file under its own path that holds what was read is itself. Any other is, in this order: a known file under
+    /// a new name, when it holds what was read from one that is elsewhere no more; rewritten, when its path is known;
+    /// new.
+    pub(super) fn new(
+        cursor: &mut StreamCursor,
+        mut found: Vec<Found>,
+        mut holds: impl FnMut(&Found, &Mark) -> Result<bool>,
+    ) -> Result<Self> {
+        found.sort_by(|a, b| reading_order(&a.path, &b.path));
+        let marks = &mut cursor.files;
+        // For each file its mark, for each mark whether a file claimed it.
+        let mut claims = vec![None; found.len()];
+        let mut claimed = vec![false; marks.len()];
+        for (file, claim) in found.iter().zip(&mut claims) {
+            let own = marks.iter().position(|mark| !mark.gone && mark.path == file.path);
+            if let Some(own) = own
+                && holds(file, &marks[own])?
+            {
+                (*claim, claimed[own]) = (Some(own), true);
+            }
+        }
+        let mut moved = false;
+        for (file, claim) in found.iter().zip(&mut claims).filter(|(_, claim)| claim.is_none()) {
+            let mut free = (0..marks.len()).filter(|&at| !claimed[at]).collect::<Vec<_>>();
+            free.sort_by_key(|&at| marks[at].inode.is_none() || marks[at].inode != file.inode);
+            for at in free {
+                if file.size >= marks[at].offset && holds(file, &marks[at])? {
+                    (*claim, claimed[at]) = (Some(at), true);
+                    break;
+                }
+            }
+        }
+        let mut files = Vec::new();
+        for (file, claim) in found.iter().zip(&claims) {
+            let rewritten = claim.is_none()
+                && marks.iter().zip(&claimed).any(|(mark, &claimed)| {
+                    !claimed && !mark.gone && mark.path == file.path
+                });
+            files.push(Seen { found: file.clone(), mark: claim.map(|at| marks[at].clone()), rewritten });
+        }
+        for (seen, claim) in files.iter_mut().zip(&claims) {
+            if let (Some(mark), Some(at)) = (&mut seen.mark, *claim) {
+                moved |= mark.path != seen.found.path || mark.gone;
+                (mark.path, mark.gone, mark.inode) = (seen.found.path.clone(), false, seen.found.inode);
+                marks[at] = mark.clone();
+            }
+        }
+        let present = |path: &String| found.iter().any(|file| &file.path == path);
+        let lost = marks.iter().filter(|mark| !mark.gone && !present(&mark.path)).map(|mark| mark.path.clone());
+        let lost = lost.collect::<Vec<_>>();
+        moved |= cursor.lose(&lost);
+        files.sort_by_key(|seen| seen.mark.is_none() && !seen.rewritten);
+        Ok(Self { files, moved })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, path::PathBuf};
+
+    use tidemark_engine::Time;
+
+    use super::*;
+
+    /// Files by name and content; a mark holds what was read in its header, for want of hashes.
+    fn sweep(cursor: &mut StreamCursor, files: &[(&str, &str)]) -> Vec<(String, Option<u64>, bool)> {
+        let contents = files.iter().copied().collect::<HashMap<_, _>>();
+        let found = files
+            .iter()
+            .map(|(path, content)| Found {
+                path: (*path).into(),
+                location: PathBuf::new(),
+                size: content.len() as u64,
+                modified: Time::EPOCH,
+                inode: None,
+            })
+            .collect();
+        let holds = |file: &Found, mark: &Mark| {
+            Ok(contents[file.path.as_str()].starts_with(&mark.header.as_ref().unwrap()[0]))
+        };
+        let sweep = Sweep::new(cursor, found, holds).unwrap();
+        sweep
+            .files
+            .into_iter()
+            .map(|seen| (seen.found.path, seen.mark.map(|mark| mark.offset), seen.rewritten))
+            .collect()
+    }
+
+    fn read(cursor: &mut StreamCursor, path: &str, content: &str) {
+        let fingerprint = serde_json::from_str(r#"{"head":"","tail":""}"#).unwrap();
+        cursor.put(Mark {
+            path: path.into(),
+            offset: content.len() as u64,
+            rows: None,
+            complete: false,
+            lines: 0,
+            fingerprint,
+            header: Some(vec![content.into()]),
+            open_end: false,
+            inode: None,
+            gone: false,
+        });
+    }
+
+    fn seen(path: &str, offset: Option<u64>, rewritten: bool) -> (String, Option<u64>, bool) {
+        (path.into(), offset, rewritten)
+    }
+
+    #[test]
+    fn a_grown_file_continues_and_a_new_one_begins() {
+        let mut cursor = StreamCursor::default();
+        read(&mut cursor, "b", "one");
+        let files = sweep(&mut cursor, &[("a", "new"), ("b", "one two")]);
+        assert_eq!(files, [seen("b", Some(3), false), seen("a", None, false)]);
+    }
+
+    #[test]
+    fn a_rotated_file_continues_under_its_new_name() {
+        let mut cursor = StreamCursor::default();
+        read(&mut cursor, "a.csv", "one");
+        read(&mut cursor, "a.csv.1", "zero");
+        let files = sweep(&mut cursor, &[("a.csv", "fresh"), ("a.csv.1", "one more"), ("a.csv.2", "zero")]);
+        assert_eq!(
+            files,
+            [seen("a.csv.2", Some(4), false), seen("a.csv.1", Some(3), false), seen("a.csv", None, false)]
+        );
+    }
+
+    #[test]
+    fn other_or_less_content_is_a_rewrite() {
+        let mut cursor = StreamCursor::default();
+        read(&mut cursor, "a", "one");
+        assert_eq!(sweep(&mut cursor.clone(), &[("a", "two")]), [seen("a", None, true)]);
+        assert_eq!(sweep(&mut cursor, &[("a", "on")]), [seen("a", None, true)]);
+    }
+
+    #[test]
+    fn a_file_that_went_may_come_back() {
+        let mut cursor = StreamCursor::default();
+        read(&mut cursor, "a", "one");
+        assert_eq!(sweep(&mut cursor, &[]), []);
+        assert!(cursor.files[0].gone);
+        assert_eq!(sweep(&mut cursor.clone(), &[("b", "one")]), [seen("b", Some(3), false)]);
+        // Its name is free in the meantime.
+        assert_eq!(sweep(&mut cursor, &[("a", "two")]), [seen("a", None, false)]);
+    }
+
+    #[test]
+    fn the_cursor_does_not_grow_for_ever() {
+        let mut cursor = StreamCursor::default();
+        for n in 0..3_000 {
+            let path = n.to_string();
+            read(&mut cursor, &path, &format!("content {n} of its own"));
+            sweep(&mut cursor, &[]);
+        }
+        assert_eq!(cursor.files.len(), 1_000);
+        assert_eq!(cursor.files[999].path, "2999");
+    }
+}

@@ -1,0 +1,271 @@
+//! The strategy for real: files in a folder, the engine's loop, a log in memory.
+
+use std::{fs, io::Write, path::PathBuf, time::SystemTime};
+
+use tempfile::TempDir;
+use tidemark_engine::{
+    Error, ErrorKind,
+    change::Cell,
+    contract::read::ReadBench,
+    schema::Kind,
+};
+
+use super::*;
+
+/// A folder, the pipeline's part that reads it, and the log it is read into.
+struct Fixture {
+    folder: TempDir,
+    streams: String,
+    bench: ReadBench,
+}
+
+impl Fixture {
+    async fn new(streams: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, streams: streams.to_owned(), bench: ReadBench::new().await }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    fn append(&self, name: &str, content: &str) {
+        fs::OpenOptions::new().append(true).open(self.path(name)).unwrap().write_all(content.as_bytes()).unwrap();
+    }
+
+    /// Makes a file look as if it had been written long ago.
+    fn age(&self, name: &str) {
+        fs::File::options().write(true).open(self.path(name)).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    }
+
+    fn source(&self) -> Source {
+        let json = format!(r#"{{"path": ".", "streams": {}}}"#, self.streams);
+        Source::new(serde_json::from_str(&json).unwrap(), self.folder.path()).unwrap()
+    }
+
+    /// What a run to the end adds: each change as its operation and `column=value` for what it carries.
+    async fn try_read(&mut self) -> Result<Vec<String>, Error> {
+        let deliveries = self.bench.catch_up(&mut self.source().strategy()).await?;
+        let mut lines = Vec::new();
+        for changes in deliveries.iter().map(|delivery| &delivery.changes) {
+            for row in 0..changes.rows() {
+                let mut line = changes.op(row).unwrap().as_str().to_owned();
+                for (index, field) in changes.schema().fields().iter().enumerate() {
+                    let value = match changes.column(index).cell(row) {
+                        Cell::Unchanged => continue,
+                        Cell::Null => "NULL".to_owned(),
+                        Cell::Value(value) => value.to_string(),
+                        Cell::Exception(text) => format!("!{text}"),
+                    };
+                    line += &format!(" {}={value}", field.name);
+                }
+                lines.push(line);
+            }
+        }
+        Ok(lines)
+    }
+
+    async fn read(&mut self) -> Vec<String> {
+        self.try_read().await.unwrap()
+    }
+
+    async fn fail(&mut self) -> (ErrorKind, String) {
+        let error = self.try_read().await.unwrap_err();
+        assert!(error.hint_text().is_some());
+        (error.kind(), error.to_string())
+    }
+}
+
+#[tokio::test]
+async fn what_was_there_is_read_and_what_comes_later_is_created() {
+    let mut fixture = Fixture::new("null").await;
+    fixture.write("a.csv", "id,name,at\n1,Ann,2013-01-01T05:00:00Z\n2,,2013-01-01 06:00:00+00\n");
+    assert_eq!(
+        fixture.read().await,
+        ["r id=1 name=Ann at=2013-01-01T05:00:00Z", "r id=2 name=NULL at=2013-01-01T06:00:00Z"]
+    );
+    assert_eq!(fixture.read().await, [""; 0]);
+    fixture.append("a.csv", "3,\"a \"\"quoted\"\"\nline\",2013-01-02T00:00:00Z\r\n");
+    assert_eq!(fixture.read().await, ["c id=3 name=a \"quoted\"\nline at=2013-01-02T00:00:00Z"]);
+    fixture.write("b.csv", "\u{feff}x\r\ntrue\r\n");
+    assert_eq!(fixture.read().await, ["r x=true"]);
+}
+
+#[tokio::test]
+async fn schemas_widen_and_columns_join() {
+    let mut fixture = Fixture::new(r#"{"s": {"files": "*.csv"}}"#).await;
+    fixture.write("1.csv", "a,b,c\n1,,2013-01-01\n2,,2013-01-02\n");
+    assert_eq!(fixture.read().await, ["r a=1 c=2013-01-01 b=NULL", "r a=2 c=2013-01-02 b=NULL"]);
+    fixture.write("2.csv", "b,d,a\nx,9007199254740993,1.5\n,,\n");
+    assert_eq!(fixture.read().await, ["c a=1.5 b=x d=9007199254740993", "c a=NULL b=NULL d=NULL"]);
+    fixture.write("3.csv", "a,d\n0.1234567890123456789,0.5\n");
+    assert_eq!(fixture.read().await, ["c a=0.1234567890123456789 d=0.5"]);
+    let schema = fixture.source().discover(1).await.unwrap().remove(0).schema;
+    let kinds = schema.fields().iter().map(|field| field.kind.clone()).collect::<Vec<_>>();
+    assert_eq!(kinds, [Kind::Number, Kind::Date, Kind::Text, Kind::Number]);
+}
+
+#[tokio::test]
+async fn a_rotated_file_goes_on_under_its_new_name() {
+    let mut fixture = Fixture::new("null").await;
+    fixture.write("a.jsonl", "{\"n\":1}\n");
+    assert_eq!(fixture.read().await, ["r n=1"]);
+    fixture.append("a.jsonl", "{\"n\":2}\n");
+    fs::rename(fixture.path("a.jsonl"), fixture.path("a.jsonl.1")).unwrap();
+    fixture.write("a.jsonl", "{\"n\":3}\n");
+    assert_eq!(fixture.read().await, ["c n=2", "c n=3"]);
+    fs::rename(fixture.path("a.jsonl.1"), fixture.path("a.jsonl.2")).unwrap();
+    assert_eq!(fixture.read().await, [""; 0]);
+    fs::remove_file(fixture.path("a.jsonl.2")).unwrap();
+    fixture.append("a.jsonl", "{\"n\":4}\n");
+    assert_eq!(fixture.read().await, ["c n=4"]);
+}
+
+#[tokio::test]
+async fn a_rewritten_file_stops_the_run_or_is_read_again() {
+    let mut fixture = Fixture::new(r#"{"a": {}}"#).await;
+    fixture.write("a.csv", "n\n1\n2\n");
+    assert_eq!(fixture.read().await.len(), 2);
+    fixture.write("a.csv", "n\n1\n3\n");
+    let (kind, message) = fixture.fail().await;
+    assert_eq!(kind, ErrorKind::Conflict);
+    assert_eq!(message, "`a.csv` of stream `a` no longer holds what was read from it, and no other file does");
+    fixture.write("a.csv", "");
+    assert_eq!(fixture.fail().await.0, ErrorKind::Conflict);
+    fixture.streams = r#"{"a": {"key": ["n"]}}"#.to_owned();
+    assert_eq!(fixture.read().await, [""; 0]);
+    fixture.write("a.csv", "n\n1\n3\n");
+    assert_eq!(fixture.read().await, ["c n=1", "c n=3"]);
+}
+
+#[tokio::test]
+async fn a_last_line_without_a_line_end_is_read_once_it_is_at_rest() {
+    let mut fixture = Fixture::new(r#"["a", "b"]"#).await;
+    fixture.write("a.csv", "n\n1\n2");
+    fixture.write("b.csv", "n\n7");
+    // Just written: the run waits.
+    let mut rows = fixture.read().await;
+    rows.sort();
+    assert_eq!(rows, ["r n=1", "r n=2", "r n=7"]);
+    fixture.append("a.csv", "\n3\n");
+    assert_eq!(fixture.read().await, ["c n=3"]);
+    fixture.append("b.csv", "8\n");
+    let (kind, message) = fixture.fail().await;
+    assert_eq!(kind, ErrorKind::Conflict);
+    assert_eq!(message, "the last line of `b.csv` has grown after it was read as a whole record");
+}
+
+#[tokio::test]
+async fn an_end_that_is_not_whole_is_no_record() {
+    let mut fixture = Fixture::new("null").await;
+    for (name, content) in [("a.csv", "n,m\n1,2\n\"3"), ("a.csv", "n,m\n1,2\n3"), ("a.jsonl", "{\"n\":1}\n{\"n\":")] {
+        fixture.write(name, content);
+        fixture.age(name);
+        let (kind, message) = fixture.fail().await;
+        assert_eq!(kind, ErrorKind::Data);
+        assert_eq!(message, format!("`{name}` of stream `a` does not end with a whole record"));
+        assert_eq!(fixture.bench.news().await.unwrap().len(), 1);
+        fs::remove_file(fixture.path(name)).unwrap();
+        fixture.bench = ReadBench::new().await;
+    }
+}
+
+#[tokio::test]
+async fn json_lines_keep_what_they_say() {
+    let mut fixture = Fixture::new("null").await;
+    fixture.write(
+        "a.jsonl",
+        concat!(
+            "{\"id\":1,\"big\":12345678901234567890,\"f\":1.5,\"o\":{ \"b\" : 1.10 },\"s\":\"x\\u00e9\",\"m\":1}\n",
+            "\n",
+            "{\"s\":\"2013-01-01\",\"id\":2,\"o\":\"t\\n\",\"f\":null,\"m\":\"1\"}\n",
+        ),
+    );
+    assert_eq!(
+        fixture.read().await,
+        [
+            "r id=1 big=12345678901234567890 f=1.5 o={ \"b\" : 1.10 } s=xé m=1",
+            "r id=2 f=NULL o=\"t\\n\" s=2013-01-01 m=1"
+        ]
+    );
+    fixture.append("a.jsonl", "{\"id\":3,\"id\":4}\n");
+    let (kind, message) = fixture.fail().await;
+    assert_eq!((kind, message.as_str()), (ErrorKind::Data, "the record on line 4 of `a.jsonl` has the key `id` twice"));
+}
+
+#[tokio::test]
+async fn unsound_records_are_named_by_file_and_line_and_never_quoted() {
+    let cases: [(&str, &[u8], &str); 9] = [
+        ("a.csv", b"n,m\n1,2\n1,secret,3\n", "`a.csv` has 3 fields on line 3, but 2 columns"),
+        ("a.csv", b"n,m\n1,\"2\n2\"\n1,\xff\n", "column `m` of `a.csv` is not UTF-8 on line 4"),
+        ("a.csv", b"n,m\n\xc3,\xa9\n", "column `n` of `a.csv` is not UTF-8 on line 2"),
+        ("a.csv", b"n,n\n1,2\n", "the header of `a.csv` names the column `n` twice"),
+        ("a.csv", b"n,\n1,2\n", "column 2 of `a.csv` has no name"),
+        ("a.csv", b"n,m\n1,2\n,3\n", "a record of `a.csv` on line 3 has no value in the key column `n`"),
+        ("a.csv", b"n,d\n1,2\nsecret,3\n1,x\n", "column `d` of `a.csv` has a value on line 4 that is not of its kind `int64`"),
+        ("a.jsonl", b"{\"n\":1}\n\"secret\"\n", "line 2 of `a.jsonl` is not a JSON object (at character 8)"),
+        ("a.jsonl", b"{\"n\":1}\n{\"n\":\"\\ud800\"}\n", "column `n` of `a.jsonl` is not valid text on line 2"),
+    ];
+    for (name, content, expected) in cases {
+        let mut fixture = Fixture::new(r#"{"a": {"key": ["n"], "types": {"d": "int64"}}}"#).await;
+        fixture.write(name, content);
+        let (kind, message) = fixture.fail().await;
+        assert_eq!((kind, message.as_str()), (ErrorKind::Data, expected));
+    }
+}
+
+#[tokio::test]
+async fn what_was_declared_holds() {
+    let mut fixture = Fixture::new(
+        r#"{"a": {"types": {"p": "decimal(6,2)", "z": "text", "u": "uuid"}, "exclude": ["x"], "delimiter": ";"}}"#,
+    )
+    .await;
+    fixture.write("a.csv", "p;z;x;u\n1.5;007;secret;11111111-1111-1111-1111-111111111111\n");
+    assert_eq!(fixture.read().await, ["r p=1.50 z=007 u=11111111-1111-1111-1111-111111111111"]);
+}
+
+#[tokio::test]
+async fn a_large_file_comes_whole_and_once() {
+    let mut fixture = Fixture::new("null").await;
+    let mut content = String::from("n,text\n");
+    for n in 0..150_000 {
+        content += &format!("{n},some text that is neither short nor long\n");
+    }
+    fixture.write("a.csv", &content);
+    let rows = fixture.read().await;
+    assert_eq!(rows.len(), 150_000);
+    assert!(rows.iter().enumerate().all(|(n, row)| row.starts_with(&format!("r n={n} "))));
+    assert!(fixture.bench.log().head().sequence > 2, "there are boundaries within the file");
+}
+
+#[tokio::test]
+async fn everything_in_the_way_is_told_at_once() {
+    let fixture = Fixture::new(
+        r#"{"a": {"key": ["id"], "types": {"q": "text"}}, "b": {}, "c": {"files": "c*"}}"#,
+    )
+    .await;
+    fixture.write("a.csv", "n,m\n1,2\n");
+    fixture.write("c.dat", "x");
+    let problems = fixture.source().check().await;
+    let texts = problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let folder = fixture.folder.path().join(".").display().to_string();
+    assert_eq!(
+        texts,
+        [
+            "key column `id` of stream `a` does not exist in `a.csv`".to_owned(),
+            "column `q` under `types` of stream `a` is in none of its files".to_owned(),
+            format!("no file in `{folder}` matches `b.*` of stream `b`"),
+            "the format of `c.dat` is not known by its extension".to_owned(),
+        ]
+    );
+    assert!(problems.iter().all(|problem| problem.hint_text().is_some()));
+    let sound = Fixture { streams: r#"{"a": {"key": ["n"]}}"#.to_owned(), ..fixture };
+    assert!(sound.source().check().await.is_empty());
+    let discovered = sound.source().discover(5).await.unwrap();
+    assert_eq!(discovered[0].sample.as_ref().unwrap().rows(), 1);
+    assert_eq!(discovered[0].schema.key_names(), ["n"]);
+}

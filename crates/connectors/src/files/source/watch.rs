@@ -1,0 +1,85 @@
+//! What this process has seen of files: spares looking into those that did not change, and tells when one is at rest.
+
+use std::{collections::HashMap, fs::File, io, time::Duration};
+
+use tidemark_engine::{Result, Time};
+
+use super::{
+    cursor::Mark,
+    fingerprint::{Fingerprint, Trace},
+    folder::{Found, unreadable},
+};
+
+/// A last line without a line end, or a Parquet file without a footer, is taken as it is once the file has not been
+/// written to for so long. A change within that time may also leave the time of the file as it was.
+const AT_REST: Duration = Duration::from_secs(2);
+
+/// The files of a stream as they were.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// Files that were compared with a mark and did hold what was read.
+    verified: HashMap<String, (Found, Fingerprint)>,
+    /// Files with an unfinished end, and since when they are as they are.
+    unfinished: HashMap<String, (Found, Time)>,
+    /// Files at rest whose end is not whole.
+    broken: HashMap<String, Found>,
+}
+
+impl Watch {
+    /// Forgets all files but those that are there.
+    pub(super) fn keep(&mut self, found: &[Found]) {
+        let is_there = |path: &String| found.iter().any(|file| &file.path == path);
+        self.verified.retain(|path, _| is_there(path));
+        self.unfinished.retain(|path, _| is_there(path));
+        self.broken.retain(|path, _| is_there(path));
+    }
+
+    /// Notes that the end of `file` is not whole: there is no use in looking again before it changes.
+    pub(super) fn put_aside(&mut self, file: &Found) {
+        self.broken.insert(file.path.clone(), file.clone());
+    }
+
+    /// Whether `file` is as it was when its end was found not to be whole.
+    pub(super) fn is_aside(&self, file: &Found) -> bool {
+        self.broken.get(&file.path) == Some(file)
+    }
+
+    /// Whether `file` still begins with what was read under `mark`.
+    pub(super) fn holds(&mut self, file: &Found, mark: &Mark, now: Time) -> Result<bool> {
+        // A Parquet file is read as a whole; one that grew is another.
+        if file.size < mark.offset || (mark.rows.is_some() && file.size != mark.offset) {
+            return Ok(false);
+        }
+        let verified = self.verified.get(&file.path);
+        if verified.is_some_and(|(seen, fingerprint)| seen == file && *fingerprint == mark.fingerprint) {
+            return Ok(true);
+        }
+        let mut open = match File::open(&file.location) {
+            Ok(open) => open,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(unreadable(&file.location, error)),
+        };
+        let trace = Trace::load(&mut open, mark.offset).map_err(|error| unreadable(&file.location, error))?;
+        let holds = trace.is_some_and(|trace| trace.fingerprint() == mark.fingerprint);
+        if holds && now.micros_since(file.modified) > micros(AT_REST) {
+            self.verified.insert(file.path.clone(), (file.clone(), mark.fingerprint.clone()));
+        }
+        Ok(holds)
+    }
+
+    /// How long until `file`, whose end is unfinished, counts as at rest; `None` when it does. The time it was
+    /// written at counts, or, where that is wrong, how long it has been watched without a change.
+    pub(super) fn rest(&mut self, file: &Found, now: Time) -> Option<Duration> {
+        let (seen, since) = self.unfinished.entry(file.path.clone()).or_insert_with(|| (file.clone(), now));
+        if seen != file {
+            (*seen, *since) = (file.clone(), now);
+        }
+        let rested = now.micros_since(file.modified).max(now.micros_since(*since));
+        let left = micros(AT_REST).saturating_sub(rested);
+        (left > 0).then(|| Duration::from_micros(left))
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
