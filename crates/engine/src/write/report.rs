@@ -1,13 +1,17 @@
 //! What a write loop tells of itself in the staging store.
 
+use std::time::Duration;
+
+use futures::future;
+
 use super::Plan;
 use crate::{
     Position, Result, Time,
     log::{Log, Mark, MarkState, Marks},
 };
 
-/// A loop under way says where it stands at most this often.
-const EVERY_MICROS: u64 = 5_000_000;
+/// A loop under way says where it stands at most this often: each time costs a durable write.
+const EVERY: Duration = Duration::from_secs(2);
 
 /// Keeps the marks of one destination. A mark that cannot be written is no reason to stop: the destination itself
 /// knows where it stands.
@@ -18,7 +22,7 @@ pub(super) struct Report<'a> {
     marks: Option<Marks>,
     position: Position,
     rows: u64,
-    said: Option<Time>,
+    said: Option<(Time, Position)>,
 }
 
 impl<'a> Report<'a> {
@@ -33,17 +37,22 @@ impl<'a> Report<'a> {
         self.rows += rows;
     }
 
-    /// Says `running`, unless something was said a moment ago.
-    pub(super) async fn say_now_and_then(&mut self) {
-        let now = self.log.world().now();
-        if self.said.is_none_or(|said| now.micros_since(said) >= EVERY_MICROS) {
-            self.say(MarkState::Running).await;
+    /// Returns when it is time to say where the destination stands; never, while that has been said.
+    pub(super) async fn due(&self) {
+        let world = self.log.world();
+        match &self.said {
+            None => {}
+            Some((_, position)) if position == &self.position => future::pending().await,
+            Some((time, _)) => {
+                let passed = Duration::from_micros(world.now().micros_since(*time));
+                world.sleep(EVERY.saturating_sub(passed)).await;
+            }
         }
     }
 
     /// Says how the destination is.
     pub(super) async fn say(&mut self, state: MarkState) {
-        self.said = Some(self.log.world().now());
+        self.said = Some((self.log.world().now(), self.position.clone()));
         if let Err(error) = self.try_say(state).await {
             tracing::warn!(destination = self.destination, %error, "cannot note where the destination stands");
         }

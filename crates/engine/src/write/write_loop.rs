@@ -88,7 +88,16 @@ impl WriteLoop {
         self.progress.stands_at(position.sequence);
         report.stands_at(&position, 0);
         report.say(MarkState::Running).await;
-        while let Some(commits) = self.next_commits(&position, strategy.appetite()).await? {
+        loop {
+            let commits = tokio::select! {
+                biased;
+                commits = self.next_commits(&position, strategy.appetite()) => commits?,
+                () = report.due() => {
+                    report.say(MarkState::Running).await;
+                    continue;
+                }
+            };
+            let Some(commits) = commits else { return Ok(()) };
             let Some(end) = commits.last().map(|commit| commit.position()) else { continue };
             let rows = Arc::new(AtomicU64::new(0));
             let counter = rows.clone();
@@ -103,9 +112,7 @@ impl WriteLoop {
             self.progress.stands_at(position.sequence);
             retry.reset();
             report.stands_at(&position, rows);
-            report.say_now_and_then().await;
         }
-        Ok(())
     }
 
     /// The commits after `position`, as many as `appetite` takes; `None` at the horizon or when stopped.
