@@ -5,10 +5,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use crate::{
-    rows::files_below,
-    workbench::{Workbench, example},
-};
+use crate::{rows::files_below, samples::example, workbench::Workbench};
 
 /// Random numbers from a seed (SplitMix64).
 pub(crate) struct Chance(u64);

@@ -10,6 +10,8 @@ mod flights;
 mod growth;
 mod help;
 mod pipeline_file;
+mod process;
 mod rows;
+mod samples;
 mod starter;
 mod workbench;
