@@ -1,16 +1,16 @@
 //! The closed list of systems. A new connector is one line in each of these lists.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tidemark_engine::{Error, Result};
+use tidemark_engine::{Error, Result, read::ReadStrategy, write::WriteStrategy};
 
 use super::{Problem, Writing};
-use crate::{files, sqlite};
+use crate::{
+    files::{self, Discovered},
+    sqlite,
+};
 
 /// What a pipeline reads from, by its `type`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -101,11 +101,20 @@ impl DestinationConfig {
             Self::Sqlite(sqlite) => sqlite.validate(),
         }
     }
+
     /// Everything that would keep it from being written to, as far as connecting tells. Changes nothing.
     pub async fn check(&self, base: &Path, writing: &Writing) -> Vec<Error> {
-        let _ = (base, writing);
         match self {
-            Self::Files(_) | Self::Sqlite(_) => Vec::new(),
+            Self::Files(files) => files::Destination::check(files, base, writing).await,
+            Self::Sqlite(sqlite) => sqlite::Destination::check(sqlite, base, writing).await,
+        }
+    }
+
+    /// What writes to it.
+    pub fn strategy(&self, base: &Path, writing: &Writing) -> Result<Box<dyn WriteStrategy>> {
+        match self {
+            Self::Files(files) => Ok(Box::new(files::Destination::new(files, base, writing.clone()))),
+            Self::Sqlite(sqlite) => Ok(Box::new(sqlite::Destination::new(sqlite, base, writing.clone()))),
         }
     }
 }
