@@ -1,7 +1,9 @@
 //! Files in a folder: CSV, JSON Lines and Parquet, as a source and as a destination.
 
 mod config;
+mod destination;
 
 pub use config::{
     DestinationConfig, DestinationFormat, OnRewrite, SourceConfig, SourceFormat, StreamConfig, Streams,
 };
+pub use destination::Destination;
