@@ -44,8 +44,10 @@ impl Source {
         let mut problems = Vec::new();
         for name in self.layout.unmatched(&streams) {
             problems.push(
-                Error::config(format!("no CSV, JSON Lines or Parquet file in `{folder}` makes a stream `{name}`"))
-                    .hint(offer(&found)),
+                Error::config(format!(
+                    "no CSV, JSON Lines or Parquet file in `{folder}` makes a stream `{name}`"
+                ))
+                .hint(offer(&found)),
             );
         }
         for stream in &streams {
@@ -73,7 +75,7 @@ fn offer(found: &[Found]) -> String {
     names.sort_by(|a, b| reading_order(a, b));
     match names.as_slice() {
         [] => "check `path`: the folder is empty".to_owned(),
-        [few @ ..] if few.len() <= 8 => format!("choose from: {}", few.join(", ")),
+        few if few.len() <= 8 => format!("choose from: {}", few.join(", ")),
         many => format!("choose from: {}, … ({} files)", many[..8].join(", "), many.len()),
     }
 }
@@ -111,8 +113,11 @@ fn check_stream(stream: &Stream, files: &[&Found], problems: &mut Vec<Error>) {
         .filter(|(column, _)| !columns.contains(*column))
     {
         problems.push(
-            Error::config(format!("column `{column}` under `{key}` of stream `{}` is in none of its files", stream.name))
-                .hint(format!("choose from: {all}")),
+            Error::config(format!(
+                "column `{column}` under `{key}` of stream `{}` is in none of its files",
+                stream.name
+            ))
+            .hint(format!("choose from: {all}")),
         );
     }
 }

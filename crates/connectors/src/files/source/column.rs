@@ -27,28 +27,31 @@ pub(super) struct Misfit(pub(super) usize);
 
 /// The values of `column` as an array of `kind`. A kind that was inferred takes only texts that would be inferred as
 /// that kind or a narrower one; one that was `declared` takes what can be read as it without loss.
-pub(super) fn build<R: Rows>(rows: &R, column: usize, kind: &Kind, is_declared: bool) -> Result<ArrayRef, Misfit> {
+pub(super) fn build<R: Rows>(
+    rows: &R,
+    column: usize,
+    kind: &Kind,
+    is_declared: bool,
+) -> Result<ArrayRef, Misfit> {
     let cells = Cells { rows, column };
     if is_declared {
         return declared(cells, kind);
     }
     Ok(match kind {
-        Kind::Bool => Arc::new(cells.bools(|text, shape| infer::bool(text).filter(|_| shape != Shape::String))?),
-        Kind::Int64 => Arc::new(
-            cells.primitives::<Int64Type>(|text, shape| match shape {
-                Shape::String => None,
-                _ => infer::canonical_int(text),
-            })?,
-        ),
-        Kind::Float64 => Arc::new(
-            cells.primitives::<Float64Type>(|text, shape| match shape {
-                Shape::String => None,
-                _ => infer::exact_float(text),
-            })?,
-        ),
-        Kind::Number => {
-            cells.texts(|value| (value.shape != Shape::String && infer::is_number(value.text)).then_some(value.text))?
+        Kind::Bool => {
+            Arc::new(cells.bools(|text, shape| infer::bool(text).filter(|_| shape != Shape::String))?)
         }
+        Kind::Int64 => Arc::new(cells.primitives::<Int64Type>(|text, shape| match shape {
+            Shape::String => None,
+            _ => infer::canonical_int(text),
+        })?),
+        Kind::Float64 => Arc::new(cells.primitives::<Float64Type>(|text, shape| match shape {
+            Shape::String => None,
+            _ => infer::exact_float(text),
+        })?),
+        Kind::Number => cells.texts(|value| {
+            (value.shape != Shape::String && infer::is_number(value.text)).then_some(value.text)
+        })?,
         Kind::Date => Arc::new(cells.primitives::<Date32Type>(|text, _| moment::date(text))?),
         Kind::Timestamp => Arc::new(cells.primitives::<TimestampMicrosecondType>(|text, _| local(text))?),
         Kind::TimestampTz => Arc::new(
@@ -80,7 +83,8 @@ fn declared<R: Rows>(cells: Cells<'_, R>, kind: &Kind) -> Result<ArrayRef, Misfi
         Kind::Float32 => parsed!(Float32Type),
         Kind::Float64 => parsed!(Float64Type),
         Kind::Decimal { precision, scale } => {
-            let array = cells.primitives::<Decimal128Type>(|text, _| declared::decimal(text, *precision, *scale))?;
+            let array =
+                cells.primitives::<Decimal128Type>(|text, _| declared::decimal(text, *precision, *scale))?;
             Arc::new(array.with_data_type(kind.arrow()))
         }
         Kind::Number => cells.texts(|value| declared::number(value.text))?,
@@ -216,9 +220,7 @@ impl<'a, R: Rows> Cells<'a, R> {
                 array.append_null();
                 true
             }
-            Some(value) => {
-                declared::uuid(value.text).is_some_and(|bytes| array.append_value(bytes).is_ok())
-            }
+            Some(value) => declared::uuid(value.text).is_some_and(|bytes| array.append_value(bytes).is_ok()),
         })?;
         Ok(Arc::new(array.finish()))
     }

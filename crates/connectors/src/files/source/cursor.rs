@@ -68,8 +68,9 @@ impl StreamCursor {
 
     /// As the opaque bytes of the cursor.
     pub(super) fn to_bytes(&self) -> Result<Bytes> {
-        let json = serde_json::to_vec(self)
-            .map_err(|error| Error::internal("the cursor of a stream of files cannot be written").source(error))?;
+        let json = serde_json::to_vec(self).map_err(|error| {
+            Error::internal("the cursor of a stream of files cannot be written").source(error)
+        })?;
         Ok(json.into())
     }
 
@@ -86,8 +87,9 @@ impl StreamCursor {
     /// Marks the files of `paths` as gone and forgets the oldest of those that are. Returns whether that changed
     /// anything.
     pub(super) fn lose(&mut self, paths: &[String]) -> bool {
-        let (mut lost, kept): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.files).into_iter().partition(|mark| !mark.gone && paths.contains(&mark.path));
+        let (mut lost, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.files)
+            .into_iter()
+            .partition(|mark| !mark.gone && paths.contains(&mark.path));
         let changed = !lost.is_empty();
         self.files = kept;
         // Last in the list, so that the list is in the order of going.

@@ -21,13 +21,15 @@ pub(super) fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let (kept, beyond) = fraction.split_at(fraction.len().min(usize::try_from(scale).ok()?));
     let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(kept) || beyond.bytes().any(|byte| byte != b'0') {
+    if whole.is_empty() || !all_digits(whole) || !all_digits(kept) || beyond.bytes().any(|byte| byte != b'0')
+    {
         return None;
     }
     let missing = u32::try_from(usize::try_from(scale).ok()? - kept.len()).ok()?;
-    let unscaled = whole.bytes().chain(kept.bytes()).try_fold(0_i128, |number, digit| {
-        number.checked_mul(10)?.checked_add(i128::from(digit - b'0'))
-    })?;
+    let unscaled = whole
+        .bytes()
+        .chain(kept.bytes())
+        .try_fold(0_i128, |number, digit| number.checked_mul(10)?.checked_add(i128::from(digit - b'0')))?;
     let unscaled = unscaled.checked_mul(10_i128.checked_pow(missing)?)?;
     let fits = unscaled < 10_i128.checked_pow(u32::from(precision))?;
     fits.then_some(if negative { -unscaled } else { unscaled })

@@ -71,7 +71,13 @@ impl Found {
     fn new(path: String, location: PathBuf, metadata: &fs::Metadata) -> Self {
         let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let micros = modified.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
-        Self { path, location, size: metadata.len(), modified: Time::from_micros(micros), inode: inode(metadata) }
+        Self {
+            path,
+            location,
+            size: metadata.len(),
+            modified: Time::from_micros(micros),
+            inode: inode(metadata),
+        }
     }
 }
 

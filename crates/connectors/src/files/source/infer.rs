@@ -100,9 +100,9 @@ pub(super) fn canonical_int(text: &str) -> Option<i64> {
         // `parse` takes care of what may overflow; it would also take a `+`, which stands in no canonical number.
         return digits[0].is_ascii_digit().then(|| text.parse().ok()).flatten();
     }
-    let value = digits.iter().try_fold(0_i64, |value, byte| {
-        byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
-    })?;
+    let value = digits
+        .iter()
+        .try_fold(0_i64, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))?;
     Some(if digits.len() == text.len() { value } else { -value })
 }
 
@@ -166,12 +166,25 @@ mod tests {
         let expected = [
             (Kind::Bool, &["true", "false"][..]),
             (Kind::Int64, &["0", "-1", "9223372036854775807", "-9223372036854775808"]),
-            (Kind::Float64, &["0.1", "-0", "1e3", "123456789012345.0e-3", "0.000", "-1.50"]),
-            (Kind::Number, &["9223372036854775808", "0.1234567890123456", "1e999", "1e-999", "1234567890123456.5"]),
+            (Kind::Float64, &["0.1", "-0", "1e3", "12345678901234.5e-3", "0.000", "-1.50"]),
+            (
+                Kind::Number,
+                &[
+                    "9223372036854775808",
+                    "123456789012345.0",
+                    "0.1234567890123456",
+                    "1e999",
+                    "1e-999",
+                    "1234567890123456.5",
+                ],
+            ),
             (Kind::Date, &["2013-01-01"]),
             (Kind::Timestamp, &["2013-01-01T05:00:00", "2013-01-01 05:00"]),
             (Kind::TimestampTz, &["2013-01-01T05:00:00Z", "2013-01-01 05:00:00.5+01"]),
-            (Kind::Text, &["", "007", "+1", "-", "1.", ".5", "1e", "TRUE", "NaN", "2013-02-30", "1_000", " 1", "-+1"]),
+            (
+                Kind::Text,
+                &["", "007", "+1", "-", "1.", ".5", "1e", "TRUE", "NaN", "2013-02-30", "1_000", " 1", "-+1"],
+            ),
         ];
         for (expected, texts) in expected {
             for text in texts {

@@ -111,7 +111,14 @@ impl JsonlCutter {
         &self.names
     }
 
-    fn record(&mut self, text: &str, offset: usize, rows: &mut JsonRows, line: u64, file: &str) -> Result<()> {
+    fn record(
+        &mut self,
+        text: &str,
+        offset: usize,
+        rows: &mut JsonRows,
+        line: u64,
+        file: &str,
+    ) -> Result<()> {
         let refusal = Shared::new(None);
         let mut json = serde_json::Deserializer::from_str(text);
         let record = Record { cutter: self, rows, text, offset, refusal: &refusal };
@@ -121,10 +128,10 @@ impl JsonlCutter {
                 Err(Error::data(format!("the record on line {line} of `{file}` has the key `{name}` twice"))
                     .hint("correct the record"))
             }
-            (_, Some(Refusal::Columns)) => {
-                Err(Error::data(format!("`{file}` has more than {MAX_COLUMNS} different keys by line {line}"))
-                    .hint("write what varies as a nested object: it becomes one JSON column"))
-            }
+            (_, Some(Refusal::Columns)) => Err(Error::data(format!(
+                "`{file}` has more than {MAX_COLUMNS} different keys by line {line}"
+            ))
+            .hint("write what varies as a nested object: it becomes one JSON column")),
             (_, Some(Refusal::Text(name))) => {
                 Err(Error::data(format!("column `{name}` of `{file}` is not valid text on line {line}"))
                     .hint("correct the record: an escape stands for half a character"))
@@ -272,5 +279,69 @@ impl Rows for JsonRows {
 
     fn is_dense(&self) -> bool {
         self.dense
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn cut(text: &str) -> JsonRows {
+        let cut = JsonlCutter::default().cut(text.as_bytes(), 1, usize::MAX, "a.jsonl").unwrap();
+        assert_eq!(cut.consumed, text.len());
+        cut.rows
+    }
+
+    /// A record out of its cells.
+    fn object(rows: &JsonRows, row: usize) -> String {
+        let cells = rows.names().iter().enumerate().filter_map(|(column, name)| {
+            let raw = match rows.cell(column, row) {
+                Cell::Missing => return None,
+                Cell::Null => "null",
+                Cell::Value { raw, .. } => raw,
+            };
+            Some(format!("{}:{raw}", serde_json::Value::from(name.as_str())))
+        });
+        format!("{{{}}}", cells.collect::<Vec<_>>().join(","))
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_comes_back_to_the_letter(
+            records in prop::collection::vec(
+                prop::collection::btree_map(
+                    "[a-dé\"\\\\]{1,2}",
+                    "-?[1-9][0-9]{0,25}(\\.[0-9]{1,20})?|true|null|\"[a-z é]{0,5}(\\\\n|\\\\u00e9)?\"|\\[1, \\{\"a\" :1\\.0\\}\\]",
+                    0..5,
+                ),
+                1..12,
+            ),
+        ) {
+            let mut text = String::new();
+            for record in &records {
+                let pairs = record.iter().map(|(key, raw)| format!("{}: {raw} ", serde_json::Value::from(key.as_str())));
+                text += &format!(" {{{}}}\r\n\n", pairs.collect::<Vec<_>>().join(","));
+            }
+            let rows = cut(&text);
+            prop_assert_eq!(rows.len(), records.len());
+            for (row, record) in records.iter().enumerate() {
+                prop_assert_eq!(rows.line(row), 2 * row as u64 + 1);
+                let sorted = serde_json::from_str::<std::collections::BTreeMap<String, Box<RawValue>>>(&object(&rows, row));
+                let sorted = sorted.unwrap().into_iter().map(|(key, raw)| (key, raw.get().to_owned()));
+                prop_assert_eq!(sorted.collect::<std::collections::BTreeMap<_, _>>(), record.clone());
+            }
+        }
+    }
+
+    #[test]
+    fn missing_null_and_decoded_are_told_apart() {
+        let rows = cut("\u{feff}{\"a\":null,\"b\":\"x\\ny\"}\n{\"b\":\"z\"}\n");
+        assert_eq!(rows.cell(0, 0), Cell::Null);
+        assert_eq!(rows.cell(0, 1), Cell::Missing);
+        assert_eq!(rows.cell(1, 0), Cell::Value { text: "x\ny", raw: "\"x\\ny\"", shape: Shape::String });
+        assert_eq!(rows.cell(1, 1), Cell::Value { text: "z", raw: "\"z\"", shape: Shape::String });
+        assert!(!rows.is_dense());
     }
 }

@@ -61,7 +61,9 @@ impl Layout {
         let null_values = Arc::new(config.null_values.clone());
         let rule = match &config.streams {
             None => Rule::Stems(vec![glob("*")?]),
-            Some(Streams::Names(names)) => Rule::Stems(names.iter().map(|name| glob(name)).collect::<Result<_>>()?),
+            Some(Streams::Names(names)) => {
+                Rule::Stems(names.iter().map(|name| glob(name)).collect::<Result<_>>()?)
+            }
             Some(Streams::Map(streams)) => {
                 let streams = streams
                     .iter()
@@ -97,8 +99,9 @@ impl Layout {
         match &self.rule {
             Rule::Listed(_) => Vec::new(),
             Rule::Stems(globs) => {
-                let unmatched =
-                    globs.iter().filter(|glob| !streams.iter().any(|stream| glob.is_match(stream.name.as_str())));
+                let unmatched = globs
+                    .iter()
+                    .filter(|glob| !streams.iter().any(|stream| glob.is_match(stream.name.as_str())));
                 unmatched.map(|glob| glob.glob().glob().to_owned()).collect()
             }
         }
@@ -123,7 +126,8 @@ impl Stream {
     fn configured(name: &str, config: &StreamConfig, null_values: &Arc<Vec<String>>) -> Result<Self> {
         let pattern = config.files.clone().unwrap_or_else(|| format!("{}.*", globset::escape(name)));
         let kind = |(column, kind): (&String, &String)| {
-            let kind = Kind::parse(kind).ok_or_else(|| Error::config(format!("`{kind}` is no kind of column")))?;
+            let kind =
+                Kind::parse(kind).ok_or_else(|| Error::config(format!("`{kind}` is no kind of column")))?;
             Ok((column.clone(), kind))
         };
         let delimiter = u8::try_from(config.delimiter.unwrap_or(','))

@@ -87,8 +87,11 @@ impl<C: Cutter> LineReader<C> {
                 }
                 if self.want >= MAX_RECORD {
                     let line = self.lines + 1;
-                    return Err(Error::data(format!("the record on line {line} of `{}` is beyond 64 MiB", self.path))
-                        .hint("look for a quote that is not closed, or a missing line end"));
+                    return Err(Error::data(format!(
+                        "the record on line {line} of `{}` is beyond 64 MiB",
+                        self.path
+                    ))
+                    .hint("look for a quote that is not closed, or a missing line end"));
                 }
                 self.want *= 2;
             }

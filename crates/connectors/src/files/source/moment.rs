@@ -75,9 +75,9 @@ fn micros(fraction: &str) -> Option<i64> {
 
 /// A few digits, and nothing but digits.
 fn number(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |number, byte| {
-        byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0'))
-    })
+    digits
+        .iter()
+        .try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
 }
 
 #[cfg(test)]

@@ -57,7 +57,9 @@ pub(super) fn is_compressed(name: &str) -> bool {
 pub(super) fn reading_order(a: &str, b: &str) -> Ordering {
     let ((a_base, a_rotation), (b_base, b_rotation)) = (split_rotation(a), split_rotation(b));
     let rotation = match (a_rotation.parse::<u64>(), b_rotation.parse::<u64>()) {
-        _ if a_rotation.is_empty() || b_rotation.is_empty() => a_rotation.is_empty().cmp(&b_rotation.is_empty()),
+        _ if a_rotation.is_empty() || b_rotation.is_empty() => {
+            a_rotation.is_empty().cmp(&b_rotation.is_empty())
+        }
         // A counter grows with age, a date shrinks.
         (Ok(a), Ok(b)) if a < 10_000 && b < 10_000 => b.cmp(&a),
         _ => natural(a_rotation, b_rotation),
@@ -67,7 +69,9 @@ pub(super) fn reading_order(a: &str, b: &str) -> Ordering {
 
 fn split_rotation(path: &str) -> (&str, &str) {
     match FileName::parse(path) {
-        Some(name) if !name.rotation.is_empty() => (&path[..path.len() - name.rotation.len() - 1], name.rotation),
+        Some(name) if !name.rotation.is_empty() => {
+            (&path[..path.len() - name.rotation.len() - 1], name.rotation)
+        }
         _ => (path, ""),
     }
 }
@@ -75,25 +79,28 @@ fn split_rotation(path: &str) -> (&str, &str) {
 /// Compares texts with runs of digits as the numbers they are.
 fn natural(mut a: &str, mut b: &str) -> Ordering {
     loop {
-        let ((a_text, a_rest), (b_text, b_rest)) = (split_at_digits(a, false), split_at_digits(b, false));
-        let ((a_digits, a_rest), (b_digits, b_rest)) = (split_at_digits(a_rest, true), split_at_digits(b_rest, true));
-        let (a_number, b_number) = (a_digits.trim_start_matches('0'), b_digits.trim_start_matches('0'));
-        let order = a_text
-            .cmp(b_text)
-            .then(a_number.len().cmp(&b_number.len()))
-            .then_with(|| a_number.cmp(b_number))
-            .then_with(|| a_digits.cmp(b_digits));
-        if order.is_ne() || (a_rest.is_empty() && b_rest.is_empty()) {
-            return order.then(a_rest.len().cmp(&b_rest.len()));
+        let ((a_digits, a_rest), (b_digits, b_rest)) = (split_digits(a), split_digits(b));
+        if a_digits.is_empty() || b_digits.is_empty() {
+            let (mut a_chars, mut b_chars) = (a.chars(), b.chars());
+            match (a_chars.next(), b_chars.next()) {
+                (Some(a_char), Some(b_char)) if a_char == b_char => {
+                    (a, b) = (a_chars.as_str(), b_chars.as_str())
+                }
+                (a_char, b_char) => return a_char.cmp(&b_char),
+            }
+            continue;
         }
-        (a, b) = (a_rest, b_rest);
+        let (a_number, b_number) = (a_digits.trim_start_matches('0'), b_digits.trim_start_matches('0'));
+        match a_number.len().cmp(&b_number.len()).then_with(|| a_number.cmp(b_number)) {
+            Ordering::Equal => (a, b) = (a_rest, b_rest),
+            order => return order,
+        }
     }
 }
 
-/// Splits behind the leading run of digits, or of anything else.
-fn split_at_digits(text: &str, digits: bool) -> (&str, &str) {
-    let end = text.bytes().position(|byte| byte.is_ascii_digit() != digits).unwrap_or(text.len());
-    text.split_at(end)
+/// Splits behind the leading digits.
+fn split_digits(text: &str) -> (&str, &str) {
+    text.split_at(text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len()))
 }
 
 #[cfg(test)]
@@ -113,9 +120,27 @@ mod tests {
 
     #[test]
     fn files_are_read_in_natural_order_and_rotated_ones_first() {
-        let mut names = ["b.csv", "a10.csv", "a.csv", "a.csv.1", "a.csv.10", "a2.csv", "a.csv-20130102", "a.csv-20130101"];
+        let mut names = [
+            "b.csv",
+            "a10.csv",
+            "a.csv",
+            "a.csv.1",
+            "a.csv.10",
+            "a2.csv",
+            "a.csv-20130102",
+            "a.csv-20130101",
+        ];
         names.sort_by(|a, b| reading_order(a, b));
-        let expected = ["a.csv.10", "a.csv.1", "a.csv-20130101", "a.csv-20130102", "a.csv", "a2.csv", "a10.csv", "b.csv"];
+        let expected = [
+            "a.csv.10",
+            "a.csv.1",
+            "a.csv-20130101",
+            "a.csv-20130102",
+            "a.csv",
+            "a2.csv",
+            "a10.csv",
+            "b.csv",
+        ];
         assert_eq!(names, expected);
     }
 

@@ -104,8 +104,9 @@ impl ParquetReader {
         let mut exceptional = Vec::new();
         let columns = self.columns.iter().zip(batch.columns()).map(|((name, kind), array)| {
             let mut texts = Vec::new();
-            let values = convert(array, kind, &mut texts)
-                .ok_or_else(|| Error::internal(format!("column `{name}` of `{}` has changed type", self.path)))?;
+            let values = convert(array, kind, &mut texts).ok_or_else(|| {
+                Error::internal(format!("column `{name}` of `{}` has changed type", self.path))
+            })?;
             exceptional.extend(texts.into_iter().map(|(row, text)| (row, name.clone(), text)));
             Ok(Declared { name: name.clone(), kind: kind.clone(), values })
         });
@@ -128,7 +129,7 @@ impl ParquetReader {
         let exceptions = exceptions.and_then(ExceptionsBuilder::finish);
         let batch = table.declared_batch(batch.num_rows(), op, columns, exceptions, &self.path)?;
         self.rows += batch.rows() as u64;
-        Ok(Progress::Batch(batch))
+        Ok(Progress::batch(batch))
     }
 
     /// Of the whole file.

@@ -33,7 +33,9 @@ pub(super) fn kind_of(data_type: &DataType, logical: Option<&LogicalType>) -> Op
         DataType::UInt64 => Kind::UInt64,
         DataType::Float16 | DataType::Float32 => Kind::Float32,
         DataType::Float64 => Kind::Float64,
-        DataType::Decimal128(precision, scale @ 0..) => Kind::Decimal { precision: *precision, scale: *scale },
+        DataType::Decimal128(precision, scale @ 0..) => {
+            Kind::Decimal { precision: *precision, scale: *scale }
+        }
         DataType::Decimal256(_, _) => Kind::Number,
         DataType::Utf8 if matches!(logical, Some(LogicalType::Json)) => Kind::Json,
         DataType::Utf8 => Kind::Text,
@@ -57,7 +59,11 @@ pub(super) fn kind_of(data_type: &DataType, logical: Option<&LogicalType>) -> Op
 
 /// `array` as the Arrow array of `kind`, which is its [`kind_of`]. Values finer than a microsecond or beyond its range
 /// become texts in `exceptions`, with their rows. `None` when it is an array of another type.
-pub(super) fn convert(array: &ArrayRef, kind: &Kind, exceptions: &mut Vec<(usize, String)>) -> Option<ArrayRef> {
+pub(super) fn convert(
+    array: &ArrayRef,
+    kind: &Kind,
+    exceptions: &mut Vec<(usize, String)>,
+) -> Option<ArrayRef> {
     if array.data_type() == &kind.arrow() {
         return Some(array.clone());
     }
@@ -77,7 +83,12 @@ pub(super) fn convert(array: &ArrayRef, kind: &Kind, exceptions: &mut Vec<(usize
         }
         DataType::Time32(TimeUnit::Millisecond) => {
             let millis = array.as_primitive::<Time32MillisecondType>();
-            Arc::new(millis.iter().map(|time| time.map(|time| i64::from(time) * 1_000)).collect::<Time64MicrosecondArray>())
+            Arc::new(
+                millis
+                    .iter()
+                    .map(|time| time.map(|time| i64::from(time) * 1_000))
+                    .collect::<Time64MicrosecondArray>(),
+            )
         }
         DataType::Time64(TimeUnit::Nanosecond) => {
             let nanos = array.as_primitive::<Time64NanosecondType>();

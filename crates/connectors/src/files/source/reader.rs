@@ -31,7 +31,7 @@ pub(super) struct FileReader {
 
 #[derive(Debug)]
 enum Body {
-    Csv(LineReader<CsvCutter>),
+    Csv(Box<LineReader<CsvCutter>>),
     Jsonl(LineReader<JsonlCutter>),
     Parquet(Box<ParquetReader>),
 }
@@ -51,11 +51,17 @@ pub(super) enum Opened {
 #[derive(Debug)]
 pub(super) enum Progress {
     /// More records.
-    Batch(ChangeBatch),
+    Batch(Box<ChangeBatch>),
     /// Everything up to the size it had is read.
     End,
     /// So is this, except for a last line without a line end, or an object or quote that is still open.
     Unfinished,
+}
+
+impl Progress {
+    pub(super) fn batch(batch: ChangeBatch) -> Self {
+        Self::Batch(Box::new(batch))
+    }
 }
 
 impl FileReader {
@@ -83,7 +89,7 @@ impl FileReader {
         let body = match stream.format(path)? {
             SourceFormat::Csv => {
                 let cutter = CsvCutter::new(stream.delimiter, stream.null_values.clone(), header);
-                Body::Csv(LineReader::new(file, path.clone(), location.clone(), cutter, at, *size))
+                Body::Csv(Box::new(LineReader::new(file, path.clone(), location.clone(), cutter, at, *size)))
             }
             SourceFormat::Jsonl => {
                 let cutter = JsonlCutter::default();
@@ -168,7 +174,7 @@ fn next<C: Cutter>(
     match rows {
         Some(rows) => {
             let settle = settle && reader.is_at_end();
-            table.batch(&rows, op, settle, reader.path()).map(Progress::Batch)
+            table.batch(&rows, op, settle, reader.path()).map(Progress::batch)
         }
         None if reader.is_at_end() => Ok(Progress::End),
         None => Ok(Progress::Unfinished),
@@ -188,7 +194,7 @@ fn last<C: Cutter>(
     if rows.len() == 0 {
         return Ok(Progress::End);
     }
-    table.batch(&rows, op, settle, reader.path()).map(Progress::Batch)
+    table.batch(&rows, op, settle, reader.path()).map(Progress::batch)
 }
 
 /// A last line without a line end was taken for whole: then nothing may have been added to it since.

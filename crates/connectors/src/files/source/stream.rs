@@ -187,7 +187,8 @@ impl StreamRun {
             self.forget(seen)?;
         }
         let slots = self.place.files_open.clone();
-        let _slot = slots.acquire().await.map_err(|error| Error::internal("reading has ended").source(error))?;
+        let _slot =
+            slots.acquire().await.map_err(|error| Error::internal("reading has ended").source(error))?;
         let (stream, file) = (self.stream.clone(), seen.clone());
         let reader = match self.cx.world.compute(move || FileReader::open(&stream, &file)).await?? {
             Opened::Reader(reader) => reader,
@@ -205,7 +206,7 @@ impl StreamRun {
                     let (rows, bytes) = (batch.rows(), batch.byte_size());
                     // The next records are read while these are handed over.
                     let ahead = Turn::take(&self.cx, reader, table, way);
-                    let (pushed, ahead) = future::join(self.lane.batch(batch), ahead).await;
+                    let (pushed, ahead) = future::join(self.lane.batch(*batch), ahead).await;
                     pushed?;
                     self.took(mark, rows, bytes);
                     if self.unmarked.rows >= BOUNDARY_ROWS || self.unmarked.bytes >= BOUNDARY_BYTES {
@@ -242,7 +243,7 @@ impl StreamRun {
             Progress::Batch(batch) => {
                 self.table = table;
                 let (rows, bytes) = (batch.rows(), batch.byte_size());
-                self.lane.batch(batch).await?;
+                self.lane.batch(*batch).await?;
                 self.took(mark, rows, bytes);
             }
             Progress::End => {

@@ -77,9 +77,10 @@ impl Sweep {
         let mut files = Vec::new();
         for (file, claim) in found.iter().zip(&claims) {
             let rewritten = claim.is_none()
-                && marks.iter().zip(&claimed).any(|(mark, &claimed)| {
-                    !claimed && !mark.gone && mark.path == file.path
-                });
+                && marks
+                    .iter()
+                    .zip(&claimed)
+                    .any(|(mark, &claimed)| !claimed && !mark.gone && mark.path == file.path);
             files.push(Seen { found: file.clone(), mark: claim.map(|at| marks[at].clone()), rewritten });
         }
         for (seen, claim) in files.iter_mut().zip(&claims) {
@@ -90,7 +91,8 @@ impl Sweep {
             }
         }
         let present = |path: &String| found.iter().any(|file| &file.path == path);
-        let lost = marks.iter().filter(|mark| !mark.gone && !present(&mark.path)).map(|mark| mark.path.clone());
+        let lost =
+            marks.iter().filter(|mark| !mark.gone && !present(&mark.path)).map(|mark| mark.path.clone());
         let lost = lost.collect::<Vec<_>>();
         moved |= cursor.lose(&lost);
         files.sort_by_key(|seen| seen.mark.is_none() && !seen.rewritten);

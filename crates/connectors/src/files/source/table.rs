@@ -101,7 +101,13 @@ impl Table {
     }
 
     /// A batch of `rows`, all with `op`. `settle` declares what is still undecided as text.
-    pub(super) fn batch<R: Rows>(&mut self, rows: &R, op: Op, settle: bool, file: &str) -> Result<ChangeBatch> {
+    pub(super) fn batch<R: Rows>(
+        &mut self,
+        rows: &R,
+        op: Op,
+        settle: bool,
+        file: &str,
+    ) -> Result<ChangeBatch> {
         let mut sources = vec![None; self.known.decided.len()];
         let mut arrays = vec![None; self.known.decided.len()];
         for (index, name) in rows.names().iter().enumerate() {
@@ -122,6 +128,12 @@ impl Table {
         }
         if settle || self.known.decided.is_empty() {
             self.settle();
+            sources.resize(self.known.decided.len(), None);
+            for (index, name) in rows.names().iter().enumerate() {
+                if let Some(at) = self.position(name) {
+                    sources[at] = Some(index);
+                }
+            }
         }
         self.require_key(rows, &sources, file)?;
         let unchanged = self.missing(rows, &sources);
@@ -240,7 +252,8 @@ impl Table {
 
     /// Finds a kind for a column that is not in the schema yet; `None` when the rows do not tell.
     fn decide<R: Rows>(&mut self, rows: &R, index: usize, name: &str) -> Option<usize> {
-        let declared = self.declared.get(name).map(|kind| Inferred { kind: kind.clone(), beyond_float: false });
+        let declared =
+            self.declared.get(name).map(|kind| Inferred { kind: kind.clone(), beyond_float: false });
         match declared.or_else(|| infer(rows, index, None)) {
             Some(inferred) => {
                 self.known.undecided.retain(|undecided| undecided != name);
@@ -267,7 +280,9 @@ impl Table {
             let at = self.position(key);
             let source = at.and_then(|at| sources.get(at).copied().flatten());
             let without = match source {
-                Some(column) => (0..rows.len()).find(|&row| !matches!(rows.cell(column, row), Cell::Value { .. })),
+                Some(column) => {
+                    (0..rows.len()).find(|&row| !matches!(rows.cell(column, row), Cell::Value { .. }))
+                }
                 None => (rows.len() > 0).then_some(0),
             };
             if let Some(row) = without {

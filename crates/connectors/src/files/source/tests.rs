@@ -3,12 +3,7 @@
 use std::{fs, io::Write, path::PathBuf, time::SystemTime};
 
 use tempfile::TempDir;
-use tidemark_engine::{
-    Error, ErrorKind,
-    change::Cell,
-    contract::read::ReadBench,
-    schema::Kind,
-};
+use tidemark_engine::{Error, ErrorKind, change::Cell, contract::read::ReadBench, schema::Kind};
 
 use super::*;
 
@@ -34,12 +29,22 @@ impl Fixture {
     }
 
     fn append(&self, name: &str, content: &str) {
-        fs::OpenOptions::new().append(true).open(self.path(name)).unwrap().write_all(content.as_bytes()).unwrap();
+        fs::OpenOptions::new()
+            .append(true)
+            .open(self.path(name))
+            .unwrap()
+            .write_all(content.as_bytes())
+            .unwrap();
     }
 
     /// Makes a file look as if it had been written long ago.
     fn age(&self, name: &str) {
-        fs::File::options().write(true).open(self.path(name)).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(self.path(name))
+            .unwrap()
+            .set_modified(SystemTime::UNIX_EPOCH)
+            .unwrap();
     }
 
     fn source(&self) -> Source {
@@ -133,7 +138,10 @@ async fn a_rewritten_file_stops_the_run_or_is_read_again() {
     fixture.write("a.csv", "n\n1\n3\n");
     let (kind, message) = fixture.fail().await;
     assert_eq!(kind, ErrorKind::Conflict);
-    assert_eq!(message, "`a.csv` of stream `a` no longer holds what was read from it, and no other file does");
+    assert_eq!(
+        message,
+        "`a.csv` of stream `a` no longer holds what was read from it, and no other file does"
+    );
     fixture.write("a.csv", "");
     assert_eq!(fixture.fail().await.0, ErrorKind::Conflict);
     fixture.streams = r#"{"a": {"key": ["n"]}}"#.to_owned();
@@ -162,7 +170,9 @@ async fn a_last_line_without_a_line_end_is_read_once_it_is_at_rest() {
 #[tokio::test]
 async fn an_end_that_is_not_whole_is_no_record() {
     let mut fixture = Fixture::new("null").await;
-    for (name, content) in [("a.csv", "n,m\n1,2\n\"3"), ("a.csv", "n,m\n1,2\n3"), ("a.jsonl", "{\"n\":1}\n{\"n\":")] {
+    for (name, content) in
+        [("a.csv", "n,m\n1,2\n\"3"), ("a.csv", "n,m\n1,2\n3"), ("a.jsonl", "{\"n\":1}\n{\"n\":")]
+    {
         fixture.write(name, content);
         fixture.age(name);
         let (kind, message) = fixture.fail().await;
@@ -194,7 +204,10 @@ async fn json_lines_keep_what_they_say() {
     );
     fixture.append("a.jsonl", "{\"id\":3,\"id\":4}\n");
     let (kind, message) = fixture.fail().await;
-    assert_eq!((kind, message.as_str()), (ErrorKind::Data, "the record on line 4 of `a.jsonl` has the key `id` twice"));
+    assert_eq!(
+        (kind, message.as_str()),
+        (ErrorKind::Data, "the record on line 4 of `a.jsonl` has the key `id` twice")
+    );
 }
 
 #[tokio::test]
@@ -206,9 +219,17 @@ async fn unsound_records_are_named_by_file_and_line_and_never_quoted() {
         ("a.csv", b"n,n\n1,2\n", "the header of `a.csv` names the column `n` twice"),
         ("a.csv", b"n,\n1,2\n", "column 2 of `a.csv` has no name"),
         ("a.csv", b"n,m\n1,2\n,3\n", "a record of `a.csv` on line 3 has no value in the key column `n`"),
-        ("a.csv", b"n,d\n1,2\nsecret,3\n1,x\n", "column `d` of `a.csv` has a value on line 4 that is not of its kind `int64`"),
+        (
+            "a.csv",
+            b"n,d\n1,2\nsecret,3\n1,x\n",
+            "column `d` of `a.csv` has a value on line 4 that is not of its kind `int64`",
+        ),
         ("a.jsonl", b"{\"n\":1}\n\"secret\"\n", "line 2 of `a.jsonl` is not a JSON object (at character 8)"),
-        ("a.jsonl", b"{\"n\":1}\n{\"n\":\"\\ud800\"}\n", "column `n` of `a.jsonl` is not valid text on line 2"),
+        (
+            "a.jsonl",
+            b"{\"n\":1}\n{\"n\":\"\\ud800\"}\n",
+            "column `n` of `a.jsonl` is not valid text on line 2",
+        ),
     ];
     for (name, content, expected) in cases {
         let mut fixture = Fixture::new(r#"{"a": {"key": ["n"], "types": {"d": "int64"}}}"#).await;
@@ -244,10 +265,9 @@ async fn a_large_file_comes_whole_and_once() {
 
 #[tokio::test]
 async fn everything_in_the_way_is_told_at_once() {
-    let fixture = Fixture::new(
-        r#"{"a": {"key": ["id"], "types": {"q": "text"}}, "b": {}, "c": {"files": "c*"}}"#,
-    )
-    .await;
+    let fixture =
+        Fixture::new(r#"{"a": {"key": ["id"], "types": {"q": "text"}}, "b": {}, "c": {"files": "c*"}}"#)
+            .await;
     fixture.write("a.csv", "n,m\n1,2\n");
     fixture.write("c.dat", "x");
     let problems = fixture.source().check().await;
@@ -268,4 +288,147 @@ async fn everything_in_the_way_is_told_at_once() {
     let discovered = sound.source().discover(5).await.unwrap();
     assert_eq!(discovered[0].sample.as_ref().unwrap().rows(), 1);
     assert_eq!(discovered[0].schema.key_names(), ["n"]);
+}
+
+/// A Parquet file whose columns are of awkward types, with `rows` rows from `first` on.
+fn parquet_file(path: &Path, first: i64, rows: i64) {
+    use std::sync::Arc;
+    use tidemark_engine::{
+        arrow_array::{
+            ArrayRef, Date32Array, Decimal128Array, Decimal256Array, DictionaryArray, FixedSizeBinaryArray,
+            Int64Array, LargeStringArray, ListArray, RecordBatch, Time32MillisecondArray,
+            TimestampNanosecondArray, UInt64Array,
+            types::{Int32Type, Int64Type},
+        },
+        arrow_buffer::i256,
+    };
+    let ids = first..first + rows;
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int64Array::from_iter_values(ids.clone()))),
+        ("big", Arc::new(UInt64Array::from_iter_values(ids.clone().map(|_| u64::MAX)))),
+        (
+            "text",
+            Arc::new(LargeStringArray::from_iter(ids.clone().map(|id| (id % 2 == 0).then_some("even")))),
+        ),
+        ("word", Arc::new(ids.clone().map(|_| "w").collect::<DictionaryArray<Int32Type>>())),
+        (
+            "price",
+            Arc::new(
+                Decimal128Array::from_iter_values(ids.clone().map(i128::from))
+                    .with_precision_and_scale(12, 2)
+                    .unwrap(),
+            ),
+        ),
+        (
+            "huge",
+            Arc::new(
+                Decimal256Array::from_iter_values(ids.clone().map(|id| i256::from_i128(id.into())))
+                    .with_precision_and_scale(50, 3)
+                    .unwrap(),
+            ),
+        ),
+        ("day", Arc::new(Date32Array::from_iter_values(ids.clone().map(|_| 15_706)))),
+        ("clock", Arc::new(Time32MillisecondArray::from_iter_values(ids.clone().map(|_| 1_500)))),
+        (
+            "at",
+            Arc::new(
+                TimestampNanosecondArray::from_iter_values(ids.clone().map(|id| id * 500))
+                    .with_timezone("Europe/Berlin"),
+            ),
+        ),
+        ("bytes", Arc::new(FixedSizeBinaryArray::try_from_iter(ids.clone().map(|_| [1, 255])).unwrap())),
+        (
+            "list",
+            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(
+                ids.map(|id| Some(vec![Some(id), None])),
+            )),
+        ),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer =
+        ::parquet::arrow::ArrowWriter::try_new(fs::File::create(path).unwrap(), batch.schema(), None)
+            .unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+#[tokio::test]
+async fn parquet_files_come_with_their_types() {
+    let mut fixture = Fixture::new(r#"{"p": {"key": ["id"]}}"#).await;
+    parquet_file(&fixture.path("p.parquet"), 1, 2);
+    assert_eq!(
+        fixture.read().await,
+        [
+            "r id=1 big=18446744073709551615 text=NULL word=w price=0.01 huge=0.001 day=2013-01-01 \
+             clock=00:00:01.500 at=!1970-01-01T00:00:00.000000500Z bytes=\\x01ff list=[1,null]",
+            "r id=2 big=18446744073709551615 text=even word=w price=0.02 huge=0.002 day=2013-01-01 \
+             clock=00:00:01.500 at=1970-01-01T00:00:00.000001Z bytes=\\x01ff list=[2,null]",
+        ]
+    );
+    assert_eq!(fixture.read().await, [""; 0]);
+    parquet_file(&fixture.path("p.2.parquet"), 3, 20_000);
+    let rows = fixture.read().await;
+    assert_eq!(rows.len(), 20_000);
+    assert!(rows[19_999].starts_with("c id=20002 "));
+    // The same name with other content.
+    parquet_file(&fixture.path("p.parquet"), 50_000, 1);
+    assert_eq!(fixture.read().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_parquet_file_without_its_footer_is_not_read() {
+    let mut fixture = Fixture::new("null").await;
+    parquet_file(&fixture.path("whole"), 1, 2);
+    let whole = fs::read(fixture.path("whole")).unwrap();
+    fixture.write("p.parquet", &whole[..whole.len() / 2]);
+    fixture.age("p.parquet");
+    let (kind, message) = fixture.fail().await;
+    assert_eq!(kind, ErrorKind::Data);
+    assert_eq!(message, "`p.parquet` of stream `p` does not end with a whole record");
+    fixture.write("p.parquet", &whole);
+    assert_eq!(fixture.read().await.len(), 2);
+}
+
+#[tokio::test]
+#[ignore = "a measurement: run it by name, with optimisation"]
+async fn how_fast_csv_is() {
+    let mut fixture = Fixture::new("null").await;
+    let mut content =
+        String::from("id,year,month,day,dep,sched,delay,carrier,flight,tail,origin,dest,air,dist,ratio,at\n");
+    for n in 0..330_000 {
+        content += &format!(
+            "{n},2013,{},{},{},515,{}.5,UA,{},N{n},EWR,IAH,227,1400,0.{n},2013-01-01T05:00:00Z\n",
+            n % 12 + 1,
+            n % 28 + 1,
+            n % 2400,
+            n % 90,
+            n % 8000
+        );
+    }
+    fixture.write("a.csv", &content);
+    let begin = fixture.source().folder;
+    let world = tidemark_engine::world::World::real();
+    let start = world.now();
+    let layout = fixture.source().layout;
+    let found = folder::list(&begin, false).unwrap();
+    let stream = layout.streams(&found).remove(0);
+    let mut table = table::Table::new(&stream, table::Known::default());
+    let seen = sweep::Seen { found: found[0].clone(), mark: None, rewritten: false };
+    let reader::Opened::Reader(mut reader) = reader::FileReader::open(&stream, &seen).unwrap() else {
+        panic!()
+    };
+    let mut rows = 0;
+    while let reader::Progress::Batch(batch) =
+        reader.next(&mut table, tidemark_engine::change::Op::Read, false).unwrap()
+    {
+        rows += batch.rows();
+    }
+    println!(
+        "parsing {rows} rows of {} MB: {} ms",
+        content.len() / 1_000_000,
+        world.now().micros_since(start) / 1_000
+    );
+    let start = world.now();
+    fixture.bench.catch_up(&mut fixture.source().strategy()).await.unwrap();
+    println!("into the log: {} ms", world.now().micros_since(start) / 1_000);
 }

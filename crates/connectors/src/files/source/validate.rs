@@ -18,7 +18,9 @@ impl SourceConfig {
     pub fn validate(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if self.path.as_os_str().is_empty() {
-            problems.push(Problem::new(["path"], "the path is empty").hint("name the folder that holds the files"));
+            problems.push(
+                Problem::new(["path"], "the path is empty").hint("name the folder that holds the files"),
+            );
         }
         if self.poll.0.is_zero() {
             problems.push(Problem::new(["poll"], "`0s` is no pause").hint("choose at least `100ms`"));
@@ -32,11 +34,15 @@ impl SourceConfig {
                 for (index, name) in names.iter().enumerate() {
                     let path = ["streams".to_owned(), index.to_string()];
                     if name.is_empty() {
-                        problems.push(Problem::new(path, "the name is empty").hint("name a stream, or leave it out"));
+                        problems.push(
+                            Problem::new(path, "the name is empty").hint("name a stream, or leave it out"),
+                        );
                     } else if glob(name).is_err() {
                         problems.push(bad_glob(path, name));
                     } else if names[..index].contains(name) {
-                        problems.push(Problem::new(path, format!("`{name}` is listed twice")).hint("list it once"));
+                        problems.push(
+                            Problem::new(path, format!("`{name}` is listed twice")).hint("list it once"),
+                        );
                     }
                 }
             }
@@ -59,7 +65,8 @@ impl SourceConfig {
 
 impl StreamConfig {
     fn validate(&self, name: &str, problems: &mut Vec<Problem>) {
-        let at = |keys: &[&str]| ["streams", name].iter().chain(keys).map(ToString::to_string).collect::<Vec<_>>();
+        let at =
+            |keys: &[&str]| ["streams", name].iter().chain(keys).map(ToString::to_string).collect::<Vec<_>>();
         if let Some(files) = &self.files {
             if files.is_empty() || glob(files).is_err() {
                 problems.push(bad_glob(at(&["files"]), files));
@@ -70,8 +77,11 @@ impl StreamConfig {
                 );
             } else if is_compressed(files) {
                 problems.push(
-                    Problem::new(at(&["files"]), format!("`{files}` names compressed files, which are not read"))
-                        .hint("unpack them, or write Parquet, which compresses inside"),
+                    Problem::new(
+                        at(&["files"]),
+                        format!("`{files}` names compressed files, which are not read"),
+                    )
+                    .hint("unpack them, or write Parquet, which compresses inside"),
                 );
             }
         }
@@ -114,8 +124,13 @@ impl StreamConfig {
             && (!delimiter.is_ascii() || matches!(delimiter, '"' | '\r' | '\n' | '\0'))
         {
             problems.push(
-                Problem::new(at(&["delimiter"]), format!("`{}` cannot be a delimiter", delimiter.escape_default()))
-                    .hint("choose a single ASCII character other than a quote or a line end, such as `;` or `\\t`"),
+                Problem::new(
+                    at(&["delimiter"]),
+                    format!("`{}` cannot be a delimiter", delimiter.escape_default()),
+                )
+                .hint(
+                    "choose a single ASCII character other than a quote or a line end, such as `;` or `\\t`",
+                ),
             );
         }
     }
@@ -173,11 +188,7 @@ mod tests {
         );
         assert_eq!(
             problems(r#"{"path": "in", "streams": ["a", "", "{", "a"]}"#),
-            [
-                "streams.1: the name is empty",
-                "streams.2: `{` is no glob",
-                "streams.3: `a` is listed twice",
-            ]
+            ["streams.1: the name is empty", "streams.2: `{` is no glob", "streams.3: `a` is listed twice",]
         );
         assert_eq!(problems(r#"{"path": "in", "streams": []}"#), ["streams: no stream is listed"]);
     }
