@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tidemark_engine::write::WriteMode;
 
-use crate::config::{ByteSize, Interval};
+use crate::config::{ByteSize, Interval, Problem, Writing};
 
 /// A folder of files. Each stream is the files that match its glob.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -102,6 +103,31 @@ pub struct DestinationConfig {
     #[serde(default = "default_file_size")]
     pub file_size: ByteSize,
 }
+
+impl DestinationConfig {
+    /// Everything that is wrong with it, and with how it is to be written, without touching the folder.
+    pub fn validate(&self, writing: &Writing) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.path.as_os_str().is_empty() {
+            problems
+                .push(Problem::new(["path"], "the path is empty").hint("name a folder, such as `./archive`"));
+        }
+        if writing.mode != WriteMode::Append {
+            let problem =
+                Problem::new(["write"], "files cannot be changed, so they cannot mirror the source");
+            problems.push(problem.hint("use `write: append`: every change becomes a row"));
+        }
+        if self.file_size.0 < MIN_FILE_SIZE {
+            let problem =
+                Problem::new(["file_size"], format!("{} bytes is too small for a file", self.file_size.0));
+            problems.push(problem.hint("use `1MiB` or more"));
+        }
+        problems
+    }
+}
+
+/// Below it the parts of a file that are not data weigh more than the data.
+const MIN_FILE_SIZE: u64 = 1 << 20;
 
 fn default_linger() -> Interval {
     Interval(Duration::from_secs(10))

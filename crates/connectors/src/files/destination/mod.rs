@@ -1,0 +1,146 @@
+//! Changes into files of a folder that only ever holds complete ones, each change in exactly one of them.
+//!
+//! ```text
+//! <path>/<stream>/<first commit>-<last commit>-<n>.<format>    what readers see
+//! <path>/.tidemark/<destination>/tmp/                          files being written
+//! <path>/.tidemark/<destination>/manifest/                     what has been committed, see `manifest`
+//! ```
+//!
+//! A unit's files are written and made durable in `tmp`; an entry of the manifest commits them; then they are renamed to
+//! where readers find them. A crash between the last two is completed by the next `open`. No visible file is ever
+//! changed or removed.
+
+mod check;
+mod disk;
+mod draft;
+mod encoder;
+mod manifest;
+mod names;
+mod sealed;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use tidemark_engine::{
+    Error, LogId, Position, Result,
+    write::{Appetite, Unit, WriteStrategy},
+};
+use tokio::task::spawn_blocking;
+
+use self::{draft::Draft, manifest::Manifest};
+use super::DestinationConfig;
+use crate::config::Writing;
+
+/// Files like to be large: a unit is read up to this before it is written.
+const UNIT_ROWS: u64 = 2_000_000;
+const UNIT_BYTES: u64 = 256 << 20;
+
+/// Writes files into a folder, one sub-folder a stream, every change a row.
+#[derive(Debug)]
+pub struct Destination {
+    config: DestinationConfig,
+    writing: Writing,
+    root: PathBuf,
+    /// Taken for the length of an `apply`: after an error only `open` gives it back.
+    manifest: Option<Manifest>,
+}
+
+impl Destination {
+    /// The destination that `config` describes, where a relative path begins at `base`. Touches nothing.
+    pub fn new(config: &DestinationConfig, base: &Path, writing: Writing) -> Self {
+        Self { root: base.join(&config.path), config: config.clone(), writing, manifest: None }
+    }
+
+    /// Everything that would keep [`WriteStrategy::open`] from succeeding. Leaves nothing behind.
+    pub async fn check(config: &DestinationConfig, base: &Path, writing: &Writing) -> Vec<Error> {
+        let root = base.join(&config.path);
+        let mut errors = names::encode(&writing.destination).err().into_iter().collect::<Vec<_>>();
+        match spawn_blocking(move || check::check(&root)).await {
+            Ok(found) => errors.extend(found),
+            Err(error) => errors.push(error.into()),
+        }
+        errors
+    }
+
+    fn folder(&self) -> Result<PathBuf> {
+        Ok(self.root.join(".tidemark").join(names::encode(&self.writing.destination)?))
+    }
+}
+
+#[async_trait]
+impl WriteStrategy for Destination {
+    fn appetite(&self) -> Appetite {
+        Appetite { rows: UNIT_ROWS, bytes: UNIT_BYTES, linger: self.config.linger.0 }
+    }
+
+    async fn open(&mut self, _log: &LogId) -> Result<Option<Position>> {
+        self.manifest = None;
+        let (root, folder) = (self.root.clone(), self.folder()?);
+        let open = move || {
+            let working = folder.join("tmp");
+            let mut manifest = Manifest::open(folder.join("manifest"), working.clone())?;
+            manifest.take_over()?;
+            complete(&root, &working, &manifest)?;
+            Ok::<_, Error>(manifest)
+        };
+        let manifest = spawn_blocking(open).await??;
+        let position = manifest.position().cloned();
+        self.manifest = Some(manifest);
+        Ok(position)
+    }
+
+    async fn apply(&mut self, unit: &mut Unit) -> Result<()> {
+        let not_open = || Error::internal("`apply` was called before `open`");
+        let mut manifest = self.manifest.take().ok_or_else(not_open)?;
+        if manifest.position().is_some_and(|position| position != unit.begin()) {
+            let name = &self.writing.destination;
+            return Err(Error::conflict(format!(
+                "destination `{name}` stands elsewhere than the unit begins"
+            )));
+        }
+        let working = self.folder()?.join("tmp");
+        let (epoch, number) = manifest.newest().map_or((0, 0), |entry| (entry.epoch, entry.number + 1));
+        let prefix = format!("{epoch}-{number}");
+        let mut draft = Draft::new(working.clone(), &self.config, &self.writing, prefix, unit);
+        let mut next = unit.next().await?;
+        while let Some(delivery) = next {
+            // The next changes are read while these are written.
+            let written = spawn_blocking(move || draft.write(&delivery).map(|()| draft));
+            let (written, following) = tokio::join!(written, unit.next());
+            (draft, next) = (written??, following?);
+        }
+        let (root, end) = (self.root.clone(), unit.end().clone());
+        let commit = move || {
+            let files = draft.finish()?;
+            manifest.commit(end, files.clone())?;
+            draft::reveal(&root, &working, &files)?;
+            Ok::<_, Error>(manifest)
+        };
+        self.manifest = Some(spawn_blocking(commit).await??);
+        Ok(())
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.manifest = None;
+        Ok(())
+    }
+}
+
+/// Finishes what a crash interrupted: committed files go to their places, others are removed.
+fn complete(root: &Path, working: &Path, manifest: &Manifest) -> Result<()> {
+    let Some(newest) = manifest.newest() else { return Ok(()) };
+    for number in newest.revealed + 1..newest.number {
+        draft::reveal(root, working, &manifest.read(number)?.files)?;
+    }
+    for name in disk::names(working)? {
+        // A predecessor that is still running may remove or make files of its own; it can commit none of them.
+        let _ = fs::remove_file(working.join(name));
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Names of folders and files.
+
+use tidemark_engine::{Error, Result};
+
+/// What most file systems allow.
+const MAX_NAME: usize = 255;
+
+/// `name` as the name of one folder: letters, digits, `_`, `-` and inner dots stand for themselves, every other byte
+/// is `%` and two hexadecimal digits.
+pub(super) fn encode(name: &str) -> Result<String> {
+    let mut out = String::with_capacity(name.len());
+    for (index, byte) in name.bytes().enumerate() {
+        // A leading dot would hide the folder, or leave it.
+        let plain = byte.is_ascii_alphanumeric() || b"_-".contains(&byte) || (byte == b'.' && index > 0);
+        if plain { out.push(char::from(byte)) } else { out.push_str(&format!("%{byte:02X}")) }
+    }
+    if out.is_empty() {
+        return Err(Error::config("a stream's folder would have no name").hint("give `table` a name"));
+    }
+    if out.len() > MAX_NAME {
+        return Err(Error::config(format!("the name `{name}` is too long for a folder"))
+            .hint("choose a shorter one with `table`"));
+    }
+    Ok(out)
+}
+
+/// The name of a file: the first and the last commit it may hold changes of, and its number among those. Sorts in the
+/// log's order.
+pub(super) fn data_file(first: u64, last: u64, number: usize, extension: &str) -> String {
+    format!("{first:012}-{last:012}-{number:04}.{extension}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_stay_inside() {
+        let encode = |name: &str| encode(name).unwrap();
+        assert_eq!(encode("public.orders"), "public.orders");
+        assert_eq!(encode(".."), "%2E.");
+        assert_eq!(encode("../../etc"), "%2E.%2F..%2Fetc");
+        assert_eq!(encode(".tidemark"), "%2Etidemark");
+        assert_eq!(encode("a b\0%é"), "a%20b%00%25%C3%A9");
+        assert!(super::encode("").is_err());
+        assert!(super::encode(&"x".repeat(300)).is_err());
+    }
+}

@@ -1,0 +1,312 @@
+//! What readers of the folder find, whatever happens in between.
+
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
+
+use futures::stream;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use proptest::prelude::*;
+use tidemark_engine::{
+    Digest, ErrorKind, LogId, Position,
+    arrow_array::{cast::AsArray, *},
+    change::{BitmapBuilder, ChangeBatch, Columns, ExceptionsBuilder, Op},
+    schema::{Field, Kind, StreamName, StreamSchema},
+    write::{Delivery, Unit, WriteMode, WriteStrategy},
+};
+
+use super::Destination;
+use crate::{
+    config::{ByteSize, Interval, TableName, Writing},
+    files::{DestinationConfig, DestinationFormat},
+};
+
+fn log() -> LogId {
+    LogId::new("testlog00000")
+}
+
+fn position(sequence: u64) -> Position {
+    let hash = if sequence == 0 { Digest::ZERO } else { Digest::of(&sequence.to_be_bytes()) };
+    Position { log: log(), sequence, hash }
+}
+
+fn unit(begin: u64, end: u64, batches: Vec<ChangeBatch>) -> Unit {
+    let deliveries = batches.into_iter().map(move |changes| Ok(Delivery { sequence: end, changes }));
+    Unit::new(position(begin), position(end), stream::iter(deliveries.collect::<Vec<_>>()))
+}
+
+fn config(format: DestinationFormat) -> DestinationConfig {
+    let linger = Interval(Duration::ZERO);
+    DestinationConfig { path: "archive".into(), format, linger, file_size: ByteSize(64 << 20) }
+}
+
+fn writing(mode: WriteMode) -> Writing {
+    Writing { destination: "archive".into(), mode, table: TableName::default(), adopt: false }
+}
+
+fn destination(folder: &Path, format: DestinationFormat) -> Destination {
+    Destination::new(&config(format), folder, writing(WriteMode::Append))
+}
+
+async fn open(folder: &Path, format: DestinationFormat) -> Destination {
+    let mut destination = destination(folder, format);
+    destination.open(&log()).await.unwrap();
+    destination
+}
+
+/// Three changes: a whole one, one with NULL and an exception, one that leaves `t` as it is.
+fn batch(stream: &str, first: i64) -> ChangeBatch {
+    let fields = vec![
+        Field::new("id", Kind::Int64),
+        Field::new("t", Kind::Text),
+        Field::new("j", Kind::Json),
+        Field::new("d", Kind::Date),
+        Field::new("u", Kind::Uuid),
+        Field::new("n", Kind::Decimal { precision: 12, scale: 2 }),
+    ];
+    let schema = StreamSchema::new(StreamName::new(stream), fields, vec![]).unwrap();
+    let mut unchanged = BitmapBuilder::new(6);
+    let mut exceptions = ExceptionsBuilder::new();
+    for row in 0..3 {
+        if row == 1 {
+            exceptions.add(3, "infinity");
+        }
+        if row == 2 {
+            unchanged.set(1);
+        }
+        exceptions.end_row();
+        unchanged.end_row();
+    }
+    let uuids = vec![Some([0x11u8; 16]), None, None];
+    let values: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from(vec![first, first + 1, i64::MAX])),
+        Arc::new(StringArray::from(vec![Some(""), None, None])),
+        Arc::new(StringArray::from(vec![Some("{\"a\":\n1.10}"), Some("null"), None])),
+        Arc::new(Date32Array::from(vec![Some(0), None, Some(1)])),
+        Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(uuids.into_iter(), 16).unwrap()),
+        Arc::new(Decimal128Array::from(vec![110, -5, 0]).with_precision_and_scale(12, 2).unwrap()),
+    ];
+    let columns = Columns {
+        ops: UInt8Array::from(vec![b'c', b'r', b'u']),
+        source_positions: None,
+        source_times: Some(TimestampMicrosecondArray::from(vec![Some(1_500_000), None, None])),
+        transactions: None,
+        unchanged: unchanged.finish(),
+        exceptions: exceptions.finish(),
+        values,
+        before: None,
+    };
+    ChangeBatch::new(schema, columns).unwrap().with_ordinals(UInt64Array::from(vec![0, 1, 2]))
+}
+
+/// The visible files below the folder, by name.
+fn visible(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let root = folder.join("archive");
+    for name in super::disk::names(&root).unwrap().into_iter().filter(|name| !name.starts_with('.')) {
+        for file in super::disk::names(&root.join(&name)).unwrap() {
+            files.insert(format!("{name}/{file}"), fs::read(root.join(&name).join(&file)).unwrap());
+        }
+    }
+    files
+}
+
+/// The positions of all changes in visible JSON Lines files, in the order of the files' names.
+fn positions(folder: &Path) -> Vec<String> {
+    let lines = visible(folder).into_values().map(|bytes| String::from_utf8(bytes).unwrap());
+    let lines = lines.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+    let value = |line: String| serde_json::from_str::<serde_json::Value>(&line).unwrap();
+    lines.map(|line| value(line)["_tidemark_position"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn json_lines_tell_null_from_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = open(folder.path(), DestinationFormat::Jsonl).await;
+    archive.apply(&mut unit(0, 7, vec![batch("a/b", 1)])).await.unwrap();
+    let files = visible(folder.path());
+    let expected = concat!(
+        r#"{"_tidemark_position":"testlog00000-000000000007-000000000","_tidemark_op":"c","#,
+        r#""_tidemark_source_time":"1970-01-01T00:00:01.500000Z","id":1,"t":"","j":{"a": 1.10},"d":"1970-01-01","#,
+        r#""u":"11111111-1111-1111-1111-111111111111","n":1.10}"#,
+        "\n",
+        r#"{"_tidemark_position":"testlog00000-000000000007-000000001","_tidemark_op":"r","#,
+        r#""id":2,"t":null,"j":null,"d":"infinity","u":null,"n":-0.05}"#,
+        "\n",
+        r#"{"_tidemark_position":"testlog00000-000000000007-000000002","_tidemark_op":"u","#,
+        r#""_tidemark_unchanged":["t"],"id":9223372036854775807,"j":null,"d":"1970-01-02","u":null,"n":0.00}"#,
+        "\n",
+    );
+    let text = String::from_utf8(files["a%2Fb/000000000001-000000000007-0000.jsonl"].clone()).unwrap();
+    assert_eq!(text, expected);
+}
+
+#[tokio::test]
+async fn csv_tells_null_from_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = open(folder.path(), DestinationFormat::Csv).await;
+    archive.apply(&mut unit(0, 7, vec![batch("s", 1)])).await.unwrap();
+    let text = String::from_utf8(visible(folder.path()).into_values().next().unwrap()).unwrap();
+    let expected = concat!(
+        "_tidemark_position,_tidemark_op,_tidemark_source_time,_tidemark_unchanged,id,t,j,d,u,n\n",
+        "testlog00000-000000000007-000000000,c,1970-01-01T00:00:01.500000Z,,1,\"\",\"{\"\"a\"\":\n1.10}\",",
+        "1970-01-01,11111111-1111-1111-1111-111111111111,1.10\n",
+        "testlog00000-000000000007-000000001,r,,,2,,null,infinity,,-0.05\n",
+        "testlog00000-000000000007-000000002,u,,\"[\"\"t\"\"]\",9223372036854775807,,,1970-01-02,,0.00\n",
+    );
+    assert_eq!(text, expected);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    assert!(reader.records().all(|record| record.unwrap().len() == 10));
+}
+
+#[tokio::test]
+async fn parquet_keeps_every_value() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = open(folder.path(), DestinationFormat::Parquet).await;
+    let written = batch("s", 1);
+    archive.apply(&mut unit(0, 7, vec![written.clone()])).await.unwrap();
+    let bytes = visible(folder.path()).into_values().next().unwrap();
+    let reader =
+        ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).unwrap().build().unwrap();
+    let batches = reader.collect::<Result<Vec<_>, _>>().unwrap();
+    assert_eq!(batches.len(), 1);
+    let column = |name: &str| batches[0].column_by_name(name).unwrap();
+    for (field, array) in written.schema().fields().iter().zip(&written.columns().values) {
+        assert_eq!(column(&field.name), array, "{}", field.name);
+    }
+    let text = |name: &str, row: usize| {
+        let column = column(name).as_string::<i32>();
+        (!column.is_null(row)).then(|| column.value(row).to_owned())
+    };
+    assert_eq!(text("_tidemark_position", 2).as_deref(), Some("testlog00000-000000000007-000000002"));
+    assert_eq!(text("_tidemark_op", 1).as_deref(), Some("r"));
+    assert_eq!(text("_tidemark_unchanged", 0), None);
+    assert_eq!(text("_tidemark_unchanged", 2).as_deref(), Some("[\"t\"]"));
+    assert_eq!(text("_tidemark_exceptions", 1).as_deref(), Some("{\"d\":\"infinity\"}"));
+    assert_eq!(text("_tidemark_exceptions", 2), None);
+}
+
+#[tokio::test]
+async fn a_predecessor_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = open(folder.path(), DestinationFormat::Jsonl).await;
+    first.apply(&mut unit(0, 1, vec![batch("s", 1)])).await.unwrap();
+    let mut second = destination(folder.path(), DestinationFormat::Jsonl);
+    assert_eq!(second.open(&log()).await.unwrap(), Some(position(1)));
+    let before = visible(folder.path());
+    let error = first.apply(&mut unit(1, 2, vec![batch("s", 9)])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert_eq!(visible(folder.path()), before);
+    second.apply(&mut unit(1, 3, vec![batch("s", 9)])).await.unwrap();
+    let error = second.apply(&mut unit(1, 2, vec![])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(positions(folder.path()).len(), 6);
+}
+
+#[tokio::test]
+async fn a_crash_after_the_commit_is_completed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = open(folder.path(), DestinationFormat::Jsonl).await;
+    archive.apply(&mut unit(0, 1, vec![batch("a", 1), batch("b", 1)])).await.unwrap();
+    let expected = visible(folder.path());
+    let working = folder.path().join("archive/.tidemark/archive/tmp");
+    // As it was between the manifest entry and the renames.
+    for (name, temporary) in [("a", "1-2-0"), ("b", "1-2-1")] {
+        let from = folder.path().join(format!("archive/{name}/000000000001-000000000001-0000.jsonl"));
+        fs::rename(from, working.join(temporary)).unwrap();
+    }
+    fs::write(working.join("1-3-0"), "half a fi").unwrap();
+    let mut archive = destination(folder.path(), DestinationFormat::Jsonl);
+    // A crash of the successor after it took over must not hide them either.
+    let manifest = working.with_file_name("manifest");
+    super::manifest::Manifest::open(manifest, working.clone()).unwrap().take_over().unwrap();
+    assert_eq!(archive.open(&log()).await.unwrap(), Some(position(1)));
+    assert_eq!(visible(folder.path()), expected);
+    assert!(super::disk::names(&working).unwrap().is_empty());
+    // A reader that has taken a file away does not get it again.
+    fs::remove_file(folder.path().join("archive/a/000000000001-000000000001-0000.jsonl")).unwrap();
+    archive.open(&log()).await.unwrap();
+    assert_eq!(visible(folder.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_manifest_is_a_conflict() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = open(folder.path(), DestinationFormat::Jsonl).await;
+    archive.apply(&mut unit(0, 1, vec![batch("a", 1)])).await.unwrap();
+    let entry = folder.path().join("archive/.tidemark/archive/manifest/00000000/000000000002");
+    let content = fs::read_to_string(&entry).unwrap();
+    fs::write(&entry, content.replace("\"rows\":3", "\"rows\":4")).unwrap();
+    assert_eq!(archive.open(&log()).await.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test]
+async fn files_roll_at_their_size_and_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(DestinationFormat::Jsonl);
+    config.file_size = ByteSize(400);
+    let mut archive = Destination::new(&config, folder.path(), writing(WriteMode::Append));
+    archive.open(&log()).await.unwrap();
+    let fields = vec![Field::new("id", Kind::Int64)];
+    let other = StreamSchema::new(StreamName::new("s"), fields, vec![]).unwrap();
+    let ids = Arc::new(Int64Array::from(vec![1]));
+    let other = ChangeBatch::uniform(other, Op::Create, vec![ids]).unwrap();
+    let other = other.with_ordinals(UInt64Array::from(vec![9]));
+    archive.apply(&mut unit(0, 1, vec![batch("s", 1), batch("s", 2), other, batch("s", 3)])).await.unwrap();
+    let names = visible(folder.path()).into_keys().map(|name| name[27..].to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        names,
+        ["0000.jsonl", "0001.jsonl", "0002.jsonl", "0003.jsonl"].map(|name| format!("-{name}"))
+    );
+}
+
+#[tokio::test]
+async fn problems_are_told_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(DestinationFormat::Parquet);
+    assert!(config.validate(&writing(WriteMode::Append)).is_empty());
+    let problems = config.validate(&writing(WriteMode::Mirror));
+    assert_eq!(problems[0].path, ["write"]);
+    assert!(Destination::check(&config, folder.path(), &writing(WriteMode::Append)).await.is_empty());
+    assert!(super::disk::names(folder.path()).unwrap().is_empty());
+    fs::write(folder.path().join("archive"), "").unwrap();
+    let errors = Destination::check(&config, folder.path(), &writing(WriteMode::Append)).await;
+    assert_eq!(errors[0].kind(), ErrorKind::Config);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Units with any streams, some applied by a process that a successor has replaced, some again after they were.
+    #[test]
+    fn every_change_is_visible_exactly_once(
+        steps in prop::collection::vec((prop::collection::vec(0usize..3, 0..5), 0u8..3), 1..8)
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let mut archive = open(folder.path(), DestinationFormat::Jsonl).await;
+            let mut expected = Vec::new();
+            for ((streams, event), at) in steps.iter().zip(0u64..) {
+                let batches = streams.iter().zip(0u64..).map(|(stream, index)| {
+                    let ordinals = UInt64Array::from_iter_values(index * 3..index * 3 + 3);
+                    batch(["a", "b", "c"][*stream], 1).with_ordinals(ordinals)
+                });
+                let batches = batches.collect::<Vec<_>>();
+                if *event == 1 {
+                    let mut zombie = archive;
+                    archive = open(folder.path(), DestinationFormat::Jsonl).await;
+                    zombie.apply(&mut unit(at, at + 1, batches.clone())).await.unwrap_err();
+                }
+                archive.apply(&mut unit(at, at + 1, batches.clone())).await.unwrap();
+                if *event == 2 {
+                    archive.apply(&mut unit(at, at + 1, batches.clone())).await.unwrap_err();
+                    assert_eq!(archive.open(&log()).await.unwrap(), Some(position(at + 1)));
+                }
+                let count = streams.len() as u64 * 3;
+                expected.extend((0..count).map(|ordinal| format!("{}-{:012}-{ordinal:09}", log(), at + 1)));
+                let mut found = positions(folder.path());
+                found.sort();
+                assert_eq!(found, expected);
+            }
+        });
+    }
+}
