@@ -1,7 +1,8 @@
 //! The keys of the pipeline file: what was typed. [`super::pipeline`] is what it means.
 
-use std::{borrow::Cow, collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{borrow::Cow, path::PathBuf, time::Duration};
 
+use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use tidemark_connectors::config::{ByteSize, DestinationConfig, Interval, SourceConfig};
@@ -24,7 +25,7 @@ pub(super) struct Document {
     pub(super) trigger: Option<Trigger>,
     /// What to write to, by names of your own. Under its name a destination keeps its position.
     #[schemars(extend("minProperties" = 1, "propertyNames" = {"$ref": "#/$defs/Name"}))]
-    pub(super) destinations: BTreeMap<String, Destination>,
+    pub(super) destinations: IndexMap<String, Destination>,
 }
 
 /// A word that is safe as part of a path, a table's name and a URL.

@@ -70,6 +70,7 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 
 /// The relative `path` as seen from `folder`: the same file is named from the command's folder and in the pipeline file.
 fn from_folder(path: &Path, folder: &Path) -> PathBuf {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let stays = path.is_absolute() || folder.as_os_str().is_empty() || folder == Path::new(".");
     let (Ok(path_at), Ok(folder_at)) = (std::path::absolute(path), std::path::absolute(folder)) else {
         return path.to_owned();
@@ -77,7 +78,6 @@ fn from_folder(path: &Path, folder: &Path) -> PathBuf {
     let has_parents =
         [&path_at, &folder_at].iter().any(|path| path.components().any(|c| c == Component::ParentDir));
     match (stays, has_parents) {
-        (true, _) if path.as_os_str().is_empty() => ".".into(),
         (true, _) => path.to_owned(),
         // `..` can lead anywhere through a link; the absolute path cannot be wrong.
         (false, true) => path_at,

@@ -118,7 +118,10 @@ impl Draft {
     }
 
     fn finish_all(&mut self) -> Result<()> {
-        self.open.drain().try_for_each(|(_, open)| Ok(self.done.push(open.finish()?)))
+        for (_, open) in self.open.drain() {
+            self.done.push(open.finish()?);
+        }
+        Ok(())
     }
 
     fn begin(&mut self, schema: &StreamSchema) -> Result<OpenFile> {

@@ -13,8 +13,8 @@ pub(super) const EXACT_IN_FLOAT: u64 = 1 << 53;
 
 /// The kind that holds all values seen so far. It only ever widens.
 ///
-/// Digits are never lost: a number becomes a float only when it has at most 15 significant digits, and a column of
-/// floats with a whole number beyond 2^53 in it holds numbers as their texts.
+/// Digits are never lost: a number becomes a float only when the float gives its digits back, and a column of floats
+/// with a whole number beyond 2^53 in it holds numbers as their texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Inferred {
     /// The narrowest kind that holds them.
@@ -106,7 +106,8 @@ pub(super) fn canonical_int(text: &str) -> Option<i64> {
     Some(if digits.len() == text.len() { value } else { -value })
 }
 
-/// A number whose digits a float holds: at most 15 significant ones, or a whole number up to 2^53.
+/// A number whose digits a float holds: at most 15 significant ones, a whole number up to 2^53, or the very digits that
+/// a float is written with.
 pub(super) fn exact_float(text: &str) -> Option<f64> {
     if !is_number(text) {
         return None;
@@ -114,11 +115,19 @@ pub(super) fn exact_float(text: &str) -> Option<f64> {
     let mantissa = text.split(['e', 'E']).next().unwrap_or(text).bytes().filter(u8::is_ascii_digit);
     let significant = mantissa.skip_while(|digit| *digit == b'0').count();
     if significant > 15 {
-        return canonical_int(text).filter(|int| int.unsigned_abs() <= EXACT_IN_FLOAT).map(|int| int as f64);
+        return match canonical_int(text) {
+            Some(int) => (int.unsigned_abs() <= EXACT_IN_FLOAT).then_some(int as f64),
+            None => text.parse().ok().filter(|float| was_written_from(*float, text)),
+        };
     }
     let float = text.parse::<f64>().ok()?;
     // Beyond a float's range it reads as infinite, below it as zero or with fewer digits.
     (float.is_normal() || (float == 0.0 && significant == 0)).then_some(float)
+}
+
+/// Whether `text` is what a program writes that had `float`: its shortest digits, such as `10.357019999999999`.
+fn was_written_from(float: f64, text: &str) -> bool {
+    float.is_normal() && (format!("{float}") == text || format!("{float:e}") == text)
 }
 
 /// A number as JSON writes it (RFC 8259, section 6): `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`.
