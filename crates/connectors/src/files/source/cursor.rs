@@ -1,5 +1,7 @@
 //! The part of the cursor that a stream of files keeps: the columns known so far, and how far each file has been read.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tidemark_engine::{Error, Result};
@@ -86,7 +88,7 @@ impl StreamCursor {
 
     /// Marks the files of `paths` as gone and forgets the oldest of those that are. Returns whether that changed
     /// anything.
-    pub(super) fn lose(&mut self, paths: &[String]) -> bool {
+    pub(super) fn lose(&mut self, paths: &HashSet<String>) -> bool {
         let (mut lost, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.files)
             .into_iter()
             .partition(|mark| !mark.gone && paths.contains(&mark.path));

@@ -2,12 +2,12 @@
 //!
 //! | Question | Module |
 //! |---|---|
-//! | What does the pipeline file ask for? | [`validate`], [`layout`] |
-//! | Which files are there, in which order? | [`folder`], [`name`] |
-//! | Which file is which, and is it still what was read? | [`sweep`], [`watch`], [`fingerprint`], [`cursor`] |
-//! | Where does a record end? | [`lines`], [`csv`], [`jsonl`], [`parquet`] |
-//! | What does it hold? | [`table`], [`column`], [`infer`], [`moment`], [`declared`] |
-//! | When is what handed over? | [`strategy`], [`stream`], [`reader`] |
+//! | What does the pipeline file ask for? | `validate`, `layout` |
+//! | Which files are there, in which order? | `folder`, `name` |
+//! | Which file is which, and is it still what was read? | `sweep`, `watch`, `fingerprint`, `cursor` |
+//! | Where does a record end? | `lines`, `csv`, `jsonl`, `parquet` |
+//! | What does it hold? | `table`, `column`, `infer`, `moment`, `declared` |
+//! | When is what handed over? | `strategy`, `stream`, `reader` |
 
 mod check;
 mod column;

@@ -32,7 +32,7 @@ pub(super) struct FileReader {
 #[derive(Debug)]
 enum Body {
     Csv(Box<LineReader<CsvCutter>>),
-    Jsonl(LineReader<JsonlCutter>),
+    Jsonl(Box<LineReader<JsonlCutter>>),
     Parquet(Box<ParquetReader>),
 }
 
@@ -93,7 +93,14 @@ impl FileReader {
             }
             SourceFormat::Jsonl => {
                 let cutter = JsonlCutter::default();
-                Body::Jsonl(LineReader::new(file, path.clone(), location.clone(), cutter, at, *size))
+                Body::Jsonl(Box::new(LineReader::new(
+                    file,
+                    path.clone(),
+                    location.clone(),
+                    cutter,
+                    at,
+                    *size,
+                )))
             }
             SourceFormat::Parquet => {
                 let rows = seen.mark.as_ref().and_then(|mark| mark.rows).unwrap_or(0);

@@ -1,5 +1,7 @@
 //! One look at the files of a stream: which is which, by content rather than by name.
 
+use std::collections::{HashMap, HashSet};
+
 use tidemark_engine::Result;
 
 use super::{
@@ -55,9 +57,10 @@ impl Sweep {
         // For each file its mark, for each mark whether a file claimed it.
         let mut claims = vec![None; found.len()];
         let mut claimed = vec![false; marks.len()];
+        let by_path = marks.iter().enumerate().filter(|(_, mark)| !mark.gone);
+        let by_path = by_path.map(|(at, mark)| (mark.path.clone(), at)).collect::<HashMap<_, _>>();
         for (file, claim) in found.iter().zip(&mut claims) {
-            let own = marks.iter().position(|mark| !mark.gone && mark.path == file.path);
-            if let Some(own) = own
+            if let Some(&own) = by_path.get(&file.path)
                 && holds(file, &marks[own])?
             {
                 (*claim, claimed[own]) = (Some(own), true);
@@ -76,11 +79,7 @@ impl Sweep {
         }
         let mut files = Vec::new();
         for (file, claim) in found.iter().zip(&claims) {
-            let rewritten = claim.is_none()
-                && marks
-                    .iter()
-                    .zip(&claimed)
-                    .any(|(mark, &claimed)| !claimed && !mark.gone && mark.path == file.path);
+            let rewritten = claim.is_none() && by_path.get(&file.path).is_some_and(|&own| !claimed[own]);
             files.push(Seen { found: file.clone(), mark: claim.map(|at| marks[at].clone()), rewritten });
         }
         for (seen, claim) in files.iter_mut().zip(&claims) {
@@ -90,10 +89,9 @@ impl Sweep {
                 marks[at] = mark.clone();
             }
         }
-        let present = |path: &String| found.iter().any(|file| &file.path == path);
-        let lost =
-            marks.iter().filter(|mark| !mark.gone && !present(&mark.path)).map(|mark| mark.path.clone());
-        let lost = lost.collect::<Vec<_>>();
+        let present = found.iter().map(|file| file.path.as_str()).collect::<HashSet<_>>();
+        let lost = marks.iter().filter(|mark| !mark.gone && !present.contains(mark.path.as_str()));
+        let lost = lost.map(|mark| mark.path.clone()).collect::<HashSet<_>>();
         moved |= cursor.lose(&lost);
         files.sort_by_key(|seen| seen.mark.is_none() && !seen.rewritten);
         Ok(Self { files, moved })

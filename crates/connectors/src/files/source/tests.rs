@@ -390,45 +390,69 @@ async fn a_parquet_file_without_its_footer_is_not_read() {
 }
 
 #[tokio::test]
-#[ignore = "a measurement: run it by name, with optimisation"]
-async fn how_fast_csv_is() {
+async fn an_interrupted_initial_sync_goes_on_where_it_stood() {
     let mut fixture = Fixture::new("null").await;
-    let mut content =
-        String::from("id,year,month,day,dep,sched,delay,carrier,flight,tail,origin,dest,air,dist,ratio,at\n");
-    for n in 0..330_000 {
-        content += &format!(
-            "{n},2013,{},{},{},515,{}.5,UA,{},N{n},EWR,IAH,227,1400,0.{n},2013-01-01T05:00:00Z\n",
-            n % 12 + 1,
-            n % 28 + 1,
-            n % 2400,
-            n % 90,
-            n % 8000
-        );
+    let mut content = String::from("n\n");
+    for n in 0..20_000 {
+        content += &format!("{n}\n");
     }
-    fixture.write("a.csv", &content);
-    let begin = fixture.source().folder;
-    let world = tidemark_engine::world::World::real();
-    let start = world.now();
-    let layout = fixture.source().layout;
-    let found = folder::list(&begin, false).unwrap();
-    let stream = layout.streams(&found).remove(0);
-    let mut table = table::Table::new(&stream, table::Known::default());
-    let seen = sweep::Seen { found: found[0].clone(), mark: None, rewritten: false };
-    let reader::Opened::Reader(mut reader) = reader::FileReader::open(&stream, &seen).unwrap() else {
-        panic!()
-    };
-    let mut rows = 0;
-    while let reader::Progress::Batch(batch) =
-        reader.next(&mut table, tidemark_engine::change::Op::Read, false).unwrap()
-    {
-        rows += batch.rows();
-    }
-    println!(
-        "parsing {rows} rows of {} MB: {} ms",
-        content.len() / 1_000_000,
-        world.now().micros_since(start) / 1_000
+    fixture.write("a.csv", format!("{content}x,y\n"));
+    assert_eq!(
+        fixture.fail().await,
+        (ErrorKind::Data, "`a.csv` has 2 fields on line 20002, but 1 columns".to_owned())
     );
-    let start = world.now();
-    fixture.bench.catch_up(&mut fixture.source().strategy()).await.unwrap();
-    println!("into the log: {} ms", world.now().micros_since(start) / 1_000);
+    let before =
+        fixture.bench.news().await.unwrap().iter().map(|delivery| delivery.changes.rows()).sum::<usize>();
+    assert_eq!(before, 16_384, "whole batches before the error are kept");
+    fixture.write("a.csv", format!("{content}20000\n"));
+    let rows = fixture.read().await;
+    assert_eq!((rows.len(), rows[0].as_str()), (20_001 - before, "r n=16384"));
+    fixture.append("a.csv", "20001\n");
+    assert_eq!(fixture.read().await, ["c n=20001"]);
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_sees_lines_and_files_as_they_come() {
+    use tidemark_engine::{
+        Stop,
+        codec::Format,
+        read::{End, ReadLoop, ReadSettings},
+    };
+    let mut fixture = Fixture::new("null").await;
+    fixture.write("a.csv", "n\n1\n");
+    let json = r#"{"path": ".", "poll": "20ms"}"#;
+    let source = Source::new(serde_json::from_str(json).unwrap(), fixture.folder.path()).unwrap();
+    let (log, stop) = (fixture.bench.log().clone(), Stop::new());
+    let settings = ReadSettings {
+        format: Format::Parquet,
+        max_delay: Duration::ZERO,
+        memory: 16 << 20,
+        until_caught_up: false,
+    };
+    let running = {
+        let stop = stop.clone();
+        tokio::spawn(async move { ReadLoop::new(log, settings, stop).run(&mut source.strategy()).await })
+    };
+    let world = tidemark_engine::world::World::real();
+    let mut seen = Vec::new();
+    for step in 0..3 {
+        match step {
+            0 => {}
+            1 => fixture.append("a.csv", "2\n3"),
+            _ => fixture.write("b.jsonl", "{\"m\":true}\n"),
+        }
+        for _ in 0..200 {
+            world.sleep(Duration::from_millis(20)).await;
+            let news = fixture.bench.news().await.unwrap();
+            seen.extend(news.iter().flat_map(|delivery| {
+                (0..delivery.changes.rows()).map(|row| delivery.changes.op(row).unwrap().as_str())
+            }));
+            if seen.len() > step {
+                break;
+            }
+        }
+    }
+    stop.stop();
+    assert_eq!(running.await.unwrap().unwrap(), End::Stopped);
+    assert_eq!(seen, ["r", "c", "r"], "the line without a line end is not read while it may grow");
 }

@@ -1,6 +1,11 @@
 //! What this process has seen of files: spares looking into those that did not change, and tells when one is at rest.
 
-use std::{collections::HashMap, fs::File, io, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    io,
+    time::Duration,
+};
 
 use tidemark_engine::{Result, Time};
 
@@ -28,7 +33,8 @@ pub(super) struct Watch {
 impl Watch {
     /// Forgets all files but those that are there.
     pub(super) fn keep(&mut self, found: &[Found]) {
-        let is_there = |path: &String| found.iter().any(|file| &file.path == path);
+        let found = found.iter().map(|file| file.path.as_str()).collect::<HashSet<_>>();
+        let is_there = |path: &String| found.contains(path.as_str());
         self.verified.retain(|path, _| is_there(path));
         self.unfinished.retain(|path, _| is_there(path));
         self.broken.retain(|path, _| is_there(path));
