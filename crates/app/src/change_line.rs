@@ -2,7 +2,8 @@
 
 use tidemark_engine::{
     ChangeId, LogId, Result, Time,
-    change::{Cell, Column, write_json},
+    arrow_array::Array,
+    change::{Cell, ChangeBatch, Column, write_json},
     schema::Field,
     write::Delivery,
 };
@@ -26,69 +27,80 @@ pub(crate) struct ChangeLine<'a> {
 }
 
 impl<'a> ChangeLine<'a> {
+    /// For changes of `log` that were recorded at `recorded`.
     pub(crate) fn new(log: &'a LogId, recorded: Time, delivery: &'a Delivery, style: Style) -> Self {
         let changes = &delivery.changes;
         let fields = changes.schema().fields();
-        let columns = (0..fields.len()).map(|index| changes.column(index)).collect();
         let before = (0..fields.len()).map(|index| changes.column_before(index)).collect();
-        Self { log, recorded, delivery, style, fields, columns, before }
+        Self { log, recorded, delivery, style, fields, columns: columns(changes), before }
     }
 
     /// The line of the change in `row`.
     pub(crate) fn of(&self, row: usize) -> Result<String> {
-        let changes = &self.delivery.changes;
+        let Delivery { sequence, changes } = self.delivery;
         let (op, stream) = (changes.op(row)?.as_str(), changes.schema().stream());
-        let sequence = self.delivery.sequence;
         let ordinal = changes.ordinals().map_or(0, |ordinals| ordinals.value(row));
-        let values = self.values(&self.columns, row);
+        let values = object(self.fields, &self.columns, row);
         if self.style == Style::Text {
             return Ok(format!("{sequence}-{ordinal} {op} {stream} {values}"));
         }
-        let position = ChangeId { log: self.log, sequence, ordinal };
-        let source_time = changes.columns().source_times.as_ref().and_then(|times| {
-            use tidemark_engine::arrow_array::Array;
-            times.is_valid(row).then(|| Time::from_micros(times.value(row)))
-        });
-        let source_time = source_time.map_or("null".to_owned(), |time| format!("\"{time}\""));
-        let stream = serde_json::Value::from(stream.as_str());
-        let mut line = format!(
-            "{{\"position\":\"{position}\",\"op\":\"{op}\",\"stream\":{stream},\"recorded\":\"{}\",\"source_time\":{source_time},\"values\":{values}",
-            self.recorded
-        );
+        // By hand, because the values are JSON already, to the letter.
+        let position = ChangeId { log: self.log, sequence: *sequence, ordinal };
+        let (stream, recorded) = (string(stream.as_str()), self.recorded);
+        let source_time = self.source_time(row).map_or("null".to_owned(), |time| format!("\"{time}\""));
         let before = self.before.as_ref().filter(|_| self.has_before(row));
-        if let Some(before) = before {
-            line.push_str(",\"before\":");
-            line.push_str(&self.values(before, row));
-        }
-        line.push('}');
-        Ok(line)
+        let before = before.map(|before| format!(",\"before\":{}", object(self.fields, before, row)));
+        Ok(format!(
+            "{{\"position\":\"{position}\",\"op\":\"{op}\",\"stream\":{stream},\"recorded\":\"{recorded}\",\
+             \"source_time\":{source_time},\"values\":{values}{}}}",
+            before.unwrap_or_default()
+        ))
+    }
+
+    fn source_time(&self, row: usize) -> Option<Time> {
+        let times = self.delivery.changes.columns().source_times.as_ref()?;
+        times.is_valid(row).then(|| Time::from_micros(times.value(row)))
     }
 
     fn has_before(&self, row: usize) -> bool {
         let before = self.delivery.changes.columns().before.as_ref();
         before.is_some_and(|before| before.present.value(row))
     }
+}
 
-    /// The values of a row as a JSON object. A column that the change does not carry is absent.
-    fn values(&self, columns: &[Column<'_>], row: usize) -> String {
-        let mut out = String::from("{");
-        for (field, column) in self.fields.iter().zip(columns) {
-            let cell = column.cell(row);
-            if cell == Cell::Unchanged {
-                continue;
-            }
-            if out.len() > 1 {
-                out.push(',');
-            }
-            out.push_str(&serde_json::Value::from(field.name.as_str()).to_string());
-            out.push(':');
-            match cell {
-                Cell::Unchanged | Cell::Null => out.push_str("null"),
-                Cell::Exception(text) => out.push_str(&serde_json::Value::from(text).to_string()),
-                Cell::Value(value) => write_json(&value, &field.kind, &mut out),
-            }
+/// The values of the change in `row` as a JSON object.
+pub(crate) fn values_of(changes: &ChangeBatch, row: usize) -> String {
+    object(changes.schema().fields(), &columns(changes), row)
+}
+
+fn columns(changes: &ChangeBatch) -> Vec<Column<'_>> {
+    (0..changes.schema().fields().len()).map(|index| changes.column(index)).collect()
+}
+
+/// The values of a row as a JSON object. A column that the change does not carry is absent.
+fn object(fields: &[Field], columns: &[Column<'_>], row: usize) -> String {
+    let mut out = String::from("{");
+    for (field, column) in fields.iter().zip(columns) {
+        let cell = column.cell(row);
+        if cell == Cell::Unchanged {
+            continue;
         }
-        out.push('}');
-        out
+        if out.len() > 1 {
+            out.push(',');
+        }
+        out.push_str(&string(&field.name));
+        out.push(':');
+        match cell {
+            Cell::Unchanged | Cell::Null => out.push_str("null"),
+            Cell::Exception(text) => out.push_str(&string(text)),
+            Cell::Value(value) => write_json(&value, &field.kind, &mut out),
+        }
     }
+    out.push('}');
+    out
+}
+
+/// A JSON string literal.
+fn string(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }

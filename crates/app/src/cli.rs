@@ -21,7 +21,8 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   tidemark init --source ./data --destination ./copy.db pipeline.yaml
-  tidemark check pipeline.yaml";
+  tidemark check pipeline.yaml
+  tidemark run pipeline.yaml";
 
 /// What the exit codes mean, for the end of every long help.
 pub(crate) const EXIT_CODES: &str = "\

@@ -13,25 +13,28 @@ mod staging;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tidemark_engine::Error;
+use tokio::runtime;
 
 use cli::Cli;
 use commands::Command;
+use failure::Failure;
 use output::Output;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// Threads for files, databases and encoding. The C library gives each thread a heap of its own, so every one more costs
+/// megabytes.
+const BLOCKING_THREADS: usize = 4;
+
+fn main() -> ExitCode {
     let Cli { global, command } = Cli::parse();
     let output = Output::new(&global, command.json());
     logging::start(&global);
 
-    let outcome = match command {
-        Command::Init(init) => init.run(&output),
-        Command::Check(check) => check.run(&output).await,
-        Command::Run(run) => run.run(&output).await,
-        Command::Status(status) => status.run(&output).await,
-        Command::Changes(changes) => changes.run(&output).await,
-        Command::Replay(replay) => replay.run(&output).await,
-        Command::Schema(schema) => schema.run(&output),
+    let runtime =
+        runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(command, &output)),
+        Err(error) => Err(Error::unavailable("cannot start threads").source(error).into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -39,5 +42,18 @@ async fn main() -> ExitCode {
             output.failure(&failure);
             failure.exit_code()
         }
+    }
+}
+
+async fn run(command: Command, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::Init(init) => init.run(output),
+        Command::Check(check) => check.run(output).await,
+        Command::Discover(discover) => discover.run(output).await,
+        Command::Run(run) => run.run(output).await,
+        Command::Status(status) => status.run(output).await,
+        Command::Changes(changes) => changes.run(output).await,
+        Command::Replay(replay) => replay.run(output).await,
+        Command::Schema(schema) => schema.run(output),
     }
 }

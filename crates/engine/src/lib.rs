@@ -7,8 +7,8 @@
 //! |---|---|
 //! | A read strategy makes a change of a source's record | [`schema`], [`change`], [`read`] |
 //! | Changes and cursor become durable in one commit | [`log`], [`codec`] |
-//! | A destination's loop reads the commit and applies it | [`write`] |
-//! | The same loop plays any range again | [`write`] |
+//! | A destination's loop reads the commit and applies it | [`mod@write`] |
+//! | The same loop plays any range again | [`mod@write`] |
 //!
 //! [`world`] is all that comes from outside (time, randomness, processors); [`contract`] holds the test suites that
 //! every implementation of a trait runs.

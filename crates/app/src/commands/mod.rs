@@ -3,6 +3,7 @@
 
 mod changes;
 mod check;
+mod discover;
 mod init;
 mod replay;
 mod run;
@@ -16,6 +17,7 @@ use clap::Subcommand;
 pub(crate) enum Command {
     Init(init::Init),
     Check(check::Check),
+    Discover(discover::Discover),
     Run(run::Run),
     Status(status::Status),
     Changes(changes::Changes),
@@ -28,6 +30,7 @@ impl Command {
     pub(crate) fn json(&self) -> bool {
         match self {
             Self::Check(check) => check.json,
+            Self::Discover(discover) => discover.json,
             Self::Run(run) => run.json,
             Self::Status(status) => status.json,
             Self::Changes(changes) => changes.json,

@@ -1,4 +1,4 @@
-//! Apache Parquet: zstd level 1, row groups of at most 65,536 changes or 8 MiB.
+//! Apache Parquet: zstd level 1, row groups of at most 65,536 changes or 4 MiB.
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// Changes in a row group.
 const GROUP_ROWS: usize = 65_536;
 /// Bytes in memory that close a row group early.
-const GROUP_BYTES: usize = 8 << 20;
+const GROUP_BYTES: usize = 4 << 20;
 /// Changes in a batch as it is read back.
 const BATCH_ROWS: usize = 8_192;
 

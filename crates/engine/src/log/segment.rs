@@ -26,7 +26,7 @@ use crate::{
 
 /// A segment of about this size is ended and another begun. A reader verifies a segment whole before it believes the first
 /// change, so this bounds its memory.
-const TARGET_BYTES: usize = 8 << 20;
+const TARGET_BYTES: usize = 4 << 20;
 
 /// What the segments of one writer have in common.
 #[derive(Debug)]

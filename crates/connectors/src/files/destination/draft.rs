@@ -25,7 +25,7 @@ use crate::{
 
 /// How many files may be open, and how much memory they may hold together, before all of them are ended.
 const MAX_OPEN: usize = 128;
-const MAX_MEMORY: usize = 64 << 20;
+const MAX_MEMORY: usize = 24 << 20;
 
 /// A unit being written.
 pub(super) struct Draft {

@@ -125,9 +125,21 @@ pub(super) fn exact_float(text: &str) -> Option<f64> {
     (float.is_normal() || (float == 0.0 && significant == 0)).then_some(float)
 }
 
-/// Whether `text` is what a program writes that had `float`: its shortest digits, such as `10.357019999999999`.
+/// Whether `text` is what a program writes that had `float`: its shortest digits, such as `10.357019999999999`, or 16 or
+/// 17 digits of it, such as `48.053808600000004` where the shortest are `48.0538086`.
 fn was_written_from(float: f64, text: &str) -> bool {
-    float.is_normal() && (format!("{float}") == text || format!("{float:e}") == text)
+    let digits = significant_digits(text);
+    let rounded = || format!("{float:.*e}", digits.len() - 1);
+    let shortest = || format!("{float:e}");
+    float.is_normal()
+        && digits.len() <= 17
+        && [rounded(), shortest()].iter().any(|written| significant_digits(written) == digits)
+}
+
+/// The digits of a number's mantissa from the first that is not zero.
+fn significant_digits(text: &str) -> Vec<u8> {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
+    mantissa.bytes().filter(u8::is_ascii_digit).skip_while(|digit| *digit == b'0').collect()
 }
 
 /// A number as JSON writes it (RFC 8259, section 6): `-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?`.
@@ -175,16 +187,29 @@ mod tests {
         let expected = [
             (Kind::Bool, &["true", "false"][..]),
             (Kind::Int64, &["0", "-1", "9223372036854775807", "-9223372036854775808"]),
-            (Kind::Float64, &["0.1", "-0", "1e3", "12345678901234.5e-3", "0.000", "-1.50"]),
+            (
+                Kind::Float64,
+                &[
+                    "0.1",
+                    "-0",
+                    "1e3",
+                    "12345678901234.5e-3",
+                    "0.000",
+                    "-1.50",
+                    "10.357019999999999",
+                    "48.053808600000004",
+                    "1234567890123456.5",
+                ],
+            ),
             (
                 Kind::Number,
                 &[
                     "9223372036854775808",
-                    "123456789012345.0",
-                    "0.1234567890123456",
+                    "0.123456789012345678",
+                    "48.053808600000005",
                     "1e999",
                     "1e-999",
-                    "1234567890123456.5",
+                    "1234567890123456.7",
                 ],
             ),
             (Kind::Date, &["2013-01-01"]),

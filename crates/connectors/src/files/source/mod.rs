@@ -86,8 +86,9 @@ impl Source {
     ///   have been read to the size they had.
     /// - A file is known by its content: renamed, it goes on where it stood; rewritten, `on_rewrite` decides, and with
     ///   `stop` the run fails with [`tidemark_engine::ErrorKind::Conflict`].
-    /// - A last line without a line end is read once the file has not been written to for two seconds. If it grows
-    ///   after that, the run fails with [`tidemark_engine::ErrorKind::Conflict`].
+    /// - A last line without a line end is read once the file has not been written to for a minute, or for two seconds
+    ///   in a run that is to end. If it grows after that, the run fails with
+    ///   [`tidemark_engine::ErrorKind::Conflict`].
     pub fn strategy(&self) -> FilesStrategy {
         FilesStrategy::new(self.layout.clone(), self.place())
     }

@@ -21,6 +21,11 @@ use super::{
     watch::Watch,
 };
 
+/// A last line without a line end is taken as it is once the file has not been written to for so long: half a line would
+/// be wrong, so whoever writes has time.
+const AT_REST: Duration = Duration::from_secs(60);
+/// The same in a run that is to end, which somebody waits for.
+const AT_REST_IN_PASSING: Duration = Duration::from_secs(2);
 /// How often to wait for a file to come to rest before going on without its last line.
 const WAITS: u32 = 5;
 /// A boundary is put after so many rows or bytes, and at the end of each sweep.
@@ -115,10 +120,9 @@ impl StreamRun {
             if self.cx.stop.is_stopped() {
                 return Ok(End::Stopped);
             }
-            let catching_up = self.cx.until_caught_up || !self.cursor.initial_sync_done;
             let pause = match unfinished {
                 // A last line without a line end still belongs to what there was.
-                Some(rest) if catching_up && waits < WAITS => {
+                Some(rest) if self.cx.until_caught_up && waits < WAITS => {
                     waits += 1;
                     rest
                 }
@@ -225,7 +229,7 @@ impl StreamRun {
                 Progress::Unfinished => {
                     self.table = table.clone();
                     self.took(mark, 0, 0);
-                    let rest = self.watch.rest(&seen.found, self.cx.world.now());
+                    let rest = self.rest(&seen.found);
                     if rest.is_some() {
                         return Ok(rest);
                     }
@@ -275,8 +279,14 @@ impl StreamRun {
         }
     }
 
+    /// How long until the unfinished end of `found` is taken as it is.
+    fn rest(&mut self, found: &Found) -> Option<Duration> {
+        let at_rest = if self.cx.until_caught_up { AT_REST_IN_PASSING } else { AT_REST };
+        self.watch.rest(found, at_rest, self.cx.world.now())
+    }
+
     fn unfinished(&mut self, found: &Found) -> Result<Option<Duration>> {
-        match self.watch.rest(found, self.cx.world.now()) {
+        match self.rest(found) {
             Some(rest) => Ok(Some(rest)),
             None => self.broken(found),
         }

@@ -15,9 +15,8 @@ use super::{
     folder::{Found, unreadable},
 };
 
-/// A last line without a line end, or a Parquet file without a footer, is taken as it is once the file has not been
-/// written to for so long. A change within that time may also leave the time of the file as it was.
-const AT_REST: Duration = Duration::from_secs(2);
+/// A change within this time may leave the time of the file as it was.
+const CLOCK_GRAIN: Duration = Duration::from_secs(2);
 
 /// The files of a stream as they were.
 #[derive(Debug, Default)]
@@ -67,21 +66,21 @@ impl Watch {
         };
         let trace = Trace::load(&mut open, mark.offset).map_err(|error| unreadable(&file.location, error))?;
         let holds = trace.is_some_and(|trace| trace.fingerprint() == mark.fingerprint);
-        if holds && now.micros_since(file.modified) > micros(AT_REST) {
+        if holds && now.micros_since(file.modified) > micros(CLOCK_GRAIN) {
             self.verified.insert(file.path.clone(), (file.clone(), mark.fingerprint.clone()));
         }
         Ok(holds)
     }
 
-    /// How long until `file`, whose end is unfinished, counts as at rest; `None` when it does. The time it was
-    /// written at counts, or, where that is wrong, how long it has been watched without a change.
-    pub(super) fn rest(&mut self, file: &Found, now: Time) -> Option<Duration> {
+    /// How long until `file`, whose end is unfinished, has not been written to for as long as `at_rest`; `None` when it
+    /// has. The time it was written at counts, or, where that is wrong, how long it has been watched without a change.
+    pub(super) fn rest(&mut self, file: &Found, at_rest: Duration, now: Time) -> Option<Duration> {
         let (seen, since) = self.unfinished.entry(file.path.clone()).or_insert_with(|| (file.clone(), now));
         if seen != file {
             (*seen, *since) = (file.clone(), now);
         }
         let rested = now.micros_since(file.modified).max(now.micros_since(*since));
-        let left = micros(AT_REST).saturating_sub(rested);
+        let left = micros(at_rest).saturating_sub(rested);
         (left > 0).then(|| Duration::from_micros(left))
     }
 }

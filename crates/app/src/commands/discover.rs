@@ -1,0 +1,119 @@
+//! `tidemark discover`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value as Json, json};
+use tidemark_connectors::files::Discovered;
+use tidemark_engine::{Error, Result, schema::Field};
+
+use crate::{
+    change_line::values_of,
+    cli::EXIT_CODES,
+    failure::Failure,
+    output::Output,
+    pipeline_file::{self, closest},
+};
+
+/// List the streams that the source offers, with their columns and keys
+///
+/// Looks at the beginning of each stream. Where types are inferred, later records may widen them: `types` in the pipeline
+/// file decides otherwise.
+#[derive(Debug, Args)]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct Discover {
+    /// The pipeline file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Only this stream
+    #[arg(long, value_name = "STREAM")]
+    stream: Option<String>,
+    /// Show the first records too
+    #[arg(long)]
+    sample: bool,
+    /// Print it as a JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tidemark discover pipeline.yaml
+  tidemark discover pipeline.yaml --stream flights --sample";
+
+/// Records in a sample.
+const SAMPLE: usize = 5;
+
+impl Discover {
+    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
+        let pipeline = pipeline_file::load(&self.file)?;
+        let sample = if self.sample { SAMPLE } else { 0 };
+        let mut streams = pipeline.source.discover(&pipeline.base, sample).await?;
+        if let Some(name) = &self.stream {
+            let known: Vec<_> = streams.iter().map(|stream| stream.schema.stream().as_str()).collect();
+            if !known.contains(&name.as_str()) {
+                return Err(unknown_stream(name, &known).into());
+            }
+            streams.retain(|stream| stream.schema.stream().as_str() == name);
+        }
+        if self.json {
+            return output.json(&streams.iter().map(for_programs).collect::<Result<Vec<_>>>()?);
+        }
+        for stream in &streams {
+            output.data(for_people(stream))?;
+        }
+        if streams.is_empty() {
+            output.say("the source offers no stream with a column")?;
+        }
+        Ok(())
+    }
+}
+
+fn unknown_stream(name: &str, known: &[&str]) -> Error {
+    let hint = match closest(name, known) {
+        Some(closest) => format!("did you mean `{closest}`?"),
+        None => format!("choose from: {}", known.join(", ")),
+    };
+    Error::config(format!("the source offers no stream `{name}`")).hint(hint)
+}
+
+fn for_people(discovered: &Discovered) -> String {
+    let Discovered { schema, files, sample } = discovered;
+    let key = match schema.key_names() {
+        [] => "no key".to_owned(),
+        names => format!("key {}", names.join(", ")),
+    };
+    let files = if *files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    let width = schema.fields().iter().map(|field| field.name.len()).max().unwrap_or(0);
+    let mut lines = vec![format!("{}: {files}, {key}", schema.stream())];
+    lines.extend(schema.fields().iter().map(|field| format!("  {:width$}  {}", field.name, kind(field))));
+    if let Some(batch) = sample {
+        lines.extend((0..batch.rows()).map(|row| format!("  {}", values_of(batch, row))));
+    }
+    lines.join("\n")
+}
+
+fn for_programs(discovered: &Discovered) -> Result<Json> {
+    let Discovered { schema, files, sample } = discovered;
+    let columns = schema.fields().iter().map(|field| {
+        json!({"name": field.name, "kind": field.kind.name(), "nullable": field.nullable, "source_type": field.source_type})
+    });
+    let records = sample.iter().flat_map(|batch| (0..batch.rows()).map(|row| values_of(batch, row)));
+    let records = records.map(|record| {
+        serde_json::from_str::<Json>(&record)
+            .map_err(|error| Error::internal("a sample is not JSON").source(error))
+    });
+    Ok(json!({
+        "stream": schema.stream(),
+        "files": files,
+        "key": schema.key_names(),
+        "columns": columns.collect::<Vec<_>>(),
+        "sample": records.collect::<Result<Vec<_>>>()?,
+    }))
+}
+
+/// The kind of a column, and whether it may be null, as people read it.
+fn kind(field: &Field) -> String {
+    let required = if field.nullable { "" } else { ", required" };
+    format!("{}{required}", field.kind.name())
+}
