@@ -157,8 +157,9 @@ impl StreamRun {
             match self.read(seen, settle).await {
                 Ok(rest) => unfinished = unfinished.max(rest),
                 Err(error) => {
-                    // What was read before the error is sound, and need not be read again.
-                    self.boundary().await?;
+                    // What was read before the error is sound, and need not be read again. Where that fails too, the
+                    // first error says why.
+                    let _ = self.boundary().await;
                     return Err(error);
                 }
             }
