@@ -9,6 +9,7 @@ mod output;
 mod pipeline_file;
 mod running;
 mod staging;
+mod streams;
 
 use std::process::ExitCode;
 

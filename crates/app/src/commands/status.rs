@@ -70,7 +70,10 @@ impl Standing<'_> {
         match self.mark.as_ref().map(|mark| &mark.state) {
             None if self.live => ("not begun", None),
             None => ("waits for a replay", None),
-            Some(MarkState::Running) if self.live && !process_runs => ("ended abruptly", None),
+            Some(MarkState::Running | MarkState::Retrying { .. }) if self.live && !process_runs => {
+                ("ended abruptly", None)
+            }
+            Some(MarkState::Running) if !self.live => ("being replayed, or interrupted", None),
             Some(MarkState::Running) => ("running", None),
             Some(MarkState::Stopped) => ("stopped", None),
             Some(MarkState::Retrying { error }) => ("retrying", Some(error)),

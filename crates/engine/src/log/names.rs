@@ -27,6 +27,10 @@ pub(super) fn identity() -> Path {
     Path::from(IDENTITY)
 }
 
+pub(super) fn schemas() -> Path {
+    Path::from("schemas")
+}
+
 pub(super) fn schema(stream: &StreamName, digest: Digest) -> Path {
     Path::from_iter([part("schemas"), part(stream.as_str()), part(&format!("{digest}.json"))])
 }

@@ -59,8 +59,8 @@ impl ReadLoop {
         self.retrying.subscribe()
     }
 
-    /// Runs `strategy` from the log's cursor to its end. A source or store that is down is waited for; any other error
-    /// ends the loop.
+    /// Runs `strategy` from the log's cursor to its end. A source or store that is down is waited for until the loop is
+    /// stopped; any other error ends the loop.
     pub async fn run(&self, strategy: &mut dyn ReadStrategy) -> Result<End> {
         let mut retry = Retry::new(self.log.world().clone());
         // One writer for all attempts: whoever took the log over meanwhile is met by its next commit, not overtaken.
@@ -73,13 +73,13 @@ impl ReadLoop {
             }
             let error = match outcome {
                 Ok(end) => return Ok(end),
-                Err(error) if error.kind().is_transient() && !self.stop.is_stopped() => error,
+                Err(error) if error.kind().is_transient() => error,
                 Err(error) => return Err(error),
             };
-            tracing::warn!(%error, "the source or the staging store does not answer: trying again");
+            tracing::warn!(%error, hint = error.hint_text(), "the source or the staging store does not answer: trying again");
             self.retrying.send_replace(Some(error.to_string()));
             if retry.pause(&self.stop).await.is_stopped() {
-                return Err(error);
+                return Ok(End::Stopped);
             }
             self.retrying.send_replace(None);
         }

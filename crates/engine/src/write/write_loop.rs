@@ -51,7 +51,8 @@ impl WriteLoop {
         self.progress.clone()
     }
 
-    /// Runs to the horizon. A destination that is down is waited for; any other error ends the loop, with nothing lost.
+    /// Runs to the horizon. A destination that is down is waited for until the loop is stopped; any other error ends the
+    /// loop, with nothing lost.
     pub async fn run(&self, strategy: &mut dyn WriteStrategy) -> Result<()> {
         let mut retry = Retry::new(self.log.world().clone());
         let mut report = Report::new(&self.log, &self.destination, &self.plan);
@@ -63,15 +64,15 @@ impl WriteLoop {
                 }
                 Err(error) => error.context(format_args!("destination `{}`", self.destination)),
             };
-            if !error.kind().is_transient() || self.stop.is_stopped() {
+            if !error.kind().is_transient() {
                 report.say(MarkState::Failed { error: error.to_string() }).await;
                 return Err(error);
             }
-            tracing::warn!(%error, "the destination or the staging store does not answer: trying again");
+            tracing::warn!(%error, hint = error.hint_text(), "the destination or the staging store does not answer: trying again");
             report.say(MarkState::Retrying { error: error.to_string() }).await;
             if retry.pause(&self.stop).await.is_stopped() {
-                report.say(MarkState::Failed { error: error.to_string() }).await;
-                return Err(error);
+                report.say(MarkState::Stopped).await;
+                return Ok(());
             }
         }
     }
