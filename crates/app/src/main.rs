@@ -3,6 +3,7 @@
 mod change_line;
 mod cli;
 mod commands;
+mod digits;
 mod failure;
 mod logging;
 mod output;

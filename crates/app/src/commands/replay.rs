@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     cli::EXIT_CODES,
+    digits::grouped,
     failure::Failure,
     output::Output,
     pipeline_file::{self, Destination, Pipeline},
@@ -99,7 +100,7 @@ impl Replay {
         output.say(format!(
             "{}: {} changes written, now at commit {} ({outcome})",
             self.to,
-            progress.rows(),
+            grouped(progress.rows()),
             progress.sequence()
         ))
     }
@@ -132,8 +133,8 @@ impl Replay {
             return output.json(&json!({"destination": self.to, "changes": rows}));
         }
         let total: u64 = rows.values().sum();
-        let streams = rows.iter().map(|(stream, rows)| format!("\n  {stream}: {rows}")).collect::<String>();
-        output.data(format!("{}: {total} changes {what}{streams}", self.to))
+        let streams = rows.iter().map(|(stream, rows)| format!("\n  {stream}: {}", grouped(*rows)));
+        output.data(format!("{}: {} changes {what}{}", self.to, grouped(total), streams.collect::<String>()))
     }
 }
 

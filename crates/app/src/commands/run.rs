@@ -12,6 +12,7 @@ use tidemark_engine::{
 
 use crate::{
     cli::EXIT_CODES,
+    digits::grouped,
     failure::{Failure, error_for_programs},
     output::Output,
     pipeline_file::{self, Pipeline},
@@ -125,14 +126,4 @@ fn for_programs(name: &str, outcome: &Outcome, taken: Duration) -> serde_json::V
         "destinations": written.collect::<Vec<_>>(),
         "errors": errors.iter().map(error_for_programs).collect::<Vec<_>>(),
     })
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let first = digits.len() % 3;
-    let (head, tail) = digits.split_at(first);
-    let groups = tail.as_bytes().chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
-    let head = Some(head.to_owned()).filter(|head| !head.is_empty());
-    head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
 }

@@ -9,7 +9,7 @@ use tidemark_engine::{
     log::{Log, Mark, MarkState, Marks, RunLock},
 };
 
-use crate::{cli::EXIT_CODES, failure::Failure, output::Output, pipeline_file, staging};
+use crate::{cli::EXIT_CODES, digits::grouped, failure::Failure, output::Output, pipeline_file, staging};
 
 /// Show how far a pipeline has come
 ///
@@ -110,7 +110,7 @@ fn for_people(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]) 
                     1 => "1 commit behind".to_owned(),
                     behind => format!("{behind} commits behind"),
                 };
-                format!(", {} changes, {behind}, as of {}", mark.rows, short(mark.time))
+                format!(", {} changes, {behind}, as of {}", grouped(mark.rows), short(mark.time))
             }
         };
         lines.push(format!("  {:width$}  {state}{progress}", standing.name));
