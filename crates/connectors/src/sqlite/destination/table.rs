@@ -79,6 +79,15 @@ impl Table {
         }
         let owner = match ledger::owner(connection, &name, log)? {
             Some(owner) => Some(owner),
+            // Another table would begin in the middle of the log.
+            None if let Some(kept) = ledger::table_of(connection, &writing.destination, stream)? => {
+                let destination = &writing.destination;
+                return Err(Error::config(format!(
+                    "stream `{stream}` of destination `{destination}` is kept in table `{kept}`, not in `{name}`"
+                ))
+                .hint(format!("set `table` so that it names `{kept}` again, or give the destination a new name"))
+                .into());
+            }
             None if adopt::claim(connection, writing, &name)? => {
                 ledger::register(connection, &name, stream, &writing.destination, false)?;
                 ledger::owner(connection, &name, log)?
