@@ -42,10 +42,9 @@ fn copy(connection: &Connection, table: &str, before: &[Declared], after: &[Decl
         connection.prepare(&format!("INSERT INTO {} ({names}) VALUES ({marks})", quote(SHADOW)?))?;
     // Both storages of each column that changes. A column whose old type is not ours is read as text.
     let steps = before.iter().zip(after).map(|(before, after)| {
-        let from = Storage::from_declared(&before.declared).unwrap_or(Storage::Text);
-        Storage::from_declared(&after.declared)
-            .filter(|_| before.declared != after.declared)
-            .map(|to| (from, to))
+        let from = Storage::from_declared(&before.declared);
+        let to = Storage::from_declared(&after.declared).filter(|to| from != Some(*to));
+        to.map(|to| (from.unwrap_or(Storage::Text), to))
     });
     let steps = steps.collect::<Vec<_>>();
     let mut scratch = String::new();
