@@ -135,15 +135,20 @@ impl WriteStrategy for Destination {
     }
 }
 
-/// Finishes what a crash interrupted: committed files go to their places, others are removed.
+/// Finishes what a crash interrupted: committed files go to their places, those that can no longer be committed are
+/// removed.
 fn complete(root: &Path, working: &Path, manifest: &Manifest) -> Result<()> {
     let Some(newest) = manifest.newest() else { return Ok(()) };
     for number in newest.revealed + 1..newest.number {
         visible::reveal(root, working, &manifest.read(number)?.files)?;
     }
     for name in disk::names(working)? {
-        // A predecessor that is still running may remove or make files of its own; it can commit none of them.
-        let _ = fs::remove_file(working.join(name));
+        // The epoch begins each name. What a successor may have made by now is not ours to remove.
+        let epoch = name.split('-').next().and_then(|epoch| epoch.parse::<u64>().ok());
+        if epoch.is_none_or(|epoch| epoch < newest.epoch) {
+            // A predecessor that is still running may be quicker.
+            let _ = fs::remove_file(working.join(name));
+        }
     }
     Ok(())
 }

@@ -281,6 +281,42 @@ async fn a_file_that_is_in_the_way_is_never_taken_for_ours() {
 }
 
 #[tokio::test]
+async fn a_predecessor_that_cleans_up_late_removes_nothing_of_its_successor() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("archive");
+    let working = root.join(".tidemark/archive/tmp");
+    let mut first =
+        super::manifest::Manifest::open(working.with_file_name("manifest"), working.clone()).unwrap();
+    first.take_over().unwrap();
+    fs::write(working.join("1-1-0"), "").unwrap();
+    let mut second = open(folder.path(), DestinationFormat::Jsonl).await;
+    fs::write(working.join("2-2-0"), "").unwrap();
+    super::complete(&root, &working, &first).unwrap();
+    assert_eq!(super::disk::names(&working).unwrap(), ["2-2-0"]);
+    second.apply(&mut unit(0, 1, vec![batch("s", 1)])).await.unwrap();
+}
+
+#[test]
+fn an_entry_that_a_successor_cleans_up_is_one_that_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let working = folder.path().join("tmp");
+    let mut manifest =
+        super::manifest::Manifest::open(folder.path().join("manifest"), working.clone()).unwrap();
+    let remover = std::thread::spawn(move || {
+        let mut removed = 0;
+        while removed < 50 {
+            for name in super::disk::names(&working).unwrap() {
+                removed += usize::from(fs::remove_file(working.join(name)).is_ok());
+            }
+        }
+    });
+    while !remover.is_finished() {
+        manifest.take_over().unwrap();
+    }
+    manifest.commit(position(1), vec![]).unwrap();
+}
+
+#[tokio::test]
 async fn a_damaged_manifest_is_a_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let mut archive = open(folder.path(), DestinationFormat::Jsonl).await;
