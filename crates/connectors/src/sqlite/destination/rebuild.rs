@@ -3,7 +3,10 @@
 use rusqlite::{Connection, types::ToSqlOutput};
 use tidemark_engine::Error;
 
-use super::table::{Declared, create_sql, declared, key_columns};
+use super::{
+    START_ANEW,
+    table::{Declared, create_sql, declared, key_columns},
+};
 use crate::sqlite::{failure::Result, identifier::quote, storage::Storage};
 
 const SHADOW: &str = "_tidemark_rebuild";
@@ -61,7 +64,7 @@ fn copy(connection: &Connection, table: &str, before: &[Declared], after: &[Decl
                         Error::data(format!(
                             "column `{column}` of table `{table}` holds a value that cannot be widened"
                         ))
-                        .hint("remove the table and re-sync the stream")
+                        .hint(START_ANEW)
                     })?,
                 },
             };

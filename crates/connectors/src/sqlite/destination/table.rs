@@ -7,7 +7,7 @@ use tidemark_engine::{
     write::WriteMode,
 };
 
-use super::{adopt, ledger, rebuild};
+use super::{START_ANEW, adopt, ledger, rebuild};
 use crate::{
     config::Writing,
     metadata,
@@ -218,9 +218,7 @@ pub(super) fn create_sql(name: &str, columns: &[(String, String)], key: &[String
 fn adapt(connection: &Connection, mode: WriteMode, name: &str, schema: &StreamSchema) -> Result<()> {
     let mut columns = declared(connection, name)?;
     if columns.is_empty() {
-        return Err(Error::conflict(format!("table `{name}` has been removed"))
-            .hint("re-sync the stream to fill it again")
-            .into());
+        return Err(Error::conflict(format!("table `{name}` has been removed")).hint(START_ANEW).into());
     }
     let had = key_columns(&columns);
     let key = key_of(mode, schema);
@@ -230,7 +228,7 @@ fn adapt(connection: &Connection, mode: WriteMode, name: &str, schema: &StreamSc
             had.join("`, `"),
             key.join("`, `")
         ))
-        .hint("remove the table and re-sync the stream")
+        .hint(START_ANEW)
         .into());
     }
     let mut widened = false;

@@ -140,6 +140,34 @@ async fn another_key_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn a_table_that_is_gone_is_filled_anew_as_the_hint_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut copy = open(folder.path(), WriteMode::Mirror).await;
+    apply(&mut copy, 0, 1, vec![created("s", ["id", "a"], &["id"], 1)]).await.unwrap();
+    copy.close().await.unwrap();
+    connect(folder.path()).execute_batch("DROP TABLE s").unwrap();
+    copy.open(&log()).await.unwrap();
+    let error = apply(&mut copy, 1, 2, vec![created("s", ["id", "a"], &["id"], 2)]).await.unwrap_err();
+    assert_eq!(error.to_string(), "table `s` has been removed");
+    assert_eq!(
+        error.hint_text(),
+        Some(
+            "give the destination a new name and `table`; if only Tidemark writes to the database, you may remove its \
+             file instead and run again: it is filled anew from the staging log"
+        )
+    );
+    let mut renamed = writing(WriteMode::Mirror);
+    (renamed.destination, renamed.table) = ("new".into(), TableName::parse("new_{stream}").unwrap());
+    let mut new = destination(folder.path(), renamed);
+    assert_eq!(new.open(&log()).await.unwrap(), None);
+    apply(&mut new, 0, 2, vec![created("s", ["id", "a"], &["id"], 1)]).await.unwrap();
+    new.close().await.unwrap();
+    std::fs::remove_file(folder.path().join("copy.db")).unwrap();
+    assert_eq!(copy.open(&log()).await.unwrap(), None);
+    apply(&mut copy, 0, 2, vec![created("s", ["id", "a"], &["id"], 1)]).await.unwrap();
+}
+
+#[tokio::test]
 async fn tables_of_others_are_adopted_only_when_asked() {
     let folder = tempfile::tempdir().unwrap();
     let sql = "CREATE TABLE s (id INTEGER, a VARCHAR(10), extra DEFAULT 7); INSERT INTO s (id) VALUES (5)";
