@@ -97,14 +97,14 @@ impl Storage {
             (Self::Blob, Value::Bytes(bytes)) => ValueRef::Blob(bytes),
             (Self::Text | Self::Number, Value::Text(text)) => ValueRef::Text(text.as_bytes()),
             (Self::Json, Value::Text(text)) if *kind == Kind::Json => ValueRef::Text(text.as_bytes()),
-            // The digits of an integer beyond 64 bits, which `Mixed` holds as text.
-            (Self::Mixed, Value::Text(text)) if *kind == Kind::Number => ValueRef::Text(text.as_bytes()),
             (Self::Json, _) => {
                 scratch.clear();
                 write_json(value, kind, scratch);
                 ValueRef::Text(scratch.as_bytes())
             }
             (Self::Text | Self::Number, _) => canonical(value, scratch),
+            // What a column of numbers holds as text: NaN, an integer beyond 64 bits, an exception.
+            (_, Value::Text(text)) if *kind == Kind::Number => return self.store_exception(text, scratch),
             _ => return None,
         };
         Some(stored)
@@ -198,6 +198,25 @@ mod tests {
         assert_eq!(restore(Number, ValueRef::Text(b"1.10"), Json), "1.10");
         assert_eq!(restore(Text, ValueRef::Text(b"a\"b"), Json), "\"a\\\"b\"");
         assert_eq!(restore(Blob, ValueRef::Blob(&[0, 255]), Text), "\\x00ff");
+    }
+
+    #[test]
+    fn exceptions_and_nan_can_be_stored_wider() {
+        let all = [Boolean, Integer, Float, Double, Mixed, Number, Json, Text, Blob];
+        for (from, other) in all.into_iter().flat_map(|from| all.map(|other| (from, other))) {
+            let to = from.widen(other);
+            if from == to {
+                continue;
+            }
+            for text in ["NaN", "infinity"] {
+                let (mut before, mut after) = (String::new(), String::new());
+                let stored = from.store_exception(text, &mut before).unwrap();
+                let (value, kind) = from.value(stored).unwrap();
+                let wider = to.store(&value, &kind, &mut after);
+                let expected = if to == Json { format!("\"{text}\"") } else { text.to_owned() };
+                assert_eq!(wider, Some(ValueRef::Text(expected.as_bytes())), "{from:?} {to:?}");
+            }
+        }
     }
 
     #[test]

@@ -1,9 +1,6 @@
 //! The files of a unit before it is committed: whole and durable, but in the working folder.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, path::PathBuf};
 
 use tidemark_engine::{
     Digest, Error, LogId, Result,
@@ -134,8 +131,7 @@ impl Draft {
             ))
             .hint("use `{stream}` in `table`"));
         }
-        let (first, last) = self.commits;
-        let name = names::data_file(first, last, *count, extension(self.format));
+        let name = names::data_file(self.commits, &self.writing.destination, *count, extension(self.format))?;
         *count += 1;
         let temporary = format!("{}-{}", self.prefix, self.done.len() + self.open.len());
         let file = Sealed::create(self.working.join(&temporary))?;
@@ -164,33 +160,4 @@ fn extension(format: DestinationFormat) -> &'static str {
         DestinationFormat::Jsonl => "jsonl",
         DestinationFormat::Csv => "csv",
     }
-}
-
-/// Moves committed `files` from the folder `working` to where readers find them, below `root`. What has been moved
-/// already is left alone, wherever its reader may have taken it.
-pub(super) fn reveal(root: &Path, working: &Path, files: &[DataFile]) -> Result<()> {
-    use std::{fs, io};
-    let mut touched = Vec::new();
-    for file in files {
-        let (from, to) = (working.join(&file.temporary), root.join(&file.name));
-        let folder = to.parent().unwrap_or(root).to_owned();
-        disk::make_folder(&folder)?;
-        match fs::metadata(&to) {
-            Ok(there) if there.len() != file.bytes && from.exists() => {
-                return Err(Error::conflict(format!("`{}` is in the way of a new file", to.display()))
-                    .hint("move it away: Tidemark did not write it for this log"));
-            }
-            Ok(_) => drop(fs::remove_file(&from)),
-            Err(_) => match fs::rename(&from, &to) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(disk::failed("rename a file to", &to, error));
-                }
-                _ => {}
-            },
-        }
-        if !touched.contains(&folder) {
-            touched.push(folder);
-        }
-    }
-    touched.iter().try_for_each(|folder| disk::sync_folder(folder))
 }

@@ -146,7 +146,7 @@ impl Manifest {
             .map_err(|error| Error::internal("a manifest entry cannot be written").source(error))?;
         let hash = Digest::of(&json);
         let path = self.path(number);
-        let temporary = self.working.join(format!("entry-{}-{number}", self.writer));
+        let temporary = self.working.join(format!("{epoch}-{number}-{}", self.writer));
         write(&temporary, &[&json[..], b"\n", hash.to_string().as_bytes(), b"\n"].concat())?;
         let folder = path.parent().unwrap_or(&self.folder);
         disk::make_folder(folder)?;
@@ -156,9 +156,16 @@ impl Manifest {
             Ok(()) => true,
             // An earlier attempt of ours may have had an unknown outcome.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(&path)?.1 == hash,
+            // A successor has cleaned up.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(_) => false,
         };
-        fs::remove_file(&temporary).map_err(|error| disk::failed("remove", &temporary, error))?;
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(disk::failed("remove", &temporary, error));
+            }
+            _ => {}
+        }
         match linked {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(disk::failed("make the link", &path, error));

@@ -1,9 +1,9 @@
 //! Changes into files of a folder that only ever holds complete ones, each change in exactly one of them.
 //!
 //! ```text
-//! <path>/<stream>/<first commit>-<last commit>-<n>.<format>    what readers see
-//! <path>/.tidemark/<destination>/tmp/                          files being written
-//! <path>/.tidemark/<destination>/manifest/                     what has been committed, see `manifest`
+//! <path>/<stream>/<first commit>-<last commit>-<destination>-<n>.<format>    what readers see
+//! <path>/.tidemark/<destination>/tmp/                                        files being written
+//! <path>/.tidemark/<destination>/manifest/                                   what has been committed, see `manifest`
 //! ```
 //!
 //! A unit's files are written and made durable in `tmp`; an entry of the manifest commits them; then they are renamed to
@@ -17,6 +17,7 @@ mod encoder;
 mod manifest;
 mod names;
 mod sealed;
+mod visible;
 
 #[cfg(test)]
 mod tests;
@@ -60,7 +61,8 @@ impl Destination {
     /// Everything that would keep [`WriteStrategy::open`] from succeeding. Leaves nothing behind.
     pub async fn check(config: &DestinationConfig, base: &Path, writing: &Writing) -> Vec<Error> {
         let root = base.join(&config.path);
-        let mut errors = names::encode(&writing.destination).err().into_iter().collect::<Vec<_>>();
+        let name = names::data_file((1, 1), &writing.destination, 0, "parquet");
+        let mut errors = name.err().into_iter().collect::<Vec<_>>();
         match spawn_blocking(move || check::check(&root)).await {
             Ok(found) => errors.extend(found),
             Err(error) => errors.push(error.into()),
@@ -118,8 +120,9 @@ impl WriteStrategy for Destination {
         let (root, end) = (self.root.clone(), unit.end().clone());
         let commit = move || {
             let files = draft.finish()?;
+            visible::check_free(&root, &files)?;
             manifest.commit(end, files.clone())?;
-            draft::reveal(&root, &working, &files)?;
+            visible::reveal(&root, &working, &files)?;
             Ok::<_, Error>(manifest)
         };
         self.manifest = Some(spawn_blocking(commit).await??);
@@ -132,15 +135,20 @@ impl WriteStrategy for Destination {
     }
 }
 
-/// Finishes what a crash interrupted: committed files go to their places, others are removed.
+/// Finishes what a crash interrupted: committed files go to their places, those that can no longer be committed are
+/// removed.
 fn complete(root: &Path, working: &Path, manifest: &Manifest) -> Result<()> {
     let Some(newest) = manifest.newest() else { return Ok(()) };
     for number in newest.revealed + 1..newest.number {
-        draft::reveal(root, working, &manifest.read(number)?.files)?;
+        visible::reveal(root, working, &manifest.read(number)?.files)?;
     }
     for name in disk::names(working)? {
-        // A predecessor that is still running may remove or make files of its own; it can commit none of them.
-        let _ = fs::remove_file(working.join(name));
+        // The epoch begins each name. What a successor may have made by now is not ours to remove.
+        let epoch = name.split('-').next().and_then(|epoch| epoch.parse::<u64>().ok());
+        if epoch.is_none_or(|epoch| epoch < newest.epoch) {
+            // A predecessor that is still running may be quicker.
+            let _ = fs::remove_file(working.join(name));
+        }
     }
     Ok(())
 }

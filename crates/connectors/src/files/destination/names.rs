@@ -24,10 +24,22 @@ pub(super) fn encode(name: &str) -> Result<String> {
     Ok(out)
 }
 
-/// The name of a file: the first and the last commit it may hold changes of, and its number among those. Sorts in the
-/// log's order.
-pub(super) fn data_file(first: u64, last: u64, number: usize, extension: &str) -> String {
-    format!("{first:012}-{last:012}-{number:04}.{extension}")
+/// The name of a file: the first and the last commit it may hold changes of, the destination that writes it, and its
+/// number among those. Sorts in the log's order. No two destinations of a folder make the same name: they would share
+/// their manifest as well.
+pub(super) fn data_file(
+    commits: (u64, u64),
+    destination: &str,
+    number: usize,
+    extension: &str,
+) -> Result<String> {
+    let (first, last) = commits;
+    let name = format!("{first:012}-{last:012}-{}-{number:04}.{extension}", encode(destination)?);
+    if name.len() > MAX_NAME {
+        return Err(Error::config(format!("the name `{destination}` is too long for a file's"))
+            .hint("give the destination a shorter one"));
+    }
+    Ok(name)
 }
 
 #[cfg(test)]
@@ -44,5 +56,7 @@ mod tests {
         assert_eq!(encode("a b\0%é"), "a%20b%00%25%C3%A9");
         assert!(super::encode("").is_err());
         assert!(super::encode(&"x".repeat(300)).is_err());
+        assert_eq!(data_file((1, 20), "a/b", 3, "csv").unwrap(), "000000000001-000000000020-a%2Fb-0003.csv");
+        assert!(data_file((1, 1), &"x".repeat(255), 0, "csv").is_err());
     }
 }

@@ -135,7 +135,8 @@ async fn json_lines_tell_null_from_missing() {
         r#""_tidemark_unchanged":["t"],"id":9223372036854775807,"j":null,"d":"1970-01-02","u":null,"n":0.00}"#,
         "\n",
     );
-    let text = String::from_utf8(files["a%2Fb/000000000001-000000000007-0000.jsonl"].clone()).unwrap();
+    let text =
+        String::from_utf8(files["a%2Fb/000000000001-000000000007-archive-0000.jsonl"].clone()).unwrap();
     assert_eq!(text, expected);
 }
 
@@ -210,7 +211,7 @@ async fn a_crash_after_the_commit_is_completed() {
     let working = folder.path().join("archive/.tidemark/archive/tmp");
     // As it was between the manifest entry and the renames.
     for (name, temporary) in [("a", "1-2-0"), ("b", "1-2-1")] {
-        let from = folder.path().join(format!("archive/{name}/000000000001-000000000001-0000.jsonl"));
+        let from = folder.path().join(format!("archive/{name}/000000000001-000000000001-archive-0000.jsonl"));
         fs::rename(from, working.join(temporary)).unwrap();
     }
     fs::write(working.join("1-3-0"), "half a fi").unwrap();
@@ -222,9 +223,97 @@ async fn a_crash_after_the_commit_is_completed() {
     assert_eq!(visible(folder.path()), expected);
     assert!(super::disk::names(&working).unwrap().is_empty());
     // A reader that has taken a file away does not get it again.
-    fs::remove_file(folder.path().join("archive/a/000000000001-000000000001-0000.jsonl")).unwrap();
+    fs::remove_file(folder.path().join("archive/a/000000000001-000000000001-archive-0000.jsonl")).unwrap();
     archive.open(&log()).await.unwrap();
     assert_eq!(visible(folder.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn two_pipelines_share_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut expected = Vec::new();
+    // Both write a file of the same stream, the same commits and the same length.
+    for (name, log) in [("one", "testlog00001"), ("two", "testlog00002")] {
+        let writing = Writing { destination: name.into(), ..writing(WriteMode::Append) };
+        let mut archive = Destination::new(&config(DestinationFormat::Jsonl), folder.path(), writing);
+        let log = LogId::new(log);
+        archive.open(&log).await.unwrap();
+        let [begin, end] = [0, 1].map(|sequence| Position { log: log.clone(), ..position(sequence) });
+        let deliveries = stream::iter([Ok(Delivery { sequence: 1, changes: batch("s", 1) })]);
+        archive.apply(&mut Unit::new(begin, end, deliveries)).await.unwrap();
+        expected.extend((0..3).map(|ordinal| format!("{log}-000000000001-{ordinal:09}")));
+    }
+    assert_eq!(positions(folder.path()), expected);
+}
+
+#[tokio::test]
+async fn a_file_that_is_in_the_way_is_never_taken_for_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = open(folder.path(), DestinationFormat::Jsonl).await;
+    archive.apply(&mut unit(0, 1, vec![batch("s", 1)])).await.unwrap();
+    let (name, ours) = visible(folder.path()).pop_first().unwrap();
+    let path = folder.path().join("archive").join(&name);
+    let foreign = ours.to_ascii_uppercase();
+    assert_eq!(foreign.len(), ours.len());
+
+    // It was there before the commit: nothing moves.
+    let taken = path.with_file_name(name[2..].replace("0001-", "0002-"));
+    fs::write(&taken, &foreign).unwrap();
+    let error = archive.apply(&mut unit(1, 2, vec![batch("s", 1)])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains(&*taken.to_string_lossy()), "{error}");
+    assert!(error.hint_text().unwrap().contains("another `path` or `table`"));
+    assert_eq!(archive.open(&log()).await.unwrap(), Some(position(1)));
+    assert_eq!(fs::read(&taken).unwrap(), foreign);
+
+    // It came between a commit and a crash: the committed file stays in the working folder.
+    let working = folder.path().join("archive/.tidemark/archive/tmp");
+    fs::write(working.join("1-2-0"), &ours).unwrap();
+    fs::write(&path, &foreign).unwrap();
+    let working_manifest = working.with_file_name("manifest");
+    let entry = super::manifest::Manifest::open(working_manifest, working.clone()).unwrap().read(2).unwrap();
+    let error = super::visible::reveal(&folder.path().join("archive"), &working, &entry.files).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(fs::read(working.join("1-2-0")).unwrap(), ours);
+    fs::write(&path, &ours).unwrap();
+    super::visible::reveal(&folder.path().join("archive"), &working, &entry.files).unwrap();
+    assert!(!working.join("1-2-0").exists());
+}
+
+#[tokio::test]
+async fn a_predecessor_that_cleans_up_late_removes_nothing_of_its_successor() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("archive");
+    let working = root.join(".tidemark/archive/tmp");
+    let mut first =
+        super::manifest::Manifest::open(working.with_file_name("manifest"), working.clone()).unwrap();
+    first.take_over().unwrap();
+    fs::write(working.join("1-1-0"), "").unwrap();
+    let mut second = open(folder.path(), DestinationFormat::Jsonl).await;
+    fs::write(working.join("2-2-0"), "").unwrap();
+    super::complete(&root, &working, &first).unwrap();
+    assert_eq!(super::disk::names(&working).unwrap(), ["2-2-0"]);
+    second.apply(&mut unit(0, 1, vec![batch("s", 1)])).await.unwrap();
+}
+
+#[test]
+fn an_entry_that_a_successor_cleans_up_is_one_that_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let working = folder.path().join("tmp");
+    let mut manifest =
+        super::manifest::Manifest::open(folder.path().join("manifest"), working.clone()).unwrap();
+    let remover = std::thread::spawn(move || {
+        let mut removed = 0;
+        while removed < 50 {
+            for name in super::disk::names(&working).unwrap() {
+                removed += usize::from(fs::remove_file(working.join(name)).is_ok());
+            }
+        }
+    });
+    while !remover.is_finished() {
+        manifest.take_over().unwrap();
+    }
+    manifest.commit(position(1), vec![]).unwrap();
 }
 
 #[tokio::test]
@@ -251,7 +340,7 @@ async fn files_roll_at_their_size_and_schema() {
     let other = ChangeBatch::uniform(other, Op::Create, vec![ids]).unwrap();
     let other = other.with_ordinals(UInt64Array::from(vec![9]));
     archive.apply(&mut unit(0, 1, vec![batch("s", 1), batch("s", 2), other, batch("s", 3)])).await.unwrap();
-    let names = visible(folder.path()).into_keys().map(|name| name[27..].to_owned()).collect::<Vec<_>>();
+    let names = visible(folder.path()).into_keys().map(|name| name[35..].to_owned()).collect::<Vec<_>>();
     assert_eq!(
         names,
         ["0000.jsonl", "0001.jsonl", "0002.jsonl", "0003.jsonl"].map(|name| format!("-{name}"))

@@ -102,6 +102,16 @@ pub(super) fn owner(connection: &Connection, table: &str, log: &LogId) -> Result
     Ok(owned.optional()?)
 }
 
+/// The table that holds what `destination` has been given of `stream`.
+pub(super) fn table_of(
+    connection: &Connection,
+    destination: &str,
+    stream: &StreamName,
+) -> Result<Option<String>> {
+    let sql = "SELECT name FROM _tidemark_tables WHERE destination = ?1 AND stream = ?2";
+    Ok(connection.query_row(sql, [destination, stream.as_str()], |row| row.get(0)).optional()?)
+}
+
 /// Notes that `stream` of `destination` is written to `table`.
 pub(super) fn register(
     connection: &Connection,

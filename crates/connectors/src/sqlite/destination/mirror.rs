@@ -7,7 +7,7 @@ use tidemark_engine::{
     change::{Cell, ChangeBatch, Op},
 };
 
-use super::{bind::Cells, parking::Parking, table::Table};
+use super::{START_ANEW, bind::Cells, parking::Parking, table::Table};
 use crate::sqlite::failure::Result;
 
 /// Applies every change of `changes` to `table`. When they are `replayed`, the table has seen them before and may hold rows
@@ -117,7 +117,7 @@ impl<'a> Mirror<'a> {
             "an update of stream `{}` leaves columns as they are in a row that table {} does not have",
             self.table.stream, self.table.name
         ))
-        .hint("somebody removed the row: re-sync the stream")
+        .hint(START_ANEW)
         .into())
     }
 

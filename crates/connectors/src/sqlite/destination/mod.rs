@@ -27,6 +27,10 @@ use self::session::Session;
 use super::{DestinationConfig, failure};
 use crate::config::Writing;
 
+/// How a table whose content cannot go on is filled from the beginning.
+const START_ANEW: &str = "give the destination a new name and `table`; if only Tidemark writes to the database, you may \
+     remove its file instead and run again: it is filled anew from the staging log";
+
 /// Writes to an SQLite database. It needs nothing but the file: its position is a row of `_tidemark_positions`, and
 /// `_tidemark_tables` says which tables are its own.
 #[derive(Debug)]

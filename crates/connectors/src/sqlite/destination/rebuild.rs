@@ -3,7 +3,10 @@
 use rusqlite::{Connection, types::ToSqlOutput};
 use tidemark_engine::Error;
 
-use super::table::{Declared, create_sql, declared, key_columns};
+use super::{
+    START_ANEW,
+    table::{Declared, create_sql, declared, key_columns},
+};
 use crate::sqlite::{failure::Result, identifier::quote, storage::Storage};
 
 const SHADOW: &str = "_tidemark_rebuild";
@@ -42,10 +45,9 @@ fn copy(connection: &Connection, table: &str, before: &[Declared], after: &[Decl
         connection.prepare(&format!("INSERT INTO {} ({names}) VALUES ({marks})", quote(SHADOW)?))?;
     // Both storages of each column that changes. A column whose old type is not ours is read as text.
     let steps = before.iter().zip(after).map(|(before, after)| {
-        let from = Storage::from_declared(&before.declared).unwrap_or(Storage::Text);
-        Storage::from_declared(&after.declared)
-            .filter(|_| before.declared != after.declared)
-            .map(|to| (from, to))
+        let from = Storage::from_declared(&before.declared);
+        let to = Storage::from_declared(&after.declared).filter(|to| from != Some(*to));
+        to.map(|to| (from.unwrap_or(Storage::Text), to))
     });
     let steps = steps.collect::<Vec<_>>();
     let mut scratch = String::new();
@@ -62,7 +64,7 @@ fn copy(connection: &Connection, table: &str, before: &[Declared], after: &[Decl
                         Error::data(format!(
                             "column `{column}` of table `{table}` holds a value that cannot be widened"
                         ))
-                        .hint("remove the table and re-sync the stream")
+                        .hint(START_ANEW)
                     })?,
                 },
             };

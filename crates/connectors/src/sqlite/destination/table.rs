@@ -7,7 +7,7 @@ use tidemark_engine::{
     write::WriteMode,
 };
 
-use super::{adopt, ledger, rebuild};
+use super::{START_ANEW, adopt, ledger, rebuild};
 use crate::{
     config::Writing,
     metadata,
@@ -79,6 +79,15 @@ impl Table {
         }
         let owner = match ledger::owner(connection, &name, log)? {
             Some(owner) => Some(owner),
+            // Another table would begin in the middle of the log.
+            None if let Some(kept) = ledger::table_of(connection, &writing.destination, stream)? => {
+                let destination = &writing.destination;
+                return Err(Error::config(format!(
+                    "stream `{stream}` of destination `{destination}` is kept in table `{kept}`, not in `{name}`"
+                ))
+                .hint(format!("set `table` so that it names `{kept}` again, or give the destination a new name"))
+                .into());
+            }
             None if adopt::claim(connection, writing, &name)? => {
                 ledger::register(connection, &name, stream, &writing.destination, false)?;
                 ledger::owner(connection, &name, log)?
@@ -209,9 +218,7 @@ pub(super) fn create_sql(name: &str, columns: &[(String, String)], key: &[String
 fn adapt(connection: &Connection, mode: WriteMode, name: &str, schema: &StreamSchema) -> Result<()> {
     let mut columns = declared(connection, name)?;
     if columns.is_empty() {
-        return Err(Error::conflict(format!("table `{name}` has been removed"))
-            .hint("re-sync the stream to fill it again")
-            .into());
+        return Err(Error::conflict(format!("table `{name}` has been removed")).hint(START_ANEW).into());
     }
     let had = key_columns(&columns);
     let key = key_of(mode, schema);
@@ -221,7 +228,7 @@ fn adapt(connection: &Connection, mode: WriteMode, name: &str, schema: &StreamSc
             had.join("`, `"),
             key.join("`, `")
         ))
-        .hint("remove the table and re-sync the stream")
+        .hint(START_ANEW)
         .into());
     }
     let mut widened = false;

@@ -12,7 +12,7 @@ use super::{
     changes::{Change, Said, batch, schema, text},
     connect, destination, log, open, position, rows, writing,
 };
-use crate::sqlite::DestinationConfig;
+use crate::{config::TableName, sqlite::DestinationConfig};
 
 fn created(stream: &str, names: [&str; 2], key: &[&str], id: i64) -> ChangeBatch {
     let schema = schema(stream, &[(names[0], Kind::Int64), (names[1], Kind::Text)], key);
@@ -106,6 +106,30 @@ async fn hostile_names_are_only_names() {
 }
 
 #[tokio::test]
+async fn a_stream_stays_in_its_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut copy = open(folder.path(), WriteMode::Mirror).await;
+    apply(&mut copy, 0, 1, vec![created("s", ["id", "a"], &["id"], 1)]).await.unwrap();
+    let mut renamed = writing(WriteMode::Mirror);
+    renamed.table = TableName::parse("new_{stream}").unwrap();
+    let mut copy = destination(folder.path(), renamed.clone());
+    copy.open(&log()).await.unwrap();
+    let error = apply(&mut copy, 1, 2, vec![created("s", ["id", "a"], &["id"], 2)]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.to_string(), "stream `s` of destination `copy` is kept in table `s`, not in `new_s`");
+    assert_eq!(
+        error.hint_text(),
+        Some("set `table` so that it names `s` again, or give the destination a new name")
+    );
+    assert_eq!(rows(folder.path(), "SELECT name FROM sqlite_schema WHERE name = 'new_s'").len(), 0);
+    // A destination of a new name starts from the beginning, so its table may be another.
+    renamed.destination = "new".into();
+    let mut copy = destination(folder.path(), renamed);
+    assert_eq!(copy.open(&log()).await.unwrap(), None);
+    apply(&mut copy, 0, 2, vec![created("s", ["id", "a"], &["id"], 2)]).await.unwrap();
+}
+
+#[tokio::test]
 async fn another_key_is_a_conflict() {
     let folder = tempfile::tempdir().unwrap();
     let mut copy = open(folder.path(), WriteMode::Mirror).await;
@@ -113,6 +137,34 @@ async fn another_key_is_a_conflict() {
     let error = apply(&mut copy, 1, 2, vec![created("s", ["id", "a"], &["a"], 1)]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(error.to_string(), "table `s` has the key `id`, but its stream now asks for `a`");
+}
+
+#[tokio::test]
+async fn a_table_that_is_gone_is_filled_anew_as_the_hint_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut copy = open(folder.path(), WriteMode::Mirror).await;
+    apply(&mut copy, 0, 1, vec![created("s", ["id", "a"], &["id"], 1)]).await.unwrap();
+    copy.close().await.unwrap();
+    connect(folder.path()).execute_batch("DROP TABLE s").unwrap();
+    copy.open(&log()).await.unwrap();
+    let error = apply(&mut copy, 1, 2, vec![created("s", ["id", "a"], &["id"], 2)]).await.unwrap_err();
+    assert_eq!(error.to_string(), "table `s` has been removed");
+    assert_eq!(
+        error.hint_text(),
+        Some(
+            "give the destination a new name and `table`; if only Tidemark writes to the database, you may remove its \
+             file instead and run again: it is filled anew from the staging log"
+        )
+    );
+    let mut renamed = writing(WriteMode::Mirror);
+    (renamed.destination, renamed.table) = ("new".into(), TableName::parse("new_{stream}").unwrap());
+    let mut new = destination(folder.path(), renamed);
+    assert_eq!(new.open(&log()).await.unwrap(), None);
+    apply(&mut new, 0, 2, vec![created("s", ["id", "a"], &["id"], 1)]).await.unwrap();
+    new.close().await.unwrap();
+    std::fs::remove_file(folder.path().join("copy.db")).unwrap();
+    assert_eq!(copy.open(&log()).await.unwrap(), None);
+    apply(&mut copy, 0, 2, vec![created("s", ["id", "a"], &["id"], 1)]).await.unwrap();
 }
 
 #[tokio::test]

@@ -137,3 +137,24 @@ async fn exceptions_are_kept_as_text() {
     apply(&mut copy, 0, 1, vec![batch]).await.unwrap();
     assert_eq!(rows(folder.path(), "SELECT d, n FROM s"), [[Some("infinity".into()), Some("NaN".into())]]);
 }
+
+#[tokio::test]
+async fn nan_survives_a_wider_float() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut copy = open(folder.path(), WriteMode::Mirror).await;
+    let narrow = Arc::new(Float32Array::from(vec![0.1, f32::NAN, f32::INFINITY])) as ArrayRef;
+    let wide = Arc::new(Float64Array::from(vec![0.1])) as ArrayRef;
+    let steps = [(Kind::Float32, narrow, vec![1, 2, 3]), (Kind::Float64, wide, vec![4])];
+    for ((kind, array, ids), at) in steps.into_iter().zip(0..) {
+        let fields = vec![Field::new("id", Kind::Int64), Field::new("f", kind)];
+        let schema = StreamSchema::new(StreamName::new("s"), fields, vec!["id".into()]).unwrap();
+        let ordinals = UInt64Array::from_iter_values(0..ids.len() as u64);
+        let ids = Arc::new(Int64Array::from(ids));
+        let batch = ChangeBatch::uniform(schema, Op::Create, vec![ids, array]).unwrap();
+        apply(&mut copy, at, at + 1, vec![batch.with_ordinals(ordinals)]).await.unwrap();
+    }
+    let found = rows(folder.path(), "SELECT f FROM s ORDER BY id").into_iter().flatten().flatten();
+    let expected = [f64::from(0.1f32), f64::NAN, f64::INFINITY, 0.1];
+    let expected = expected.map(|float| tidemark_engine::change::Value::Float64(float).to_string());
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+}
