@@ -1,6 +1,9 @@
 //! One look at the files of a stream: which is which, by content rather than by name.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+};
 
 use tidemark_engine::Result;
 
@@ -57,8 +60,7 @@ impl Sweep {
         // For each file its mark, for each mark whether a file claimed it.
         let mut claims = vec![None; found.len()];
         let mut claimed = vec![false; marks.len()];
-        let by_path = marks.iter().enumerate().filter(|(_, mark)| !mark.gone);
-        let by_path = by_path.map(|(at, mark)| (mark.path.clone(), at)).collect::<HashMap<_, _>>();
+        let by_path = live_by_path(marks);
         for (file, claim) in found.iter().zip(&mut claims) {
             if let Some(&own) = by_path.get(&file.path)
                 && holds(file, &marks[own])?
@@ -69,7 +71,10 @@ impl Sweep {
         let mut moved = false;
         for (file, claim) in found.iter().zip(&mut claims).filter(|(_, claim)| claim.is_none()) {
             let mut free = (0..marks.len()).filter(|&at| !claimed[at]).collect::<Vec<_>>();
-            free.sort_by_key(|&at| marks[at].inode.is_none() || marks[at].inode != file.inode);
+            // Of marks that one file may fit, the further one was made later.
+            free.sort_by_key(|&at| {
+                (marks[at].inode.is_none() || marks[at].inode != file.inode, Reverse(marks[at].offset))
+            });
             for at in free {
                 if file.size >= marks[at].offset && holds(file, &marks[at])? {
                     (*claim, claimed[at]) = (Some(at), true);
@@ -89,13 +94,28 @@ impl Sweep {
                 marks[at] = mark.clone();
             }
         }
-        let present = found.iter().map(|file| file.path.as_str()).collect::<HashSet<_>>();
-        let lost = marks.iter().filter(|mark| !mark.gone && !present.contains(mark.path.as_str()));
-        let lost = lost.map(|mark| mark.path.clone()).collect::<HashSet<_>>();
+        // What was read is gone unless a file holds it. Of a rewritten file it is for the caller to decide.
+        let rewritten = files.iter().filter(|seen| seen.rewritten).map(|seen| seen.found.path.as_str());
+        let rewritten = rewritten.collect::<HashSet<_>>();
+        let lost = (0..marks.len())
+            .filter(|&at| !claimed[at] && !marks[at].gone && !rewritten.contains(marks[at].path.as_str()));
+        let lost = lost.collect::<HashSet<_>>();
         moved |= cursor.lose(&lost);
         files.sort_by_key(|seen| seen.mark.is_none() && !seen.rewritten);
         Ok(Self { files, moved })
     }
+}
+
+/// Where the mark of each path is. Two for one path should not be; the further one was made later.
+fn live_by_path(marks: &[Mark]) -> HashMap<String, usize> {
+    let mut by_path = HashMap::new();
+    for (at, mark) in marks.iter().enumerate().filter(|(_, mark)| !mark.gone) {
+        let own = by_path.entry(mark.path.clone()).or_insert(at);
+        if marks[*own].offset < mark.offset {
+            *own = at;
+        }
+    }
+    by_path
 }
 
 #[cfg(test)]
@@ -168,6 +188,28 @@ mod tests {
             files,
             [seen("a.csv.2", Some(4), false), seen("a.csv.1", Some(3), false), seen("a.csv", None, false)]
         );
+    }
+
+    #[test]
+    fn a_file_renamed_over_a_known_one_is_read_once() {
+        let mut cursor = StreamCursor::default();
+        read(&mut cursor, "b", "zero");
+        read(&mut cursor, "a", "one");
+        assert_eq!(sweep(&mut cursor, &[("b", "one more")]), [seen("b", Some(3), false)]);
+        read(&mut cursor, "b", "one more");
+        assert_eq!(sweep(&mut cursor, &[("b", "one more")]), [seen("b", Some(8), false)]);
+        assert_eq!(cursor.files.iter().map(|mark| mark.gone).collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn of_two_marks_for_one_path_the_further_one_counts() {
+        let mut cursor = StreamCursor::default();
+        read(&mut cursor, "b", "one more");
+        read(&mut cursor, "a", "one");
+        cursor.files[1].path = "b".into();
+        for path in ["b", "b", "c"] {
+            assert_eq!(sweep(&mut cursor, &[(path, "one more")]), [seen(path, Some(8), false)]);
+        }
     }
 
     #[test]

@@ -131,6 +131,21 @@ async fn a_rotated_file_goes_on_under_its_new_name() {
 }
 
 #[tokio::test]
+async fn a_file_rotated_over_another_is_read_once() {
+    let mut fixture = Fixture::new("null").await;
+    fixture.write("a.jsonl.1", "{\"n\":1}\n");
+    fixture.write("a.jsonl", "{\"n\":2}\n");
+    assert_eq!(fixture.read().await, ["r n=1", "r n=2"]);
+    for n in [3, 5, 7] {
+        fixture.append("a.jsonl", &format!("{{\"n\":{n}}}\n"));
+        fs::rename(fixture.path("a.jsonl"), fixture.path("a.jsonl.1")).unwrap();
+        fixture.write("a.jsonl", format!("{{\"n\":{}}}\n", n + 1));
+        assert_eq!(fixture.read().await, [format!("c n={n}"), format!("c n={}", n + 1)]);
+        assert_eq!(fixture.read().await, [""; 0]);
+    }
+}
+
+#[tokio::test]
 async fn a_rewritten_file_stops_the_run_or_is_read_again() {
     let mut fixture = Fixture::new(r#"{"a": {}}"#).await;
     fixture.write("a.csv", "n\n1\n2\n");
