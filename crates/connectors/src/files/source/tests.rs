@@ -277,6 +277,13 @@ async fn what_was_declared_holds() {
 }
 
 #[tokio::test]
+async fn quoted_fields_are_texts_even_where_they_look_like_null() {
+    let mut fixture = Fixture::new("null").await;
+    fixture.write("a.csv", "a,b,c\n\"\",,x\"\"\n\"x\"y,\"\",\n");
+    assert_eq!(fixture.read().await, ["r a= b=NULL c=x\"\"", "r a=xy b= c=NULL"]);
+}
+
+#[tokio::test]
 async fn a_large_file_comes_whole_and_once() {
     let mut fixture = Fixture::new("null").await;
     let mut content = String::from("n,text\n");
