@@ -13,6 +13,7 @@ mod help;
 mod pipeline_file;
 mod process;
 mod rows;
+mod running;
 mod samples;
 mod staging;
 mod starter;

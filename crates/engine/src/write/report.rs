@@ -86,7 +86,8 @@ impl<'a> Report<'a> {
                 self.marks.insert(marks)
             }
         };
-        let Some(position) = self.position.clone() else { return Ok(()) };
+        // One that never told stands nowhere, as far as anybody knows.
+        let position = self.position.clone().unwrap_or_else(|| Position::start(self.log.id().clone()));
         let mark = Mark {
             position,
             from: self.plan.from,
