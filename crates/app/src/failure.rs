@@ -7,13 +7,15 @@ use tidemark_engine::{Error, ErrorKind};
 
 use crate::pipeline_file::Problems;
 
-/// The two ways to fail.
+/// The ways to fail.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// Something went wrong.
     Error(Error),
     /// The pipeline file is wrong, perhaps in many places.
     Problems(Problems),
+    /// It has been told already, in the summary of the command.
+    Told(ErrorKind),
     /// Nobody reads our output any more (`tidemark schema | head`), so there is no more to do.
     OutputClosed,
 }
@@ -24,6 +26,7 @@ impl Failure {
         match self {
             Self::Error(error) => ExitCode::from(error.kind().exit_code()),
             Self::Problems(_) => ExitCode::from(ErrorKind::Config.exit_code()),
+            Self::Told(kind) => ExitCode::from(kind.exit_code()),
             Self::OutputClosed => ExitCode::SUCCESS,
         }
     }
@@ -31,14 +34,17 @@ impl Failure {
     /// What a program reads: an object for an error, an array for problems.
     pub(crate) fn for_programs(&self) -> Json {
         match self {
-            Self::Error(error) => {
-                let kind = format!("{:?}", error.kind()).to_lowercase();
-                json!({"error": error.to_string(), "kind": kind, "hint": error.hint_text()})
-            }
+            Self::Error(error) => error_for_programs(error),
             Self::Problems(problems) => problems.for_programs(),
-            Self::OutputClosed => Json::Null,
+            Self::Told(_) | Self::OutputClosed => Json::Null,
         }
     }
+}
+
+/// An error as programs read it.
+pub(crate) fn error_for_programs(error: &Error) -> Json {
+    let kind = format!("{:?}", error.kind()).to_lowercase();
+    json!({"error": error.to_string(), "kind": kind, "hint": error.hint_text()})
 }
 
 impl From<Error> for Failure {

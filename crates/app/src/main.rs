@@ -3,12 +3,14 @@
 mod change_line;
 mod cli;
 mod commands;
+mod digits;
 mod failure;
 mod logging;
 mod output;
 mod pipeline_file;
 mod running;
 mod staging;
+mod streams;
 
 use std::process::ExitCode;
 

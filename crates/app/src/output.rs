@@ -50,8 +50,10 @@ impl Output {
     /// Prints why the command failed. That nobody can be told is no reason to fail otherwise.
     pub(crate) fn failure(&self, failure: &Failure) {
         let text = match failure {
-            Failure::OutputClosed => return,
-            _ if self.json => return drop(self.json(&failure.for_programs())),
+            Failure::Told(_) | Failure::OutputClosed => return,
+            Failure::Problems(problems) if self.json => return drop(self.json(&problems.for_programs())),
+            // One line: it may follow lines of data.
+            _ if self.json => return drop(self.data(failure.for_programs())),
             _ if self.log_format == LogFormat::Json => format!("{}\n", failure.for_programs()),
             Failure::Problems(problems) => problems.for_people(),
             Failure::Error(error) => {

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use chrono::{DateTime, NaiveDate, SecondsFormat};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A moment: microseconds since 1970-01-01T00:00:00Z, written as RFC 3339.
+/// A moment: microseconds since 1970-01-01T00:00:00Z, written as RFC 3339; beyond its years 0 to 9999 as a count (`5us`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Time(i64);
 
@@ -36,6 +36,9 @@ impl Time {
 
     /// Reads RFC 3339 (`2013-01-01T05:00:00Z`, any offset) or a day (`2013-01-01`: its midnight in UTC).
     pub fn parse(text: &str) -> Option<Self> {
+        if let Some(micros) = text.strip_suffix("us") {
+            return micros.parse().ok().map(Self);
+        }
         if let Ok(time) = DateTime::parse_from_rfc3339(text) {
             return Some(Self(time.timestamp_micros()));
         }
@@ -43,9 +46,14 @@ impl Time {
         Some(Self(midnight.and_utc().timestamp_micros()))
     }
 
+    /// The moment as RFC 3339 can write it.
+    fn calendar(self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_micros(self.0).filter(|time| (0..=9999).contains(&time.year()))
+    }
+
     /// As digits only, for names that sort by time: `20130101T050000.000000Z`.
     pub fn compact(self) -> String {
-        match DateTime::from_timestamp_micros(self.0) {
+        match self.calendar() {
             Some(time) => time.format("%Y%m%dT%H%M%S%.6fZ").to_string(),
             None => format!("{}us", self.0),
         }
@@ -54,7 +62,7 @@ impl Time {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match DateTime::from_timestamp_micros(self.0) {
+        match self.calendar() {
             Some(time) => f.write_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true)),
             None => write!(f, "{}us", self.0),
         }
@@ -86,5 +94,9 @@ mod tests {
         assert_eq!(Time::parse(&time.to_string()), Some(time));
         assert_eq!(Time::parse("2013-01-01").unwrap().to_string(), "2013-01-01T00:00:00.000000Z");
         assert_eq!(Time::parse("yesterday"), None);
+        for micros in [i64::MIN, -70_000_000_000_000_000, 0, 300_000_000_000_000_000, i64::MAX] {
+            let time = Time::from_micros(micros);
+            assert_eq!(Time::parse(&time.to_string()), Some(time), "{time}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     output::Output,
     pipeline_file,
     running::stop_on_signals,
-    staging,
+    staging, streams,
 };
 
 /// List the changes in the staging log
@@ -58,6 +58,11 @@ impl Changes {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let pipeline = pipeline_file::load(&self.file)?;
         let log = staging::existing_log(&pipeline).await?;
+        let selection = match self.follow {
+            // A stream may come to be while we wait for it.
+            true => Selection { streams: self.stream.iter().map(StreamName::new).collect() },
+            false => streams::select(&log, &self.stream).await?,
+        };
         let stop = stop_on_signals()?;
         let mut next = log.seek(self.from).await? + 1;
         let last = match self.until {
@@ -67,7 +72,7 @@ impl Changes {
         loop {
             let end = if self.follow { log.head().sequence } else { last };
             while next <= end && !stop.is_stopped() {
-                self.print(&log, next, output).await?;
+                self.print(&log, next, &selection, output).await?;
                 next += 1;
             }
             if !self.follow || stop.is_stopped() {
@@ -81,11 +86,16 @@ impl Changes {
     }
 
     /// Prints the changes of one commit, batch by batch.
-    async fn print(&self, log: &Log, sequence: u64, output: &Output) -> Result<(), Failure> {
+    async fn print(
+        &self,
+        log: &Log,
+        sequence: u64,
+        selection: &Selection,
+        output: &Output,
+    ) -> Result<(), Failure> {
         let commit = log.commit(sequence).await?;
-        let selection = Selection { streams: self.stream.iter().map(StreamName::new).collect() };
         let style = if self.json { Style::Json } else { Style::Text };
-        let mut deliveries = log.deliveries(vec![commit.clone()], &selection).boxed();
+        let mut deliveries = log.deliveries(vec![commit.clone()], selection).boxed();
         while let Some(delivery) = deliveries.try_next().await? {
             let line = ChangeLine::new(log.id(), commit.time(), &delivery, style);
             let mut lines = Vec::with_capacity(delivery.changes.rows());

@@ -3,16 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value as Json, json};
+use serde::Serialize;
+use serde_json::{Value as Json, json, value::RawValue};
 use tidemark_connectors::files::Discovered;
 use tidemark_engine::{Error, Result, schema::Field};
 
 use crate::{
-    change_line::values_of,
-    cli::EXIT_CODES,
-    failure::Failure,
-    output::Output,
-    pipeline_file::{self, closest},
+    change_line::values_of, cli::EXIT_CODES, failure::Failure, output::Output, pipeline_file, streams,
 };
 
 /// List the streams that the source offers, with their columns and keys
@@ -52,7 +49,7 @@ impl Discover {
         if let Some(name) = &self.stream {
             let known: Vec<_> = streams.iter().map(|stream| stream.schema.stream().as_str()).collect();
             if !known.contains(&name.as_str()) {
-                return Err(unknown_stream(name, &known).into());
+                return Err(streams::unknown("the source offers", name, &known).into());
             }
             streams.retain(|stream| stream.schema.stream().as_str() == name);
         }
@@ -67,14 +64,6 @@ impl Discover {
         }
         Ok(())
     }
-}
-
-fn unknown_stream(name: &str, known: &[&str]) -> Error {
-    let hint = match closest(name, known) {
-        Some(closest) => format!("did you mean `{closest}`?"),
-        None => format!("choose from: {}", known.join(", ")),
-    };
-    Error::config(format!("the source offers no stream `{name}`")).hint(hint)
 }
 
 fn for_people(discovered: &Discovered) -> String {
@@ -93,23 +82,32 @@ fn for_people(discovered: &Discovered) -> String {
     lines.join("\n")
 }
 
-fn for_programs(discovered: &Discovered) -> Result<Json> {
+/// A stream as programs read it; its records keep every digit.
+#[derive(Serialize)]
+struct ForPrograms<'a> {
+    stream: &'a str,
+    files: usize,
+    key: &'a [String],
+    columns: Vec<Json>,
+    sample: Vec<Box<RawValue>>,
+}
+
+fn for_programs(discovered: &Discovered) -> Result<ForPrograms<'_>> {
     let Discovered { schema, files, sample } = discovered;
     let columns = schema.fields().iter().map(|field| {
         json!({"name": field.name, "kind": field.kind.name(), "nullable": field.nullable, "source_type": field.source_type})
     });
     let records = sample.iter().flat_map(|batch| (0..batch.rows()).map(|row| values_of(batch, row)));
     let records = records.map(|record| {
-        serde_json::from_str::<Json>(&record)
-            .map_err(|error| Error::internal("a sample is not JSON").source(error))
+        RawValue::from_string(record).map_err(|error| Error::internal("a sample is not JSON").source(error))
     });
-    Ok(json!({
-        "stream": schema.stream(),
-        "files": files,
-        "key": schema.key_names(),
-        "columns": columns.collect::<Vec<_>>(),
-        "sample": records.collect::<Result<Vec<_>>>()?,
-    }))
+    Ok(ForPrograms {
+        stream: schema.stream().as_str(),
+        files: *files,
+        key: schema.key_names(),
+        columns: columns.collect(),
+        sample: records.collect::<Result<_>>()?,
+    })
 }
 
 /// The kind of a column, and whether it may be null, as people read it.

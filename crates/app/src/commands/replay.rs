@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 use tidemark_engine::{
     Error, Result,
-    log::{Log, Mark, Marks, Moment, Selection},
+    log::{Log, Mark, Marks, Moment},
     schema::StreamName,
     write::{Plan, WriteLoop, WriteMode},
 };
@@ -14,11 +14,12 @@ use tokio::sync::watch;
 
 use crate::{
     cli::EXIT_CODES,
+    digits::grouped,
     failure::Failure,
     output::Output,
     pipeline_file::{self, Destination, Pipeline},
     running::{Watched, stop_on_signals, watch as watch_progress},
-    staging,
+    staging, streams,
 };
 
 /// Play staged changes into a destination, without touching the source
@@ -71,6 +72,8 @@ impl Replay {
         let log = staging::existing_log(&pipeline).await?;
         let range = self.range(&log, destination).await?;
         let (_, mark) = Marks::open(&log, &self.to).await?;
+        // A destination that was removed to be filled anew has nothing to continue.
+        let mark = mark.filter(|_| destination.system.place(&pipeline.base).exists());
         check_continues(&self.to, mark.as_ref(), &range)?;
         if self.dry_run {
             return self.show(&count(&log, &range, mark.as_ref()).await?, "would be played", output);
@@ -97,7 +100,7 @@ impl Replay {
         output.say(format!(
             "{}: {} changes written, now at commit {} ({outcome})",
             self.to,
-            progress.rows(),
+            grouped(progress.rows()),
             progress.sequence()
         ))
     }
@@ -121,8 +124,8 @@ impl Replay {
             ))
             .hint("leave `--from` out, or write with `append`"));
         }
-        let streams = self.stream.iter().map(StreamName::new).collect();
-        Ok(Range { plan: Plan { from, selection: Selection { streams } }, last })
+        let selection = streams::select(log, &self.stream).await?;
+        Ok(Range { plan: Plan { from, selection }, last })
     }
 
     fn show(&self, rows: &BTreeMap<StreamName, u64>, what: &str, output: &Output) -> Result<(), Failure> {
@@ -130,8 +133,8 @@ impl Replay {
             return output.json(&json!({"destination": self.to, "changes": rows}));
         }
         let total: u64 = rows.values().sum();
-        let streams = rows.iter().map(|(stream, rows)| format!("\n  {stream}: {rows}")).collect::<String>();
-        output.data(format!("{}: {total} changes {what}{streams}", self.to))
+        let streams = rows.iter().map(|(stream, rows)| format!("\n  {stream}: {}", grouped(*rows)));
+        output.data(format!("{}: {} changes {what}{}", self.to, grouped(total), streams.collect::<String>()))
     }
 }
 
@@ -143,7 +146,7 @@ fn find<'p>(pipeline: &'p Pipeline, name: &str) -> Result<&'p Destination> {
     match found {
         None => {
             let hint = match pipeline_file::closest(name, &names) {
-                Some(closest) => format!("did you mean `{closest}`?"),
+                Some(closest) => pipeline_file::did_you_mean(closest),
                 None => format!("choose from: {}", names.join(", ")),
             };
             Err(Error::config(format!("the pipeline has no destination `{name}`")).hint(hint))

@@ -5,15 +5,17 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use serde_json::json;
 use tidemark_engine::{
-    log::{Log, RunLock},
+    Error, ErrorKind,
+    log::{Log, Marks, RunLock},
     world::World,
 };
 
 use crate::{
     cli::EXIT_CODES,
-    failure::Failure,
+    digits::grouped,
+    failure::{Failure, error_for_programs},
     output::Output,
-    pipeline_file,
+    pipeline_file::{self, Pipeline},
     running::{Outcome, PipelineRun, Written, stop_on_signals, watch},
     staging,
 };
@@ -51,6 +53,7 @@ impl Run {
         let _lock = RunLock::take(&store, begun)?;
         let log = Log::open_or_create(store, &pipeline.name, world.clone()).await?;
         let stop = stop_on_signals()?;
+        check_whole(&pipeline, &log).await?;
         let run = PipelineRun::new(&pipeline, log, self.once, stop)?;
         if !self.once {
             tracing::info!("running `{}`; Ctrl-C stops it", pipeline.name);
@@ -67,12 +70,29 @@ impl Run {
         } else {
             output.say(for_people(&pipeline.name, &outcome, taken))?;
         }
-        // The others have been logged as they happened.
-        match outcome.errors.into_iter().next() {
+        // All have been logged as they happened. What could lose data matters most to a script.
+        let gravest = outcome.errors.into_iter().min_by_key(|error| error.kind() != ErrorKind::Conflict);
+        match gravest {
             None => Ok(()),
+            Some(error) if self.json => Err(Failure::Told(error.kind())),
             Some(error) => Err(error.into()),
         }
     }
+}
+
+/// A destination that a replay filled in part must not be taken for one that has everything.
+async fn check_whole(pipeline: &Pipeline, log: &Log) -> Result<(), Failure> {
+    for destination in pipeline.destinations.iter().filter(|destination| destination.live) {
+        let name = &destination.writing.destination;
+        let (_, mark) = Marks::open(log, name).await?;
+        if mark.is_some_and(|mark| mark.from > 0 || !mark.streams.is_empty()) {
+            let message = format!("destination `{name}` was filled by a replay of a part of the log");
+            let hint =
+                "set `live: false` again, or write to a new destination: what is missing would stay missing";
+            return Err(Error::config(message).hint(hint).into());
+        }
+    }
+    Ok(())
 }
 
 fn for_people(name: &str, outcome: &Outcome, taken: Duration) -> String {
@@ -104,16 +124,6 @@ fn for_programs(name: &str, outcome: &Outcome, taken: Duration) -> serde_json::V
         "head": head,
         "seconds": taken.as_secs_f64(),
         "destinations": written.collect::<Vec<_>>(),
-        "errors": errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "errors": errors.iter().map(error_for_programs).collect::<Vec<_>>(),
     })
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let first = digits.len() % 3;
-    let (head, tail) = digits.split_at(first);
-    let groups = tail.as_bytes().chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
-    let head = Some(head.to_owned()).filter(|head| !head.is_empty());
-    head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
 }

@@ -9,7 +9,7 @@ use tidemark_engine::{
     log::{Log, Mark, MarkState, Marks, RunLock},
 };
 
-use crate::{cli::EXIT_CODES, failure::Failure, output::Output, pipeline_file, staging};
+use crate::{cli::EXIT_CODES, digits::grouped, failure::Failure, output::Output, pipeline_file, staging};
 
 /// Show how far a pipeline has come
 ///
@@ -70,7 +70,10 @@ impl Standing<'_> {
         match self.mark.as_ref().map(|mark| &mark.state) {
             None if self.live => ("not begun", None),
             None => ("waits for a replay", None),
-            Some(MarkState::Running) if self.live && !process_runs => ("ended abruptly", None),
+            Some(MarkState::Running | MarkState::Retrying { .. }) if self.live && !process_runs => {
+                ("ended abruptly", None)
+            }
+            Some(MarkState::Running) if !self.live => ("being replayed, or interrupted", None),
             Some(MarkState::Running) => ("running", None),
             Some(MarkState::Stopped) => ("stopped", None),
             Some(MarkState::Retrying { error }) => ("retrying", Some(error)),
@@ -107,7 +110,7 @@ fn for_people(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]) 
                     1 => "1 commit behind".to_owned(),
                     behind => format!("{behind} commits behind"),
                 };
-                format!(", {} changes, {behind}, as of {}", mark.rows, short(mark.time))
+                format!(", {} changes, {behind}, as of {}", grouped(mark.rows), short(mark.time))
             }
         };
         lines.push(format!("  {:width$}  {state}{progress}", standing.name));

@@ -27,6 +27,7 @@ pub(super) fn interpret(document: Document, origin: Origin, problems: &mut Vec<P
     let destinations: Vec<_> =
         destinations.into_iter().map(|(name, typed)| findings.destination(name, typed)).collect();
     findings.shared_places(&base, &source, &staging, &destinations);
+    findings.streams_that_do_not_fit(&source, &destinations);
     Pipeline { name: name.0, base, source, staging, trigger, destinations, origin }
 }
 
@@ -108,6 +109,34 @@ impl Findings<'_> {
         let writing = Writing { destination: name.clone(), mode, table, adopt };
         self.connector(&part, system.validate(&writing));
         Destination { writing, live, system }
+    }
+
+    /// A mirror tells records apart by their key, and a table holds one stream.
+    fn streams_that_do_not_fit(&mut self, source: &SourceConfig, destinations: &[Destination]) {
+        let streams = source.streams();
+        let keyless: Vec<_> =
+            streams.iter().flatten().filter(|(_, has_key)| !has_key).map(|(name, _)| *name).collect();
+        for Destination { writing, .. } in destinations {
+            let name = writing.destination.as_str();
+            if writing.mode == WriteMode::Mirror && (streams.is_none() || !keyless.is_empty()) {
+                let without_key = match keyless.as_slice() {
+                    [] => "the streams of `source` have no keys".to_owned(),
+                    [stream] => format!("stream `{stream}` has no key"),
+                    streams => format!("streams `{}` have no keys", streams.join("`, `")),
+                };
+                let message = format!("{without_key}, and `mirror` tells records apart by their key");
+                let hint = "give each stream of `source` a `key`, or write with `append`";
+                self.add(&["destinations", name, "write"], &message, Some(hint));
+            }
+            let one_table =
+                writing.table.of(&StreamName::new("a")) == writing.table.of(&StreamName::new("b"));
+            if one_table && streams.as_ref().is_none_or(|streams| streams.len() != 1) {
+                let message =
+                    format!("all streams of `source` would share one table of destination `{name}`");
+                let hint = "write `{stream}` into `table`, which stands for the stream's name";
+                self.add(&["destinations", name, "table"], &message, Some(hint));
+            }
+        }
     }
 
     /// Two that write to one place would overwrite each other; a source that is written to would never end.

@@ -31,7 +31,7 @@ use tidemark_engine::Error;
 pub(crate) use pipeline::{Destination, Pipeline, Trigger};
 pub(crate) use problem::Problems;
 pub(crate) use schema::schema;
-pub(crate) use suggestion::closest;
+pub(crate) use suggestion::{closest, did_you_mean};
 
 use crate::failure::Failure;
 use interpolation::{Interpolation, Variables};

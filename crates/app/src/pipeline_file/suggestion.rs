@@ -8,7 +8,7 @@ pub(crate) fn closest<'k>(typed: &str, known: &[&'k str]) -> Option<&'k str> {
 }
 
 /// The question that suggests `word`.
-pub(super) fn did_you_mean(word: &str) -> String {
+pub(crate) fn did_you_mean(word: &str) -> String {
     format!("did you mean `{word}`?")
 }
 

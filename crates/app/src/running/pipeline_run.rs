@@ -103,7 +103,10 @@ impl PipelineRun {
             tokio::select! {
                 ended = &mut reading, if is_reading => {
                     is_reading = false;
-                    errors.extend(ended.err());
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "reading has stopped");
+                        errors.push(error);
+                    }
                 }
                 Some(ended) = loops.join_next() => {
                     if let Err(error) = ended.map_err(Error::from).flatten() {

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    fmt::Write,
     io::IsTerminal,
     sync::{
         Arc, LazyLock,
@@ -10,8 +11,10 @@ use std::{
     time::Duration,
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use tidemark_engine::{log::Log, world::World, write::Progress};
+
+use crate::digits::grouped;
 
 /// Every bar on the screen. Whoever prints on standard error meanwhile does so through [`MultiProgress::suspend`].
 pub(crate) static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
@@ -53,13 +56,16 @@ impl Bars {
             let bar = BARS.add(ProgressBar::no_length());
             let template = template.replace("{name}", &format!("{name:width$}"));
             // The templates are constants below: one that does not parse shows as the default bar.
-            bar.set_style(
-                ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()),
-            );
+            let style =
+                ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            bar.set_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+                // Nobody can be told that a bar could not be drawn.
+                let _ = out.write_str(&grouped(state.per_sec() as u64));
+            }));
             bar
         };
         let source =
-            watched.read.as_ref().map(|_| bar("source", "  {name}  {human_pos} changes read, {per_sec}"));
+            watched.read.as_ref().map(|_| bar("source", "  {name}  {human_pos} changes read, {rate}/s"));
         let destinations = watched.destinations.iter();
         let destinations =
             destinations.map(|(name, _)| bar(name, "  {name}  {bar:30} commit {pos}/{len}  {msg}"));
@@ -74,7 +80,7 @@ impl Bars {
         for (bar, (_, progress)) in self.destinations.iter().zip(&watched.destinations) {
             bar.set_length(head);
             bar.set_position(progress.sequence());
-            bar.set_message(format!("{} changes written", progress.rows()));
+            bar.set_message(format!("{} changes written", grouped(progress.rows())));
         }
     }
 }

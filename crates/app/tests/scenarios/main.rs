@@ -7,11 +7,13 @@
 )]
 
 mod flights;
+mod formats;
 mod growth;
 mod help;
 mod pipeline_file;
 mod process;
 mod rows;
 mod samples;
+mod staging;
 mod starter;
 mod workbench;

@@ -19,7 +19,7 @@ name: orders
 source: {type: files, path: ./data}
 trigger: {every: 15m}
 destinations:
-  copy: {type: sqlite, path: copy.db, write: mirror}
+  copy: {type: sqlite, path: copy.db, write: append}
   archive: {type: files, path: \"${ARCHIVE:-archive}\", write: append, live: \"${LIVE}\"}
 ";
 

@@ -43,6 +43,19 @@ impl SourceConfig {
         }
     }
 
+    /// The streams that it names, and whether each has a key; `None` when the source decides what streams there are, which
+    /// then have none.
+    pub fn streams(&self) -> Option<Vec<(&str, bool)>> {
+        match self {
+            Self::Files(files) => match files.streams.as_ref()? {
+                files::Streams::Names(_) => None,
+                files::Streams::Map(streams) => Some(
+                    streams.iter().map(|(name, stream)| (name.as_str(), !stream.key.is_empty())).collect(),
+                ),
+            },
+        }
+    }
+
     /// Everything that is wrong with it as far as can be told without touching the source.
     pub fn validate(&self) -> Vec<Problem> {
         match self {

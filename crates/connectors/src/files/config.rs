@@ -18,7 +18,7 @@ pub struct SourceConfig {
     /// folder is a stream named after it.
     #[serde(default)]
     pub streams: Option<Streams>,
-    /// Texts that mean NULL in a CSV file.
+    /// Texts that mean NULL in a CSV file, where they stand without quotes: `""` is an empty text.
     #[serde(default = "default_null_values")]
     pub null_values: Vec<String>,
     /// How often to look for new data while waiting for it.

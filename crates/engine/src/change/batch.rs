@@ -52,6 +52,9 @@ pub struct Before {
     pub values: Vec<ArrayRef>,
 }
 
+/// What operation, ordinal, time and bitmaps of a change take, about.
+const FIXED_BYTES: usize = 32;
+
 impl ChangeBatch {
     /// A batch of `columns` under `schema`.
     ///
@@ -205,10 +208,17 @@ impl ChangeBatch {
         Self { schema: self.schema.clone(), columns, ordinals }
     }
 
-    /// About how many bytes of memory its values take.
+    /// About how many bytes of memory it takes.
     pub fn byte_size(&self) -> usize {
-        let size = |array: &ArrayRef| array.to_data().get_slice_memory_size().unwrap_or(0);
-        let before = self.columns.before.iter().flat_map(|before| &before.values);
-        self.columns.values.iter().chain(before).map(size).sum::<usize>() + self.rows() * 16
+        fn size(array: &dyn Array) -> usize {
+            array.to_data().get_slice_memory_size().unwrap_or(0)
+        }
+        let Columns { source_positions, transactions, exceptions, values, before, .. } = &self.columns;
+        let before = before.iter().flat_map(|before| &before.values);
+        values.iter().chain(before).map(|array| size(array)).sum::<usize>()
+            + source_positions.as_ref().map_or(0, |array| size(array))
+            + transactions.as_ref().map_or(0, |array| size(array))
+            + exceptions.as_ref().map_or(0, |exceptions| size(exceptions.array().as_ref()))
+            + self.rows() * FIXED_BYTES
     }
 }

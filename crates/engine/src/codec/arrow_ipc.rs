@@ -8,7 +8,7 @@ use arrow_ipc::{reader::StreamReader, writer::StreamWriter};
 use arrow_schema::{ArrowError, SchemaRef};
 use bytes::Bytes;
 
-use super::{Batches, Codec, Encoder};
+use super::{Batches, Codec, Encoder, pieces};
 use crate::{Error, Result};
 
 pub(super) struct ArrowIpc;
@@ -33,7 +33,7 @@ struct IpcEncoder(StreamWriter<Vec<u8>>);
 
 impl Encoder for IpcEncoder {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.0.write(batch).map_err(cannot_write)
+        pieces(batch).iter().try_for_each(|(piece, _)| self.0.write(piece)).map_err(cannot_write)
     }
 
     fn size(&self) -> usize {

@@ -6,7 +6,7 @@ mod parquet;
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, RecordBatch};
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 
 /// A blob in the making. Uses processor time: the engine calls it through [`crate::world::World::compute`].
 pub trait Encoder: Send {
-    /// Adds `batch`.
+    /// Adds `batch`, cut where it is larger than a reader should have to take at once.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
 
     /// About how long the blob is so far, in bytes.
@@ -70,8 +70,21 @@ pub trait Encoder: Send {
 /// Encodes `batches`, all of one schema, as one blob.
 pub(crate) fn encode_all(format: Format, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Bytes> {
     let mut encoder = format.codec().encode(Arc::clone(schema))?;
-    for batch in batches {
-        encoder.write(batch)?;
-    }
+    batches.iter().try_for_each(|batch| encoder.write(batch))?;
     encoder.finish()
+}
+
+/// Bytes of changes in memory that a reader is given at once: what compresses well must not be more than it can take.
+const READ_BYTES: usize = 4 << 20;
+
+/// `batch` in pieces of at most [`READ_BYTES`], or of one change; with the bytes of each.
+fn pieces(batch: &RecordBatch) -> Vec<(RecordBatch, usize)> {
+    let sizes = batch.columns().iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or(0));
+    let (bytes, rows) = (sizes.sum::<usize>(), batch.num_rows());
+    if bytes <= READ_BYTES || rows < 2 {
+        return vec![(batch.clone(), bytes)];
+    }
+    let mut halves = pieces(&batch.slice(0, rows / 2));
+    halves.extend(pieces(&batch.slice(rows / 2, rows - rows / 2)));
+    halves
 }

@@ -1,22 +1,23 @@
-//! Apache Parquet: zstd level 1, row groups of at most 65,536 changes or 4 MiB.
+//! Apache Parquet: zstd level 1, row groups of at most 65,536 changes or 4 MiB as they stand in memory.
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use parquet::{
-    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+    arrow::{
+        ArrowWriter,
+        arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
+    },
     basic::{Compression, ZstdLevel},
     errors::ParquetError,
     file::properties::{EnabledStatistics, WriterProperties},
 };
 
-use super::{Batches, Codec, Encoder};
+use super::{Batches, Codec, Encoder, READ_BYTES, pieces};
 use crate::{Error, Result};
 
 /// Changes in a row group.
 const GROUP_ROWS: usize = 65_536;
-/// Bytes in memory that close a row group early.
-const GROUP_BYTES: usize = 4 << 20;
 /// Changes in a batch as it is read back.
 const BATCH_ROWS: usize = 8_192;
 
@@ -34,36 +35,56 @@ impl Codec for Parquet {
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .build();
         let writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties)).map_err(cannot_write)?;
-        Ok(Box::new(ParquetEncoder(writer)))
+        Ok(Box::new(ParquetEncoder { writer, group_bytes: 0 }))
     }
 
     fn decode(&self, bytes: Bytes) -> Result<Batches> {
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
-            .map_err(cannot_read)?
-            .with_batch_size(BATCH_ROWS)
-            .build()
-            .map_err(cannot_read)?;
-        Ok(Box::new(reader.map(|batch| batch.map_err(|error| cannot_read(error.into())))))
+        let metadata =
+            ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::default()).map_err(cannot_read)?;
+        let groups = 0..metadata.metadata().num_row_groups();
+        let read = move |group| match read_group(&bytes, &metadata, group) {
+            Ok(batches) => batches,
+            Err(error) => Box::new(std::iter::once(Err(error))),
+        };
+        Ok(Box::new(groups.flat_map(read)))
     }
 }
 
-struct ParquetEncoder(ArrowWriter<Vec<u8>>);
+/// The batches of one row group: none spans two, so none is larger than one.
+fn read_group(bytes: &Bytes, metadata: &ArrowReaderMetadata, group: usize) -> Result<Batches> {
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes.clone(), metadata.clone())
+        .with_row_groups(vec![group])
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(cannot_read)?;
+    Ok(Box::new(reader.map(|batch| batch.map_err(|error| cannot_read(error.into())))))
+}
+
+struct ParquetEncoder {
+    writer: ArrowWriter<Vec<u8>>,
+    /// Changes in the open row group, as bytes in memory.
+    group_bytes: usize,
+}
 
 impl Encoder for ParquetEncoder {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.0.write(batch).map_err(cannot_write)?;
-        if self.0.in_progress_size() >= GROUP_BYTES {
-            self.0.flush().map_err(cannot_write)?;
+        for (piece, bytes) in pieces(batch) {
+            self.writer.write(&piece).map_err(cannot_write)?;
+            self.group_bytes += bytes;
+            if self.group_bytes >= READ_BYTES {
+                self.writer.flush().map_err(cannot_write)?;
+                self.group_bytes = 0;
+            }
         }
         Ok(())
     }
 
     fn size(&self) -> usize {
-        self.0.bytes_written() + self.0.in_progress_size()
+        self.writer.bytes_written() + self.writer.in_progress_size()
     }
 
     fn finish(self: Box<Self>) -> Result<Bytes> {
-        self.0.into_inner().map(Bytes::from).map_err(cannot_write)
+        self.writer.into_inner().map(Bytes::from).map_err(cannot_write)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::samples;
 use crate::{
-    change::{Cell, ChangeBatch},
+    change::{Cell, ChangeBatch, Value},
     codec::{Codec, Format, encode_all},
 };
 
@@ -18,16 +18,24 @@ pub fn keeps_everything(format: Format) {
     assert_same(&round_trip(format, &many), &many);
 }
 
+/// Checks that a batch is never much more than 4 MiB in memory, however well it compressed.
+pub fn gives_batches_that_fit(format: Format) {
+    let batch = samples::repeated("large", &"x".repeat(100_000), 400).numbered_from(0);
+    let read = round_trip(format, std::slice::from_ref(&batch));
+    assert_eq!(read.iter().map(ChangeBatch::rows).sum::<usize>(), 400);
+    assert!(read.iter().all(|batch| batch.byte_size() < 9 << 20), "a batch has more than a reader can take");
+}
+
 /// Checks that bytes that `format` did not write, or not all of them, are refused rather than misread.
 pub fn refuses_damage(format: Format) {
     let batch = samples::everything();
     let record = batch.to_record_batch().unwrap();
     let whole = encode_all(format, record.schema_ref(), std::slice::from_ref(&record)).unwrap();
     for length in [0, 1, whole.len() / 2] {
-        let rows = format.codec().decode(whole.slice(..length)).and_then(|batches| {
+        let read = format.codec().decode(whole.slice(..length)).and_then(|batches| {
             batches.map(|batch| batch.map(|batch| batch.num_rows())).sum::<crate::Result<usize>>()
         });
-        assert!(rows.map_or(true, |rows| rows == 0), "{length} of {} bytes gave changes", whole.len());
+        assert!(read.is_err(), "{length} of {} bytes were read", whole.len());
     }
 }
 
@@ -75,7 +83,8 @@ fn cells(batches: &[ChangeBatch]) -> Vec<String> {
 fn describe(cell: &Cell<'_>) -> String {
     match cell {
         // Bits, not digits: -0.0 and every NaN count.
-        Cell::Value(crate::change::Value::Float64(value)) => format!("|{:x}", value.to_bits()),
+        Cell::Value(Value::Float32(value)) => format!("|{:x}", value.to_bits()),
+        Cell::Value(Value::Float64(value)) => format!("|{:x}", value.to_bits()),
         Cell::Value(value) => format!("|{value}"),
         other => format!("|{other:?}"),
     }
@@ -88,12 +97,14 @@ mod tests {
     #[test]
     fn parquet() {
         keeps_everything(Format::Parquet);
+        gives_batches_that_fit(Format::Parquet);
         refuses_damage(Format::Parquet);
     }
 
     #[test]
     fn arrow() {
         keeps_everything(Format::Arrow);
+        gives_batches_that_fit(Format::Arrow);
         refuses_damage(Format::Arrow);
     }
 

@@ -10,7 +10,10 @@ use crate::{
     ErrorKind, PartId, Result, Stop, Time,
     change::ChangeBatch,
     codec::Format,
-    log::{Entry, Group, Log, LogWriter, Moment, SegmentSettings, SegmentWriter, Selection, Store},
+    log::{
+        Entry, Group, Log, LogWriter, Mark, MarkState, Marks, Moment, SegmentSettings, SegmentWriter,
+        Selection, Store,
+    },
     read::Phase,
     world::World,
     write::Delivery,
@@ -24,6 +27,7 @@ pub async fn all(store: impl Fn() -> Store) {
     segments_are_delivered_in_order_and_orphans_removed(store()).await;
     damage_is_found_and_nothing_delivered(store()).await;
     moments_are_found(store()).await;
+    marks_tell_the_last_and_forget_the_old(store()).await;
 }
 
 async fn open(store: &Store) -> Log {
@@ -211,6 +215,27 @@ async fn moments_are_found(store: Store) {
     log.grown_beyond(3).await;
 }
 
+async fn marks_tell_the_last_and_forget_the_old(store: Store) {
+    let log = open(&store).await;
+    let (mut marks, none) = Marks::open(&log, "d").await.unwrap();
+    assert_eq!(none, None);
+    let mark = |rows| Mark {
+        position: log.head(),
+        from: 0,
+        streams: Vec::new(),
+        rows,
+        time: log.world().now(),
+        state: MarkState::Running,
+    };
+    for rows in 0..5 {
+        marks.add(&mark(rows)).await.unwrap();
+    }
+    let (_, last) = Marks::open(&log, "d").await.unwrap();
+    assert_eq!(last.map(|mark| mark.rows), Some(4));
+    let kept = store.objects(&"positions".into()).await.unwrap();
+    assert!(kept.len() <= 3, "old marks are forgotten: {kept:?}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,6 +243,20 @@ mod tests {
     #[tokio::test]
     async fn memory() {
         all(Store::memory).await;
+    }
+
+    /// A process may die after it made a folder of commits and before it put the first.
+    #[tokio::test]
+    async fn an_empty_folder_of_commits_is_no_damage() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::local(root.path()).unwrap();
+        let first = open(&store).await;
+        std::fs::create_dir_all(root.path().join("log/00000000")).unwrap();
+        assert_eq!(open(&store).await.head(), first.head());
+        let mut writer = LogWriter::open(&first).await.unwrap();
+        commit(&mut writer, vec![group(vec![numbered_rows("a", 0, 1)], "1", None)]).await.unwrap();
+        std::fs::create_dir_all(root.path().join("log/00000001")).unwrap();
+        assert_eq!(open(&store).await.head().sequence, 1);
     }
 
     #[tokio::test]

@@ -8,3 +8,4 @@ pub mod codec;
 pub mod log;
 pub mod read;
 pub mod samples;
+pub mod write;

@@ -182,11 +182,20 @@ pub fn everything() -> ChangeBatch {
 
 /// `rows` creates of stream `name` with an `id` counted from `first` and a text; not numbered.
 pub fn numbered_rows(name: &str, first: i64, rows: usize) -> ChangeBatch {
+    let ids = first..first + i64::try_from(rows).expect("a sample is small");
+    rows_of(name, ids.map(|id| (id, format!("row {id}"))).collect())
+}
+
+/// `rows` creates of stream `name` that all have the same `text`; not numbered.
+pub fn repeated(name: &str, text: &str, rows: usize) -> ChangeBatch {
+    rows_of(name, (0..).map(|id| (id, text.to_owned())).take(rows).collect())
+}
+
+fn rows_of(name: &str, rows: Vec<(i64, String)>) -> ChangeBatch {
     let fields = vec![Field::new("id", Kind::Int64).required(), Field::new("text", Kind::Text)];
     let schema =
         StreamSchema::new(StreamName::new(name), fields, vec!["id".into()]).expect("the schema is sound");
-    let ids = first..first + i64::try_from(rows).expect("a sample is small");
-    let texts = StringArray::from_iter_values(ids.clone().map(|id| format!("row {id}")));
-    let values: Vec<ArrayRef> = vec![Arc::new(Int64Array::from_iter_values(ids)), Arc::new(texts)];
+    let (ids, texts): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+    let values: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(ids)), Arc::new(StringArray::from(texts))];
     ChangeBatch::uniform(schema, Op::Create, values).expect("the batch is sound")
 }

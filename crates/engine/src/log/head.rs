@@ -1,9 +1,9 @@
 //! Where the log ends.
 
-use std::sync::Arc;
+use std::{cmp::Reverse, sync::Arc};
 
 use super::{Commit, Log, names};
-use crate::{Cursor, Digest, Error, Position, Result, Time};
+use crate::{Cursor, Digest, Position, Result, Time};
 
 /// The newest commit, in as far as the next one needs to know it.
 #[derive(Debug, Clone)]
@@ -77,12 +77,13 @@ impl Log {
             self.0.store.settle(&names::commit(newest)).await?;
             self.advance(&commit);
         }
-        while let Some(commit) = self.find(self.head().sequence + 1).await? {
-            self.check_follows(&commit, &self.head())?;
+        loop {
+            let head = self.head();
+            let Some(commit) = self.find(head.sequence + 1).await? else { return Ok(()) };
+            self.check_follows(&commit, &head)?;
             self.0.store.settle(&names::commit(commit.sequence())).await?;
             self.advance(&commit);
         }
-        Ok(())
     }
 
     /// Makes a durable commit the head, unless a newer one is known.
@@ -99,15 +100,16 @@ impl Log {
 
     /// The newest commit that a listing shows. Later ones may exist: a listing is a hint, probing decides.
     async fn newest_listed(&self) -> Result<Option<u64>> {
-        let folders = self.0.store.folders(&names::commits()).await?;
-        let newest =
-            folders.into_iter().filter(|folder| names::number(folder).is_some()).max_by_key(names::number);
-        let Some(folder) = newest else { return Ok(None) };
-        let objects = self.0.store.objects(&folder).await?;
-        match objects.iter().filter_map(names::number).max() {
-            Some(sequence) => Ok(Some(sequence)),
-            None => Err(Error::conflict(format!("the log folder `{folder}` is empty"))
-                .hint("restore the staging store from a backup, or begin a new log under another `name`")),
+        let mut folders = self.0.store.folders(&names::commits()).await?;
+        folders.retain(|folder| names::number(folder).is_some());
+        folders.sort_by_key(|folder| Reverse(names::number(folder)));
+        for folder in folders {
+            // A folder comes to be before its first commit, so the newest may be empty.
+            let objects = self.0.store.objects(&folder).await?;
+            if let Some(newest) = objects.iter().filter_map(names::number).max() {
+                return Ok(Some(newest));
+            }
         }
+        Ok(None)
     }
 }

@@ -1,6 +1,7 @@
-//! Where destinations stand, as they last said: for `status`, for retention, and for destinations that cannot keep a
-//! position themselves. One chain of put-if-absent objects for each destination.
+//! Where destinations stand, as they last said: for people who ask. One chain of objects for each destination; the
+//! destination itself knows better, and nothing is decided by a mark alone.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Log, names, store::Created};
@@ -54,6 +55,8 @@ pub struct Marks {
     destination: String,
     /// The newest mark's number; 0 when there is none.
     number: u64,
+    /// A mark whose put seemed to fail, and may have happened all the same.
+    unresolved: Option<Bytes>,
 }
 
 impl Marks {
@@ -61,7 +64,7 @@ impl Marks {
     pub async fn open(log: &Log, destination: &str) -> Result<(Self, Option<Mark>)> {
         let objects = log.store().objects(&names::positions(destination)).await?;
         let number = objects.iter().filter_map(names::number).max().unwrap_or(0);
-        let marks = Self { log: log.clone(), destination: destination.to_owned(), number };
+        let marks = Self { log: log.clone(), destination: destination.to_owned(), number, unresolved: None };
         if number == 0 {
             return Ok((marks, None));
         }
@@ -79,15 +82,23 @@ impl Marks {
     ///
     /// Fails with [`crate::ErrorKind::Conflict`] when another process marks the same destination.
     pub async fn add(&mut self, mark: &Mark) -> Result<()> {
-        let bytes =
-            serde_json::to_vec(mark).map_err(|error| Error::internal("cannot write a mark").source(error))?;
-        let (store, number) = (self.log.store(), self.number + 1);
-        let path = names::position(&self.destination, number);
-        let written = store.create(&path, bytes.clone().into()).await?;
-        if written == Created::Exists && store.get(&path).await?.as_deref() != Some(&bytes[..]) {
-            let message = format!("another process writes to destination `{}`", self.destination);
+        let bytes: Bytes = match serde_json::to_vec(mark) {
+            Ok(bytes) => bytes.into(),
+            Err(error) => return Err(Error::internal("cannot write a mark").source(error)),
+        };
+        let store = self.log.store();
+        let mut number = self.number + 1;
+        if let Some(unresolved) = self.unresolved.take()
+            && store.get(&names::position(&self.destination, number)).await? == Some(unresolved)
+        {
+            number += 1;
+        }
+        self.unresolved = Some(bytes.clone());
+        if store.create(&names::position(&self.destination, number), bytes).await? == Created::Exists {
+            let message = format!("another process marks destination `{}`", self.destination);
             return Err(Error::conflict(message).hint("let only one process run this pipeline"));
         }
+        self.unresolved = None;
         self.number = number;
         if let Some(old) = number.checked_sub(KEPT + 1).filter(|old| *old > 0) {
             store.delete(&names::position(&self.destination, old)).await?;

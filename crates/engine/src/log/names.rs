@@ -15,12 +15,20 @@ use crate::{Digest, Time, read::Phase, schema::StreamName};
 
 /// Commits to a folder.
 const FOLDER: u64 = 10_000;
+/// Bytes that one part of a path may have; file systems commonly take 255.
+const LONGEST_PART: usize = 200;
+/// Bytes that the beginning of a longer one keeps.
+const LONGEST_HEAD: usize = 150;
 
 pub(super) const IDENTITY: &str = "pipeline.json";
 pub(super) const LOCK: &str = "run.lock";
 
 pub(super) fn identity() -> Path {
     Path::from(IDENTITY)
+}
+
+pub(super) fn schemas() -> Path {
+    Path::from("schemas")
 }
 
 pub(super) fn schema(stream: &StreamName, digest: Digest) -> Path {
@@ -80,9 +88,16 @@ pub(super) fn number(path: &Path) -> Option<u64> {
     (name.len() >= 8 && name.bytes().all(|byte| byte.is_ascii_digit())).then(|| name.parse().ok())?
 }
 
-/// One part of a path; what a path cannot hold (`/`, `%`, control characters, `.` and `..`) is percent-encoded.
+/// One part of a path; what a path cannot hold (`/`, `%`, control characters, `.` and `..`) is percent-encoded. A name too
+/// long for a file system is cut, and told apart from its like by a digest of all of it.
 fn part(text: &str) -> PathPart<'_> {
-    PathPart::from(text)
+    let encoded = PathPart::from(text);
+    if encoded.as_ref().len() <= LONGEST_PART {
+        return encoded;
+    }
+    let digest = Digest::of(text.as_bytes()).to_string();
+    let head = text.char_indices().take_while(|(at, c)| (at + c.len_utf8()) * 3 <= LONGEST_HEAD);
+    PathPart::from(format!("{}~{}", head.map(|(_, c)| c).collect::<String>(), &digest[..16]))
 }
 
 #[cfg(test)]
@@ -100,6 +115,14 @@ mod tests {
             schema(&StreamName::new("a/b"), Digest::ZERO),
             schema(&StreamName::new("a%2Fb"), Digest::ZERO)
         );
+    }
+
+    #[test]
+    fn long_names_fit_and_stay_apart() {
+        let path = |name: &str| schema(&StreamName::new(name), Digest::ZERO);
+        let (one, two) = ("\u{6570}".repeat(300) + "1", "\u{6570}".repeat(300) + "2");
+        assert!(path(&one).parts().all(|part| part.as_ref().len() <= LONGEST_PART));
+        assert_ne!(path(&one), path(&two));
     }
 
     #[test]

@@ -76,6 +76,9 @@ impl Log {
             let message = format!("it stands in log `{}`, but this is log `{}`", position.log, self.id());
             return Err(Error::conflict(message).hint(hint));
         }
+        if position.sequence > self.head().sequence {
+            self.refresh().await?;
+        }
         let head = self.head();
         if position.sequence > head.sequence {
             let message = format!("it stands at commit {position}, but the log ends at commit {head}");

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Store, names, store::Created};
+use super::{Log, Store, names, store::Created};
 use crate::{
     Digest, Error, Result,
     schema::{StreamName, StreamSchema},
@@ -60,5 +60,19 @@ impl Schemas {
 
     fn remember(&self, schema: Arc<StreamSchema>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(schema.digest(), schema);
+    }
+}
+
+impl Log {
+    /// The streams that the log has had changes of, by name.
+    pub async fn streams(&self) -> Result<Vec<StreamName>> {
+        let mut streams = Vec::new();
+        for folder in self.store().folders(&names::schemas()).await? {
+            let Some(path) = self.store().objects(&folder).await?.into_iter().next() else { continue };
+            let Some(json) = self.store().get(&path).await? else { continue };
+            streams.push(StreamSchema::from_json(&json)?.stream().clone());
+        }
+        streams.sort();
+        Ok(streams)
     }
 }

@@ -43,8 +43,8 @@ impl fmt::Display for Moment {
 }
 
 impl Log {
-    /// The last commit at or before `moment`: playing from it begins with everything after the moment, playing up to it
-    /// ends with everything before. A time falls between whole commits.
+    /// The last commit whose every transaction is at or before `moment`. Transactions up to the moment may stand in the
+    /// next commit, together with later ones.
     pub async fn seek(&self, moment: Moment) -> Result<u64> {
         let head = self.head().sequence;
         match moment {

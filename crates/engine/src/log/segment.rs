@@ -24,10 +24,6 @@ use crate::{
     schema::StreamSchema,
 };
 
-/// A segment of about this size is ended and another begun. A reader verifies a segment whole before it believes the first
-/// change, so this bounds its memory.
-const TARGET_BYTES: usize = 4 << 20;
-
 /// What the segments of one writer have in common.
 #[derive(Debug)]
 pub(crate) struct SegmentSettings {
@@ -64,6 +60,10 @@ impl SegmentSettings {
 }
 
 impl SegmentWriter {
+    /// A segment of about this size is ended and another begun. A reader verifies a segment whole before it believes the
+    /// first change, so this bounds its memory.
+    pub(crate) const TARGET_BYTES: usize = 4 << 20;
+
     pub(crate) fn new(settings: Arc<SegmentSettings>, phase: Phase) -> Self {
         Self { settings, phase, open: None, finished: Vec::new() }
     }
@@ -94,7 +94,7 @@ impl SegmentWriter {
             Ok::<_, Error>(open)
         });
         let open = written.await??;
-        if open.encoder.size() >= TARGET_BYTES {
+        if open.encoder.size() >= Self::TARGET_BYTES {
             self.end(open).await?;
         } else {
             self.open = Some(open);
@@ -102,11 +102,22 @@ impl SegmentWriter {
         Ok(())
     }
 
+    /// About how many bytes are being encoded.
+    pub(crate) fn open_size(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.encoder.size())
+    }
+
+    /// Ends the segment that is being encoded, if there is one.
+    pub(crate) async fn end_open(&mut self) -> Result<()> {
+        match self.open.take() {
+            Some(open) => self.end(open).await,
+            None => Ok(()),
+        }
+    }
+
     /// Makes everything durable. The segments are ready to be named by a commit.
     pub(crate) async fn finish(mut self) -> Result<Vec<Segment>> {
-        if let Some(open) = self.open.take() {
-            self.end(open).await?;
-        }
+        self.end_open().await?;
         Ok(self.finished)
     }
 
@@ -131,10 +142,12 @@ impl SegmentWriter {
             extension: format.codec().extension(),
         });
         let length = bytes.len() as u64;
-        if log.store().create(&name, bytes).await? == Created::Exists {
-            return Err(Error::conflict(format!(
-                "the segment `{name}` exists although this writer never wrote it"
-            )));
+        if log.store().create(&name, bytes.clone()).await? == Created::Exists {
+            // A put that was repeated on its way may find what it wrote itself.
+            if log.store().get(&name).await?.is_none_or(|found| found != bytes) {
+                return Err(Error::conflict(format!("the segment `{name}` exists, and is not ours")));
+            }
+            log.store().settle(&name).await?;
         }
         self.finished.push(Segment {
             stream: schema.stream().clone(),

@@ -33,7 +33,7 @@ impl Store {
     pub fn local(folder: impl Into<PathBuf>) -> Result<Self> {
         let folder = folder.into();
         let open = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-            std::fs::create_dir_all(&folder)?;
+            create_durably(&folder)?;
             let folder = folder.canonicalize()?;
             let objects = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
             Ok((folder, objects))
@@ -88,8 +88,16 @@ impl Store {
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
                 Ok(Created::Exists)
             }
+            // When the folder of a new link cannot be synced, the library calls it a rename that failed.
+            Err(error) if format!("{error:?}").contains("UnableToRenameFile") && self.has_file(path) => {
+                Err(durability_lost(path).source(error))
+            }
             Err(error) => Err(self.error("write", path, error)),
         }
+    }
+
+    fn has_file(&self, path: &Path) -> bool {
+        self.local.as_ref().is_some_and(|root| root.join(path.as_ref()).exists())
     }
 
     /// Removes the object at `path`; it is no error when there is none.
@@ -130,21 +138,12 @@ impl Store {
         if format!("{error:?}").contains("UnableToSyncFile") {
             return durability_lost(path).source(error);
         }
-        let kind = match error {
-            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-                ErrorKind::Denied
-            }
-            _ => ErrorKind::Unavailable,
-        };
-        let out_of_space = is_out_of_space(&error);
+        let (kind, hint) = reaction(&error);
         let error =
             Error::new(kind, format!("cannot {verb} `{path}` in `{}`", self.description)).source(error);
-        match (kind, out_of_space) {
-            (ErrorKind::Denied, _) => {
-                error.hint("grant this user the right to read and write the staging store")
-            }
-            (_, true) => error.hint("free space on the disk: Tidemark goes on by itself"),
-            _ => error,
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
         }
     }
 }
@@ -154,14 +153,51 @@ fn durability_lost(path: &Path) -> Error {
         .hint("check the disk, then start again: Tidemark reads back what did arrive")
 }
 
-fn is_out_of_space(error: &(dyn std::error::Error + 'static)) -> bool {
-    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+/// What an error of the store asks for.
+fn reaction(error: &object_store::Error) -> (ErrorKind, Option<&'static str>) {
+    use std::io::ErrorKind::{
+        InvalidFilename, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+    };
+
+    const DENIED: Option<&str> = Some("grant this user the right to read and write the staging store");
+    match error {
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            return (ErrorKind::Denied, DENIED);
+        }
+        object_store::Error::NotSupported { .. }
+        | object_store::Error::NotImplemented { .. }
+        | object_store::Error::InvalidPath { .. } => return (ErrorKind::Config, None),
+        _ => {}
+    }
+    match io_cause(error) {
+        Some(PermissionDenied | ReadOnlyFilesystem) => (ErrorKind::Denied, DENIED),
+        Some(StorageFull | QuotaExceeded) => {
+            (ErrorKind::Unavailable, Some("free space on the disk: Tidemark goes on by itself"))
+        }
+        Some(InvalidFilename) => (ErrorKind::Config, Some("give the stream a shorter name")),
+        _ => (ErrorKind::Unavailable, None),
+    }
+}
+
+/// The system's own error at the bottom, where there is one.
+fn io_cause(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return matches!(io.kind(), StorageFull | QuotaExceeded);
+            return Some(io.kind());
         }
         cause = error.source();
     }
-    false
+    None
+}
+
+/// Makes `folder` and those it is in, each durable in the one above.
+fn create_durably(folder: &std::path::Path) -> std::io::Result<()> {
+    let made: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+    std::fs::create_dir_all(folder)?;
+    for folder in made {
+        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+        std::fs::File::open(parent.unwrap_or(".".as_ref()))?.sync_all()?;
+    }
+    Ok(())
 }

@@ -36,6 +36,18 @@ pub(crate) struct Group {
     pub(crate) segments: Vec<Segment>,
 }
 
+impl Group {
+    /// The last look before a cursor becomes durable: are the changes that it passes there?
+    fn check(&self) -> Result<()> {
+        let batches: usize = self.batches.iter().map(ChangeBatch::rows).sum();
+        let segments: u64 = self.segments.iter().map(|segment| segment.rows).sum();
+        if batches as u64 + segments == self.rows {
+            return Ok(());
+        }
+        Err(Error::internal(format!("changes of part `{}` were lost on their way to the log", self.part)))
+    }
+}
+
 /// Adds commits to a log. Only one writer's commits can follow one another: the first carries a new epoch, and from
 /// then on every predecessor's put meets an object that is not its own.
 #[derive(Debug)]
@@ -56,6 +68,16 @@ impl LogWriter {
         log.refresh().await?;
         let head = log.0.head.borrow().clone();
         Ok(Self { log: log.clone(), head, name: log.world().name(8), owns_epoch: false })
+    }
+
+    /// Fails with [`ErrorKind::Conflict`] when another writer has added to the log since. To be asked before every
+    /// connection to the source: its new owner may be connected already.
+    pub(crate) async fn check_not_replaced(&self) -> Result<()> {
+        self.log.refresh().await?;
+        match self.log.head().sequence {
+            head if head == self.head.sequence => Ok(()),
+            _ => Err(self.replaced(self.head.sequence + 1)),
+        }
     }
 
     /// The writer's own name.
@@ -83,6 +105,7 @@ impl LogWriter {
     /// An outage of the store only delays it, until `stop`. Fails with [`ErrorKind::Conflict`] when another writer has
     /// taken over; then nothing of `entry` is in the log.
     pub(crate) async fn commit(&mut self, entry: Entry, stop: &Stop) -> Result<Arc<Commit>> {
+        entry.groups.iter().try_for_each(Group::check)?;
         for batch in entry.groups.iter().flat_map(|group| &group.batches) {
             self.log.0.schemas.put(self.log.store(), batch.schema()).await?;
         }

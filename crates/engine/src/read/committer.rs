@@ -14,6 +14,8 @@ use crate::{
 /// Inline changes that end a group early.
 const GROUP_ROWS: u64 = 100_000;
 const GROUP_BYTES: usize = 4 << 20;
+/// Boundaries that do, for some hold no change at all.
+const GROUP_BOUNDARIES: usize = 16_384;
 
 /// Takes boundaries and commits them.
 pub(super) struct Committer<'a> {
@@ -24,6 +26,8 @@ pub(super) struct Committer<'a> {
     pub(super) max_delay: Duration,
     pub(super) durable: watch::Sender<Cursor>,
     pub(super) stop: Stop,
+    /// Thrown when the strategy has returned: there will be no more boundaries, even if somebody kept a lane.
+    pub(super) ended: Stop,
 }
 
 impl<'a> Committer<'a> {
@@ -34,7 +38,7 @@ impl<'a> Committer<'a> {
         loop {
             let first = match left_over.take() {
                 Some(boundary) => Some(boundary),
-                None => self.boundaries.recv().await,
+                None => self.next().await,
             };
             let Some(first) = first else { return Ok(()) };
             let mut gathered = Gathered::from(first);
@@ -43,6 +47,18 @@ impl<'a> Committer<'a> {
             let log = self.log;
             let max_delay = self.max_delay;
             pause = Some(Box::pin(log.world().sleep(max_delay)));
+        }
+    }
+
+    /// The next boundary; `None` when there will be none.
+    async fn next(&mut self) -> Option<Boundary> {
+        tokio::select! {
+            biased;
+            next = self.boundaries.recv() => next,
+            () = self.ended.stopped() => {
+                self.boundaries.close();
+                self.boundaries.recv().await
+            }
         }
     }
 
@@ -59,7 +75,7 @@ impl<'a> Committer<'a> {
                 None => self.boundaries.try_recv().ok(),
                 Some(waiting) => tokio::select! {
                     biased;
-                    next = self.boundaries.recv() => next,
+                    next = self.next() => next,
                     () = waiting => { pause = None; continue }
                 },
             };
@@ -74,12 +90,8 @@ impl<'a> Committer<'a> {
 
     async fn commit(&mut self, gathered: Gathered) -> Result<()> {
         let Gathered { entry, held, tickets, .. } = gathered;
-        let took_over = !self.writer.owns_epoch();
         self.writer.commit(entry, &self.stop).await?;
         drop(held);
-        if took_over && let Err(error) = self.log.remove_orphans(self.writer.epoch() - 1).await {
-            tracing::warn!(%error, "cannot remove segments that a former run left behind");
-        }
         self.durable.send_replace(self.writer.cursor().clone());
         for ticket in tickets {
             // Whoever does not wait has dropped its end.
@@ -97,6 +109,7 @@ struct Gathered {
     tickets: Vec<oneshot::Sender<()>>,
     rows: u64,
     bytes: usize,
+    shape: Shape,
 }
 
 impl From<Boundary> for Gathered {
@@ -112,27 +125,25 @@ impl Gathered {
         let Boundary { group, held, ticket } = boundary;
         self.rows += group.rows;
         self.bytes += held.bytes();
+        self.shape = self.shape.and(Shape::of(&group));
         self.entry.groups.push(group);
         self.held.push(held);
         self.tickets.push(ticket);
     }
 
     fn is_full(&self) -> bool {
-        self.rows >= GROUP_ROWS || self.bytes >= GROUP_BYTES
+        self.rows >= GROUP_ROWS || self.bytes >= GROUP_BYTES || self.tickets.len() >= GROUP_BOUNDARIES
     }
 
     /// A commit has segments or frames, not both, or the order of a stream's changes would not be plain.
     fn takes(&self, next: &Boundary) -> bool {
-        let mut has = Shape::of(&next.group);
-        for group in &self.entry.groups {
-            has.frames |= Shape::of(group).frames;
-            has.segments |= Shape::of(group).segments;
-        }
-        !(has.frames && has.segments)
+        let both = self.shape.and(Shape::of(&next.group));
+        !(both.frames && both.segments)
     }
 }
 
-/// Where the changes of a group stand.
+/// Where changes stand.
+#[derive(Debug, Clone, Copy, Default)]
 struct Shape {
     frames: bool,
     segments: bool,
@@ -141,5 +152,9 @@ struct Shape {
 impl Shape {
     fn of(group: &Group) -> Self {
         Self { frames: !group.batches.is_empty(), segments: !group.segments.is_empty() }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { frames: self.frames || other.frames, segments: self.segments || other.segments }
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::memory::{Held, Memory};
 use crate::{
-    Cursor, Error, PartId, Result, Time,
+    Cursor, Error, ErrorKind, PartId, Result, Time,
     change::ChangeBatch,
     log::{Group, Segment, SegmentSettings, SegmentWriter},
     schema::StreamName,
@@ -77,6 +77,7 @@ impl Outlet {
             batches: Vec::new(),
             held: self.0.memory.none(),
             spilled: BTreeMap::new(),
+            broken: None,
         }
     }
 
@@ -88,7 +89,8 @@ impl Outlet {
 
 /// One part of the source on its way into the log.
 ///
-/// Changes given to a lane are invisible until a boundary commits them; dropping the lane drops them.
+/// Changes given to a lane are invisible until a boundary commits them; dropping the lane drops them. A lane whose call
+/// failed, or was dropped before it returned, has lost changes and takes nothing more.
 pub struct Lane {
     outlet: Outlet,
     part: PartId,
@@ -100,26 +102,35 @@ pub struct Lane {
     held: Held,
     /// Those of them in segments, by stream.
     spilled: BTreeMap<StreamName, SegmentWriter>,
+    /// Set while a call is under way: one that failed or was dropped in the middle has lost changes.
+    broken: Option<ErrorKind>,
 }
 
 impl Lane {
     /// Hands over changes. Waits while memory is scarce; a transaction larger than memory goes to segments as it comes.
     pub async fn batch(&mut self, batch: ChangeBatch) -> Result<()> {
+        self.enter()?;
+        let outcome = self.take(batch).await;
+        self.leave(outcome)
+    }
+
+    async fn take(&mut self, batch: ChangeBatch) -> Result<()> {
         if batch.rows() == 0 {
             return Ok(());
         }
         let rows = batch.rows() as u64;
         let batch = if batch.ordinals().is_some() { batch } else { batch.numbered_from(self.rows) };
         let bytes = batch.byte_size();
-        if !self.held.try_grow(bytes) {
-            // Give back before waiting: if every lane waits, none holds anything.
+        let scarce = !self.held.try_grow(bytes);
+        if scarce {
+            // Give back before waiting, so that others can go on.
             self.spill().await?;
             self.held.grow(bytes).await;
         }
         self.rows += rows;
         self.batches.push(batch);
         self.outlet.0.read.fetch_add(rows, Ordering::Relaxed);
-        if self.held.bytes() > INLINE_BYTES || !self.spilled.is_empty() {
+        if scarce || self.held.bytes() > INLINE_BYTES || !self.spilled.is_empty() {
             self.spill().await?;
         }
         Ok(())
@@ -128,6 +139,12 @@ impl Lane {
     /// Everything since the last boundary commits together with `cursor`, where this part has now been read to. `time` is
     /// when the source made it, where the source tells. With no change since, the cursor alone is committed.
     pub async fn boundary(&mut self, cursor: Bytes, time: Option<Time>) -> Result<Ticket> {
+        self.enter()?;
+        let outcome = self.close(cursor, time).await;
+        self.leave(outcome)
+    }
+
+    async fn close(&mut self, cursor: Bytes, time: Option<Time>) -> Result<Ticket> {
         let mut segments: Vec<Segment> = Vec::new();
         if !self.spilled.is_empty() {
             self.spill().await?;
@@ -161,7 +178,37 @@ impl Lane {
             writer.write(batch).await?;
         }
         self.held.release();
+        self.end_large_segments().await
+    }
+
+    /// Ends segments until what is being encoded fits into one: a transaction over many streams has many.
+    async fn end_large_segments(&mut self) -> Result<()> {
+        while self.spilled.values().map(SegmentWriter::open_size).sum::<usize>() > SegmentWriter::TARGET_BYTES
+        {
+            let Some(largest) = self.spilled.values_mut().max_by_key(|writer| writer.open_size()) else {
+                break;
+            };
+            largest.end_open().await?;
+        }
         Ok(())
+    }
+
+    /// Begins a call, unless an earlier one lost changes.
+    fn enter(&mut self) -> Result<()> {
+        if let Some(kind) = self.broken {
+            return Err(Error::new(
+                kind,
+                "changes were lost on their way to the log: they have to be read again",
+            ));
+        }
+        self.broken = Some(ErrorKind::Unavailable);
+        Ok(())
+    }
+
+    /// Ends a call. The kind of its error stays: what is fatal does not become transient.
+    fn leave<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        self.broken = outcome.as_ref().err().map(Error::kind);
+        outcome
     }
 }
 

@@ -10,6 +10,9 @@ pub(super) struct Memory {
     /// One permit a KiB.
     permits: Arc<Semaphore>,
     total: u32,
+    /// One batch at a time may pass beyond the budget: lanes may wait for one another in ways that only their strategy
+    /// knows, and this lets somebody go on.
+    overdraft: Arc<Semaphore>,
 }
 
 /// A share of the budget; given back when dropped.
@@ -17,6 +20,7 @@ pub(super) struct Memory {
 pub(super) struct Held {
     memory: Memory,
     permit: Option<OwnedSemaphorePermit>,
+    overdraft: Option<OwnedSemaphorePermit>,
     bytes: usize,
 }
 
@@ -24,11 +28,15 @@ impl Memory {
     pub(super) fn new(bytes: u64) -> Self {
         let total =
             u32::try_from(bytes >> 10).unwrap_or(u32::MAX).clamp(1, Semaphore::MAX_PERMITS as u32 >> 1);
-        Self { permits: Arc::new(Semaphore::new(total as usize)), total }
+        Self {
+            permits: Arc::new(Semaphore::new(total as usize)),
+            total,
+            overdraft: Arc::new(Semaphore::new(1)),
+        }
     }
 
     pub(super) fn none(&self) -> Held {
-        Held { memory: self.clone(), permit: None, bytes: 0 }
+        Held { memory: self.clone(), permit: None, overdraft: None, bytes: 0 }
     }
 
     /// What `bytes` cost: never more than there is, so that a single large batch can pass alone.
@@ -51,18 +59,26 @@ impl Held {
         grown
     }
 
-    /// Takes `bytes` more, waiting until they are free. The caller holds nothing while it waits, or two could wait for
-    /// one another.
+    /// Takes `bytes` more, waiting until they are free or nobody else has taken more than there is. The caller, which holds
+    /// nothing while it waits, releases them without waiting for another lane.
     pub(super) async fn grow(&mut self, bytes: usize) {
-        debug_assert!(self.permit.is_none());
-        // The semaphore is never closed.
-        let taken = self.memory.permits.clone().acquire_many_owned(self.memory.cost(bytes)).await.ok();
-        self.keep(taken, bytes);
+        debug_assert!(self.permit.is_none() && self.overdraft.is_none());
+        let Memory { permits, overdraft, .. } = self.memory.clone();
+        // The semaphores are never closed.
+        tokio::select! {
+            biased;
+            taken = permits.acquire_many_owned(self.memory.cost(bytes)) => self.keep(taken.ok(), bytes),
+            taken = overdraft.acquire_owned() => {
+                self.overdraft = taken.ok();
+                self.bytes += bytes;
+            }
+        }
     }
 
     /// Gives everything back.
     pub(super) fn release(&mut self) {
         self.permit = None;
+        self.overdraft = None;
         self.bytes = 0;
     }
 
@@ -73,5 +89,26 @@ impl Held {
             Some(permit) => permit.merge(taken),
             None => self.permit = Some(taken),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_passes_beyond_the_budget_and_the_next_waits() {
+        let memory = Memory::new(8 << 10);
+        let [mut first, mut second, mut third] = [memory.none(), memory.none(), memory.none()];
+        assert!(first.try_grow(8 << 10) && !second.try_grow(1));
+        second.grow(1).await;
+        assert!(third.grow(1).now_or_never().is_none(), "only one may");
+        second.release();
+        third.grow(1).await;
+        third.release();
+        first.release();
+        assert!(second.try_grow(1 << 30), "the largest batch passes when nothing else is held");
     }
 }

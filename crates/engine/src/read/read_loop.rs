@@ -1,18 +1,17 @@
 //! The read loop: one strategy, one log.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    convert::Infallible,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
+use futures::future;
 use tokio::sync::{mpsc, watch};
 
 use super::{End, Outlet, ReadContext, ReadStrategy, committer::Committer, memory::Memory};
 use crate::{
-    Error, Result, Stop,
+    Cursor, Error, Result, Stop,
     codec::Format,
     log::{Log, LogWriter, SegmentSettings},
     retry::Retry,
@@ -60,33 +59,40 @@ impl ReadLoop {
         self.retrying.subscribe()
     }
 
-    /// Runs `strategy` from the log's cursor to its end. A source or store that is down is waited for; any other error
-    /// ends the loop.
+    /// Runs `strategy` from the log's cursor to its end. A source or store that is down is waited for until the loop is
+    /// stopped; any other error ends the loop.
     pub async fn run(&self, strategy: &mut dyn ReadStrategy) -> Result<End> {
         let mut retry = Retry::new(self.log.world().clone());
+        // One writer for all attempts: whoever took the log over meanwhile is met by its next commit, not overtaken.
+        let mut writer = None;
         loop {
-            let before = self.read.load(Ordering::Relaxed);
-            let outcome = self.attempt(strategy).await;
-            if self.read.load(Ordering::Relaxed) > before {
+            let before = self.log.head().sequence;
+            let outcome = self.attempt(strategy, &mut writer).await;
+            if self.log.head().sequence > before {
                 retry.reset();
             }
             let error = match outcome {
                 Ok(end) => return Ok(end),
-                Err(error) if error.kind().is_transient() && !self.stop.is_stopped() => error,
+                Err(error) if error.kind().is_transient() => error,
                 Err(error) => return Err(error),
             };
-            tracing::warn!(%error, "the source or the staging store does not answer: trying again");
+            tracing::warn!(%error, hint = error.hint_text(), "the source or the staging store does not answer: trying again");
             self.retrying.send_replace(Some(error.to_string()));
             if retry.pause(&self.stop).await.is_stopped() {
-                return Err(error);
+                return Ok(End::Stopped);
             }
             self.retrying.send_replace(None);
         }
     }
 
     /// One run of the strategy beside a committer of its own.
-    async fn attempt(&self, strategy: &mut dyn ReadStrategy) -> Result<End> {
-        let mut writer = LogWriter::open(&self.log).await?;
+    async fn attempt(&self, strategy: &mut dyn ReadStrategy, writer: &mut Option<LogWriter>) -> Result<End> {
+        let writer = match writer {
+            Some(writer) => writer,
+            None => writer.insert(LogWriter::open(&self.log).await?),
+        };
+        writer.check_not_replaced().await?;
+        let (predecessor, owned) = (writer.epoch() - 1, writer.owns_epoch());
         let from = writer.cursor().clone();
         let segments = SegmentSettings {
             log: self.log.clone(),
@@ -96,16 +102,19 @@ impl ReadLoop {
             begun: AtomicU64::new(0),
         };
         let (durable, watching) = watch::channel(from.clone());
+        let tidying = self.tidy(watching.clone(), (!owned).then_some(predecessor));
+        let ended = Stop::new();
         let (sender, boundaries) = mpsc::channel(WAITING);
         let memory = Memory::new(self.settings.memory);
         let outlet = Outlet::new(sender, memory, segments, watching, self.read.clone());
         let committer = Committer {
             log: &self.log,
-            writer: &mut writer,
+            writer,
             boundaries,
             max_delay: self.settings.max_delay,
             durable,
             stop: self.stop.clone(),
+            ended: ended.clone(),
         };
         let context = ReadContext {
             stop: self.stop.clone(),
@@ -114,6 +123,7 @@ impl ReadLoop {
         };
 
         let mut committing = std::pin::pin!(committer.run());
+        let mut tidying = std::pin::pin!(tidying);
         let outcome = tokio::select! {
             biased;
             // The committer outlives the strategy unless it fails: the strategy holds its channel open.
@@ -121,9 +131,22 @@ impl ReadLoop {
                 return Err(committed.err().unwrap_or_else(|| Error::internal("the committer ended before the source")));
             }
             outcome = strategy.run(from, outlet, context) => outcome,
+            never = &mut tidying => match never {},
         };
+        ended.stop();
         // Whole boundaries are good, whatever became of the strategy after them.
         committing.await?;
         outcome
+    }
+
+    /// Once this writer has committed, removes what `predecessor` left behind: beside the reading, for it takes time.
+    async fn tidy(&self, mut durable: watch::Receiver<Cursor>, predecessor: Option<u64>) -> Infallible {
+        if let Some(epoch) = predecessor
+            && durable.changed().await.is_ok()
+            && let Err(error) = self.log.remove_orphans(epoch).await
+        {
+            tracing::warn!(%error, "cannot remove segments that a former run left behind");
+        }
+        future::pending().await
     }
 }

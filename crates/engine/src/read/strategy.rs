@@ -20,6 +20,8 @@ use crate::{Cursor, Result, Stop, world::World};
 /// Duties of a strategy:
 /// - It persists nothing: what it must know next time stands in its part of the cursor.
 /// - It puts a boundary only where its source is consistent (the end of a transaction, a page, a file's line).
+/// - It drops every lane before it returns, and never uses one again that failed.
+/// - A boundary without a change is a durable write too: mere progress is told every 10 to 60 s, not more often.
 /// - It acknowledges its source only from [`Outlet::durable`] or a ticket, never from what it has sent.
 /// - It never skips what it does not understand: it fails with [`crate::ErrorKind::Data`].
 /// - It may be dropped at any await, and is run again from the last durable cursor.

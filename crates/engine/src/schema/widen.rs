@@ -2,7 +2,7 @@
 
 use super::Kind;
 
-/// The narrowest kind that holds every value of `a` and of `b` without loss of meaning.
+/// The narrowest kind that holds every value of `a` and of `b` without loss of meaning, for the kinds that inference gives.
 ///
 /// Numbers widen along int -> float -> number; a date widens to a timestamp; whatever else disagrees becomes
 /// text. Whether a given number is exact in a float is for the one who sees the values to decide: an integer

@@ -20,20 +20,20 @@ pub(super) struct Report<'a> {
     destination: &'a str,
     plan: &'a Plan,
     marks: Option<Marks>,
-    position: Position,
+    /// `None` until the destination has told.
+    position: Option<Position>,
     rows: u64,
-    said: Option<(Time, Position)>,
+    said: Option<(Time, Option<Position>)>,
 }
 
 impl<'a> Report<'a> {
     pub(super) fn new(log: &'a Log, destination: &'a str, plan: &'a Plan) -> Self {
-        let position = Position::start(log.id().clone());
-        Self { log, destination, plan, marks: None, position, rows: 0, said: None }
+        Self { log, destination, plan, marks: None, position: None, rows: 0, said: None }
     }
 
     /// Notes that the destination stands at `position` after `rows` more changes.
     pub(super) fn stands_at(&mut self, position: &Position, rows: u64) {
-        self.position = position.clone();
+        self.position = Some(position.clone());
         self.rows += rows;
     }
 
@@ -50,6 +50,14 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Says `running` if it is time to.
+    pub(super) async fn say_if_due(&mut self) {
+        let now = self.log.world().now();
+        if self.said.as_ref().is_none_or(|(time, _)| now.micros_since(*time) >= EVERY.as_micros() as u64) {
+            self.say(MarkState::Running).await;
+        }
+    }
+
     /// Says how the destination is.
     pub(super) async fn say(&mut self, state: MarkState) {
         self.said = Some((self.log.world().now(), self.position.clone()));
@@ -58,19 +66,29 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Goes on from what was said before this process: unless the destination has been emptied since.
+    fn resume(&mut self, last: Mark) {
+        let begins_anew = self.position.as_ref().is_some_and(|position| position.sequence <= self.plan.from);
+        if !begins_anew {
+            self.rows += last.rows;
+        }
+        self.position.get_or_insert(last.position);
+    }
+
     async fn try_say(&mut self, state: MarkState) -> Result<()> {
         let marks = match &mut self.marks {
             Some(marks) => marks,
             None => {
                 let (marks, last) = Marks::open(self.log, self.destination).await?;
                 if let Some(last) = last.filter(|last| &last.position.log == self.log.id()) {
-                    self.rows += last.rows;
+                    self.resume(last);
                 }
                 self.marks.insert(marks)
             }
         };
+        let Some(position) = self.position.clone() else { return Ok(()) };
         let mark = Mark {
-            position: self.position.clone(),
+            position,
             from: self.plan.from,
             streams: self.plan.selection.streams.clone(),
             rows: self.rows,

@@ -24,6 +24,9 @@ pub struct Plan {
     pub selection: Selection,
 }
 
+/// Bytes of commits that a unit holds in memory, whatever the appetite: segments are read as they are asked for.
+const HELD_BYTES: u64 = 16 << 20;
+
 /// The last commit to play: `None` while there is no last one. It may become known while the loop runs.
 pub type Horizon = watch::Receiver<Option<u64>>;
 
@@ -48,7 +51,8 @@ impl WriteLoop {
         self.progress.clone()
     }
 
-    /// Runs to the horizon. A destination that is down is waited for; any other error ends the loop, with nothing lost.
+    /// Runs to the horizon. A destination that is down is waited for until the loop is stopped; any other error ends the
+    /// loop, with nothing lost.
     pub async fn run(&self, strategy: &mut dyn WriteStrategy) -> Result<()> {
         let mut retry = Retry::new(self.log.world().clone());
         let mut report = Report::new(&self.log, &self.destination, &self.plan);
@@ -60,14 +64,15 @@ impl WriteLoop {
                 }
                 Err(error) => error.context(format_args!("destination `{}`", self.destination)),
             };
-            if !error.kind().is_transient() || self.stop.is_stopped() {
+            if !error.kind().is_transient() {
                 report.say(MarkState::Failed { error: error.to_string() }).await;
                 return Err(error);
             }
-            tracing::warn!(%error, "the destination does not answer: trying again");
+            tracing::warn!(%error, hint = error.hint_text(), "the destination or the staging store does not answer: trying again");
             report.say(MarkState::Retrying { error: error.to_string() }).await;
             if retry.pause(&self.stop).await.is_stopped() {
-                return Err(error);
+                report.say(MarkState::Stopped).await;
+                return Ok(());
             }
         }
     }
@@ -88,16 +93,9 @@ impl WriteLoop {
         self.progress.stands_at(position.sequence);
         report.stands_at(&position, 0);
         report.say(MarkState::Running).await;
-        loop {
-            let commits = tokio::select! {
-                biased;
-                commits = self.next_commits(&position, strategy.appetite()) => commits?,
-                () = report.due() => {
-                    report.say(MarkState::Running).await;
-                    continue;
-                }
-            };
-            let Some(commits) = commits else { return Ok(()) };
+        while let Some(commits) =
+            self.next_commits_while_reporting(&position, strategy.appetite(), report).await?
+        {
             let Some(end) = commits.last().map(|commit| commit.position()) else { continue };
             let rows = Arc::new(AtomicU64::new(0));
             let counter = rows.clone();
@@ -112,6 +110,25 @@ impl WriteLoop {
             self.progress.stands_at(position.sequence);
             retry.reset();
             report.stands_at(&position, rows);
+            report.say_if_due().await;
+        }
+        Ok(())
+    }
+
+    /// The next commits; while there are none, the report is kept up to date.
+    async fn next_commits_while_reporting(
+        &self,
+        position: &Position,
+        appetite: Appetite,
+        report: &mut Report<'_>,
+    ) -> Result<Option<Vec<Arc<Commit>>>> {
+        let mut next = std::pin::pin!(self.next_commits(position, appetite));
+        loop {
+            tokio::select! {
+                biased;
+                commits = &mut next => return commits,
+                () = report.due() => report.say(MarkState::Running).await,
+            }
         }
     }
 
@@ -122,10 +139,10 @@ impl WriteLoop {
         appetite: Appetite,
     ) -> Result<Option<Vec<Arc<Commit>>>> {
         let mut commits = Vec::new();
-        let (mut rows, mut bytes) = (0, 0);
+        let (mut rows, mut bytes, mut held) = (0, 0, 0);
         let mut position = position.clone();
         let mut linger = None;
-        while rows < appetite.rows && bytes < appetite.bytes {
+        while rows < appetite.rows && bytes < appetite.bytes && held < HELD_BYTES {
             if !self.has_grown_beyond(position.sequence) {
                 let more = match commits.is_empty() {
                     true => self.growth(position.sequence, future::pending()).await,
@@ -143,6 +160,7 @@ impl WriteLoop {
             let commit = self.log.commit_after(&position).await?;
             rows += commit.rows();
             bytes += commit.staged_bytes();
+            held += commit.held_bytes();
             position = commit.position();
             commits.push(commit);
         }

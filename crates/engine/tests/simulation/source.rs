@@ -65,9 +65,13 @@ impl Source {
                 if self.fate.call() != Call::Succeeds {
                     return Err(Error::unavailable("the source went away"));
                 }
-                lane.batch(batch(part, piece)).await?;
+                if let Err(error) = lane.batch(batch(part, piece)).await {
+                    // A strategy may try to save what was good so far; the lane knows that it was not all.
+                    let _ = lane.boundary(cursor_after(index), None).await;
+                    return Err(error);
+                }
             }
-            let cursor = Bytes::copy_from_slice(&(index + 1).to_le_bytes());
+            let cursor = cursor_after(index);
             let ticket = lane.boundary(cursor, None).await?;
             if self.fate.draw(4) == 0 {
                 ticket.durable().await?;
@@ -76,6 +80,10 @@ impl Source {
         }
         Ok(())
     }
+}
+
+fn cursor_after(transaction: usize) -> Bytes {
+    Bytes::copy_from_slice(&(transaction + 1).to_le_bytes())
 }
 
 fn done(cursor: &Cursor, part: &str) -> usize {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use csv_core::ReadRecordResult;
+use csv_core::ReadFieldResult;
 use tidemark_engine::{Error, Result};
 
 use super::{
@@ -28,6 +28,8 @@ pub(super) struct CsvRows {
     text: String,
     /// Where each field ends in `text`, record by record.
     ends: Vec<usize>,
+    /// Whether it stood in quotes: then it is a text, whatever it says.
+    quoted: Vec<bool>,
     lines: Vec<u64>,
 }
 
@@ -48,7 +50,7 @@ impl CsvCutter {
         self.core.reset();
         // An empty line is no record. It keeps the parser from taking the next bytes for a byte order mark, which
         // stands at the beginning of a file only, and there it has been cut off already.
-        self.core.read_record(b"\n", &mut [0], &mut [0]);
+        self.core.read_field(b"\n", &mut [0]);
     }
 }
 
@@ -62,8 +64,7 @@ impl Cutter for CsvCutter {
         }
         self.reset();
         let mut text = vec![0; input.len() + 1];
-        let mut scratch = vec![0; self.names.as_ref().map_or(64, |names| names.len() + 1)];
-        let (mut ends, mut lines) = (Vec::new(), Vec::new());
+        let (mut ends, mut quoted, mut lines) = (Vec::new(), Vec::new(), Vec::new());
         let mut used = 0;
         let mut consumed = 0;
         let mut consumed_lines = 0;
@@ -75,28 +76,32 @@ impl Cutter for CsvCutter {
                 at += 1;
                 consumed = at;
             }
-            let (mut begin, mut fields, mut length) = (at, 0, 0);
+            let (mut begin, mut end, first) = (at, used, ends.len());
             loop {
-                let (result, read, written, ended) = self.core.read_record(
-                    &input[begin..],
-                    &mut text[used + length..],
-                    &mut scratch[fields..],
-                );
-                (begin, fields, length) = (begin + read, fields + ended, length + written);
+                // An empty input would mean the end of the file.
+                let Some(&byte) = input.get(begin) else { break 'records };
+                let (result, read, written) = self.core.read_field(&input[begin..], &mut text[end..]);
+                (begin, end) = (begin + read, end + written);
                 match result {
-                    ReadRecordResult::Record => break,
-                    ReadRecordResult::OutputEndsFull => scratch.resize(scratch.len() * 2, 0),
+                    ReadFieldResult::Field { record_end } => {
+                        ends.push(end);
+                        quoted.push(byte == b'"');
+                        if record_end {
+                            break;
+                        }
+                    }
                     // The output is larger than the input, so it cannot fill up.
-                    ReadRecordResult::InputEmpty | ReadRecordResult::OutputFull | ReadRecordResult::End => {
+                    ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull | ReadFieldResult::End => {
                         break 'records;
                     }
                 }
             }
+            let fields = ends.len() - first;
             let taken = count_lines(&input[at..begin]);
             match &self.names {
                 None => {
-                    self.names =
-                        Some(Arc::new(header(&text[used..used + length], &scratch[..fields], file)?));
+                    self.names = Some(Arc::new(header(&text, &ends, file)?));
+                    (ends, quoted) = (Vec::new(), Vec::new());
                 }
                 Some(names) if names.len() != fields => {
                     return Err(Error::data(format!(
@@ -108,19 +113,20 @@ impl Cutter for CsvCutter {
                     ));
                 }
                 Some(_) => {
-                    ends.extend(scratch[..fields].iter().map(|end| used + end));
                     lines.push(line);
-                    used += length;
+                    used = end;
                 }
             }
             (at, consumed) = (begin, begin);
             line += taken;
             consumed_lines += taken;
         }
-        text.truncate(used);
         let names = self.names.clone().unwrap_or_default();
+        // Without the record that is not complete.
+        text.truncate(used);
+        ends.truncate(lines.len() * names.len());
         let text = utf8(text, &ends, &lines, &names, file)?;
-        let rows = CsvRows { names, null_values: self.null_values.clone(), text, ends, lines };
+        let rows = CsvRows { names, null_values: self.null_values.clone(), text, ends, quoted, lines };
         Ok(Cut { rows, consumed, lines: consumed_lines })
     }
 }
@@ -185,7 +191,7 @@ impl Rows for CsvRows {
         let at = row * self.names.len() + column;
         let begin = if at == 0 { 0 } else { self.ends[at - 1] };
         let text = &self.text[begin..self.ends[at]];
-        if self.null_values.iter().any(|null| null == text) {
+        if !self.quoted[at] && self.null_values.iter().any(|null| null == text) {
             return Cell::Null;
         }
         Cell::Value { text, raw: text, shape: Shape::Plain }

@@ -86,16 +86,20 @@ impl StreamCursor {
         true
     }
 
-    /// Marks the files of `paths` as gone and forgets the oldest of those that are. Returns whether that changed
-    /// anything.
-    pub(super) fn lose(&mut self, paths: &HashSet<String>) -> bool {
-        let (mut lost, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.files)
-            .into_iter()
-            .partition(|mark| !mark.gone && paths.contains(&mark.path));
+    /// Notes that the files at `places` in the list are gone, and forgets the oldest of those that are. Returns whether
+    /// that changed anything.
+    pub(super) fn lose(&mut self, places: &HashSet<usize>) -> bool {
+        let (mut lost, mut kept) = (Vec::new(), Vec::new());
+        for (at, mark) in std::mem::take(&mut self.files).into_iter().enumerate() {
+            if places.contains(&at) {
+                lost.push(Mark { gone: true, ..mark });
+            } else {
+                kept.push(mark);
+            }
+        }
         let changed = !lost.is_empty();
         self.files = kept;
         // Last in the list, so that the list is in the order of going.
-        lost.iter_mut().for_each(|mark| mark.gone = true);
         self.files.append(&mut lost);
         let mut surplus = self.files.iter().filter(|mark| mark.gone).count().saturating_sub(GONE_KEPT);
         self.files.retain(|mark| {

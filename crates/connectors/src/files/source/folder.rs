@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashSet,
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -79,6 +80,17 @@ impl Found {
             inode: inode(metadata),
         }
     }
+
+    /// Opens the file; `None` when its name stands for no file any more, or for another one than the look found.
+    pub(super) fn open(&self) -> Result<Option<File>> {
+        let file = match File::open(&self.location) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(&self.location, error)),
+        };
+        let metadata = file.metadata().map_err(|error| unreadable(&self.location, error))?;
+        Ok((inode(&metadata) == self.inode).then_some(file))
+    }
 }
 
 #[cfg(unix)]
@@ -105,6 +117,21 @@ pub(super) fn unreadable(path: &Path, error: io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn opens_only_what_was_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        fs::write(path("a.csv"), "a\n").unwrap();
+        fs::write(path("b.tmp"), "b\n").unwrap();
+        let found = list(folder.path(), false).unwrap().remove(0);
+        assert!(found.open().unwrap().is_some());
+        fs::rename(path("b.tmp"), path("a.csv")).unwrap();
+        #[cfg(unix)]
+        assert!(found.open().unwrap().is_none());
+        fs::remove_file(path("a.csv")).unwrap();
+        assert!(found.open().unwrap().is_none());
+    }
 
     #[test]
     fn lists_files_and_follows_links_without_going_round() {

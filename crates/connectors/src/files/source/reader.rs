@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io::{Read, Seek, SeekFrom},
 };
 
 use tidemark_engine::{Error, Result, change::ChangeBatch, change::Op};
@@ -68,13 +68,9 @@ impl FileReader {
     /// Opens a file that a look at the folder saw, to read on up to the size it had then.
     pub(super) fn open(stream: &Stream, seen: &Seen) -> Result<Opened> {
         let Found { path, location, size, .. } = &seen.found;
-        let mut file = match File::open(location) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Opened::Gone),
-            Err(error) => return Err(unreadable(location, error)),
-        };
+        let Some(mut file) = seen.found.open()? else { return Ok(Opened::Gone) };
         let offset = seen.mark.as_ref().map_or(0, |mark| mark.offset);
-        // The very file that is read must hold what was read before: a name may have passed to another since.
+        // The very file that is read must hold what was read before: it may have been written to since.
         let trace = Trace::load(&mut file, offset).map_err(|error| unreadable(location, error))?;
         let Some(trace) = trace else { return Ok(Opened::Gone) };
         if seen.mark.as_ref().is_some_and(|mark| mark.fingerprint != trace.fingerprint()) {

@@ -1,6 +1,6 @@
 //! One stream from its files into its lane: sweep after sweep.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use futures::future::{self, Either};
 use tidemark_engine::{
@@ -28,6 +28,8 @@ const AT_REST: Duration = Duration::from_secs(60);
 const AT_REST_IN_PASSING: Duration = Duration::from_secs(2);
 /// How often to wait for a file to come to rest before going on without its last line.
 const WAITS: u32 = 5;
+/// How often to look again when a file seems rewritten, until two looks in a row find the same files.
+const GLANCES: usize = 5;
 /// A boundary is put after so many rows or bytes, and at the end of each sweep.
 const BOUNDARY_ROWS: usize = 65_536;
 const BOUNDARY_BYTES: usize = 8 << 20;
@@ -157,8 +159,9 @@ impl StreamRun {
             match self.read(seen, settle).await {
                 Ok(rest) => unfinished = unfinished.max(rest),
                 Err(error) => {
-                    // What was read before the error is sound, and need not be read again.
-                    self.boundary().await?;
+                    // What was read before the error is sound, and need not be read again. Where that fails too, the
+                    // first error says why.
+                    let _ = self.boundary().await;
                     return Err(error);
                 }
             }
@@ -167,8 +170,30 @@ impl StreamRun {
         Ok(unfinished)
     }
 
-    /// Lists the files and finds out which is which.
+    /// Looks until nothing was renamed in the meantime, if a file seems rewritten: in the middle of a rotation a new file
+    /// stands under a known name while the known one is nowhere to be seen. What is doubtful to the last is left for the
+    /// next look.
     async fn look(&mut self) -> Result<Vec<Seen>> {
+        let mut files = self.glance().await?;
+        for _ in 0..GLANCES {
+            if !files.iter().any(|seen| seen.rewritten) {
+                return Ok(files);
+            }
+            let before = std::mem::replace(&mut files, self.glance().await?);
+            if identities(&before) == identities(&files) {
+                // The second may itself have been crossed by a rotation.
+                let doubtful = before.into_iter().filter(|seen| !seen.rewritten).map(|seen| seen.found.path);
+                let doubtful = doubtful.collect::<HashSet<_>>();
+                files.retain(|seen| !seen.rewritten || !doubtful.contains(&seen.found.path));
+                return Ok(files);
+            }
+        }
+        files.retain(|seen| !seen.rewritten);
+        Ok(files)
+    }
+
+    /// Lists the files and finds out which is which.
+    async fn glance(&mut self) -> Result<Vec<Seen>> {
         let (stream, place) = (self.stream.clone(), self.place.clone());
         let (mut cursor, mut watch) = (self.cursor.clone(), std::mem::take(&mut self.watch));
         let now = self.cx.world.now();
@@ -176,7 +201,7 @@ impl StreamRun {
             let mut found = folder::list(&place.folder, place.deep)?;
             found.retain(|file| stream.owns(file));
             watch.keep(&found);
-            let sweep = Sweep::new(&mut cursor, found, |file, mark| watch.holds(file, mark, now))?;
+            let sweep = Sweep::new(&mut cursor, found, |file, mark| watch.compare(file, mark, now))?;
             Ok::<_, Error>((sweep, cursor, watch))
         };
         let (sweep, cursor, watch) = self.cx.world.compute(work).await??;
@@ -337,4 +362,9 @@ impl StreamRun {
         self.lane = self.out.lane(PartId::new(self.stream.name.as_str()), Phase::Changes);
         Ok(())
     }
+}
+
+/// Which file is under which name.
+fn identities(files: &[Seen]) -> HashSet<(&str, Option<(u64, u64)>)> {
+    files.iter().map(|seen| (seen.found.path.as_str(), seen.found.inode)).collect()
 }

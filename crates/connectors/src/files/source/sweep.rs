@@ -1,6 +1,9 @@
 //! One look at the files of a stream: which is which, by content rather than by name.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+};
 
 use tidemark_engine::Result;
 
@@ -8,6 +11,7 @@ use super::{
     cursor::{Mark, StreamCursor},
     folder::Found,
     name::reading_order,
+    watch::Beginning,
 };
 
 /// What a look at the files found.
@@ -41,40 +45,50 @@ impl Seen {
 }
 
 impl Sweep {
-    /// Matches the files `found` with those known to `cursor`, and brings the paths there up to date. `holds` tells
+    /// Matches the files `found` with those known to `cursor`, and brings the paths there up to date. `compare` tells
     /// whether a file still begins with what was read under a mark.
     ///
     /// A file under its own path that holds what was read is itself. Any other is, in this order: a known file under
     /// a new name, when it holds what was read from one that is elsewhere no more; rewritten, when its path is known;
-    /// new.
+    /// new. One that is not there any more is left out, and what is known of it is kept: it is on its way to another
+    /// name, which the next look will tell.
     pub(super) fn new(
         cursor: &mut StreamCursor,
         mut found: Vec<Found>,
-        mut holds: impl FnMut(&Found, &Mark) -> Result<bool>,
+        mut compare: impl FnMut(&Found, &Mark) -> Result<Beginning>,
     ) -> Result<Self> {
         found.sort_by(|a, b| reading_order(&a.path, &b.path));
         let marks = &mut cursor.files;
         // For each file its mark, for each mark whether a file claimed it.
         let mut claims = vec![None; found.len()];
         let mut claimed = vec![false; marks.len()];
-        let by_path = marks.iter().enumerate().filter(|(_, mark)| !mark.gone);
-        let by_path = by_path.map(|(at, mark)| (mark.path.clone(), at)).collect::<HashMap<_, _>>();
+        let mut absent = HashSet::new();
+        let by_path = live_by_path(marks);
         for (file, claim) in found.iter().zip(&mut claims) {
-            if let Some(&own) = by_path.get(&file.path)
-                && holds(file, &marks[own])?
-            {
-                (*claim, claimed[own]) = (Some(own), true);
+            let Some(&own) = by_path.get(&file.path) else { continue };
+            match compare(file, &marks[own])? {
+                Beginning::Same => (*claim, claimed[own]) = (Some(own), true),
+                Beginning::Other => {}
+                Beginning::Absent => _ = absent.insert(file.path.clone()),
             }
         }
         let mut moved = false;
-        for (file, claim) in found.iter().zip(&mut claims).filter(|(_, claim)| claim.is_none()) {
+        for (file, claim) in found.iter().zip(&mut claims) {
+            if claim.is_some() || absent.contains(&file.path) {
+                continue;
+            }
             let mut free = (0..marks.len()).filter(|&at| !claimed[at]).collect::<Vec<_>>();
-            free.sort_by_key(|&at| marks[at].inode.is_none() || marks[at].inode != file.inode);
-            for at in free {
-                if file.size >= marks[at].offset && holds(file, &marks[at])? {
-                    (*claim, claimed[at]) = (Some(at), true);
-                    break;
+            // Of marks that one file may fit, the further one was made later.
+            free.sort_by_key(|&at| {
+                (marks[at].inode.is_none() || marks[at].inode != file.inode, Reverse(marks[at].offset))
+            });
+            for at in free.into_iter().filter(|&at| file.size >= marks[at].offset) {
+                match compare(file, &marks[at])? {
+                    Beginning::Same => (*claim, claimed[at]) = (Some(at), true),
+                    Beginning::Other => continue,
+                    Beginning::Absent => _ = absent.insert(file.path.clone()),
                 }
+                break;
             }
         }
         let mut files = Vec::new();
@@ -89,13 +103,28 @@ impl Sweep {
                 marks[at] = mark.clone();
             }
         }
-        let present = found.iter().map(|file| file.path.as_str()).collect::<HashSet<_>>();
-        let lost = marks.iter().filter(|mark| !mark.gone && !present.contains(mark.path.as_str()));
-        let lost = lost.map(|mark| mark.path.clone()).collect::<HashSet<_>>();
+        files.retain(|seen| !absent.contains(&seen.found.path));
+        // What was read is gone unless a file holds it. Of a rewritten file it is for the caller to decide.
+        let rewritten = files.iter().filter(|seen| seen.rewritten).map(|seen| &seen.found.path);
+        let kept = rewritten.chain(&absent).collect::<HashSet<_>>();
+        let is_lost = |at: &usize| !claimed[*at] && !marks[*at].gone && !kept.contains(&marks[*at].path);
+        let lost = (0..marks.len()).filter(is_lost).collect::<HashSet<_>>();
         moved |= cursor.lose(&lost);
         files.sort_by_key(|seen| seen.mark.is_none() && !seen.rewritten);
         Ok(Self { files, moved })
     }
+}
+
+/// Where the mark of each path is. Two for one path should not be; the further one was made later.
+fn live_by_path(marks: &[Mark]) -> HashMap<String, usize> {
+    let mut by_path = HashMap::new();
+    for (at, mark) in marks.iter().enumerate().filter(|(_, mark)| !mark.gone) {
+        let own = by_path.entry(mark.path.clone()).or_insert(at);
+        if marks[*own].offset < mark.offset {
+            *own = at;
+        }
+    }
+    by_path
 }
 
 #[cfg(test)]
@@ -106,7 +135,8 @@ mod tests {
 
     use super::*;
 
-    /// Files by name and content; a mark holds what was read in its header, for want of hashes.
+    /// Files by name and content; a mark holds what was read in its header, for want of hashes. A file of the content
+    /// `-` goes between the listing and the comparison.
     fn sweep(cursor: &mut StreamCursor, files: &[(&str, &str)]) -> Vec<(String, Option<u64>, bool)> {
         let contents = files.iter().copied().collect::<HashMap<_, _>>();
         let found = files
@@ -119,10 +149,14 @@ mod tests {
                 inode: None,
             })
             .collect();
-        let holds = |file: &Found, mark: &Mark| {
-            Ok(contents[file.path.as_str()].starts_with(&mark.header.as_ref().unwrap()[0]))
+        let compare = |file: &Found, mark: &Mark| {
+            Ok(match contents[file.path.as_str()] {
+                "-" => Beginning::Absent,
+                content if content.starts_with(&mark.header.as_ref().unwrap()[0]) => Beginning::Same,
+                _ => Beginning::Other,
+            })
         };
-        let sweep = Sweep::new(cursor, found, holds).unwrap();
+        let sweep = Sweep::new(cursor, found, compare).unwrap();
         sweep
             .files
             .into_iter()
@@ -171,11 +205,46 @@ mod tests {
     }
 
     #[test]
+    fn a_file_renamed_over_a_known_one_is_read_once() {
+        let mut cursor = StreamCursor::default();
+        read(&mut cursor, "b", "zero");
+        read(&mut cursor, "a", "one");
+        assert_eq!(sweep(&mut cursor, &[("b", "one more")]), [seen("b", Some(3), false)]);
+        read(&mut cursor, "b", "one more");
+        assert_eq!(sweep(&mut cursor, &[("b", "one more")]), [seen("b", Some(8), false)]);
+        assert_eq!(cursor.files.iter().map(|mark| mark.gone).collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn of_two_marks_for_one_path_the_further_one_counts() {
+        let mut cursor = StreamCursor::default();
+        read(&mut cursor, "b", "one more");
+        read(&mut cursor, "a", "one");
+        cursor.files[1].path = "b".into();
+        for path in ["b", "b", "c"] {
+            assert_eq!(sweep(&mut cursor, &[(path, "one more")]), [seen(path, Some(8), false)]);
+        }
+    }
+
+    #[test]
     fn other_or_less_content_is_a_rewrite() {
         let mut cursor = StreamCursor::default();
         read(&mut cursor, "a", "one");
         assert_eq!(sweep(&mut cursor.clone(), &[("a", "two")]), [seen("a", None, true)]);
         assert_eq!(sweep(&mut cursor, &[("a", "on")]), [seen("a", None, true)]);
+    }
+
+    #[test]
+    fn a_file_that_goes_during_the_look_is_left_for_the_next() {
+        let mut cursor = StreamCursor::default();
+        read(&mut cursor, "a", "1");
+        let before = cursor.clone();
+        assert_eq!(sweep(&mut cursor, &[("a", "-"), ("b", "-")]), []);
+        assert_eq!(cursor, before);
+        assert_eq!(
+            sweep(&mut cursor, &[("a", "2"), ("b", "1 more")]),
+            [seen("b", Some(1), false), seen("a", None, false)]
+        );
     }
 
     #[test]

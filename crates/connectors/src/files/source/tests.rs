@@ -3,7 +3,9 @@
 use std::{fs, io::Write, path::PathBuf, time::SystemTime};
 
 use tempfile::TempDir;
-use tidemark_engine::{Error, ErrorKind, change::Cell, contract::read::ReadBench, schema::Kind};
+use tidemark_engine::{
+    Error, ErrorKind, change::Cell, contract::read::ReadBench, schema::Kind, write::Delivery,
+};
 
 use super::*;
 
@@ -52,26 +54,15 @@ impl Fixture {
         Source::new(serde_json::from_str(&json).unwrap(), self.folder.path()).unwrap()
     }
 
-    /// What a run to the end adds: each change as its operation and `column=value` for what it carries.
+    /// What a run to the end adds.
     async fn try_read(&mut self) -> Result<Vec<String>, Error> {
         let deliveries = self.bench.catch_up(&mut self.source().strategy()).await?;
-        let mut lines = Vec::new();
-        for changes in deliveries.iter().map(|delivery| &delivery.changes) {
-            for row in 0..changes.rows() {
-                let mut line = changes.op(row).unwrap().as_str().to_owned();
-                for (index, field) in changes.schema().fields().iter().enumerate() {
-                    let value = match changes.column(index).cell(row) {
-                        Cell::Unchanged => continue,
-                        Cell::Null => "NULL".to_owned(),
-                        Cell::Value(value) => value.to_string(),
-                        Cell::Exception(text) => format!("!{text}"),
-                    };
-                    line += &format!(" {}={value}", field.name);
-                }
-                lines.push(line);
-            }
-        }
-        Ok(lines)
+        Ok(lines(&deliveries))
+    }
+
+    /// What a run that goes on has added.
+    async fn news(&mut self) -> Vec<String> {
+        lines(&self.bench.news().await.unwrap())
     }
 
     async fn read(&mut self) -> Vec<String> {
@@ -83,6 +74,27 @@ impl Fixture {
         assert!(error.hint_text().is_some());
         (error.kind(), error.to_string())
     }
+}
+
+/// Each change as its operation and `column=value` for what it carries.
+fn lines(deliveries: &[Delivery]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for changes in deliveries.iter().map(|delivery| &delivery.changes) {
+        for row in 0..changes.rows() {
+            let mut line = changes.op(row).unwrap().as_str().to_owned();
+            for (index, field) in changes.schema().fields().iter().enumerate() {
+                let value = match changes.column(index).cell(row) {
+                    Cell::Unchanged => continue,
+                    Cell::Null => "NULL".to_owned(),
+                    Cell::Value(value) => value.to_string(),
+                    Cell::Exception(text) => format!("!{text}"),
+                };
+                line += &format!(" {}={value}", field.name);
+            }
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 #[tokio::test]
@@ -128,6 +140,21 @@ async fn a_rotated_file_goes_on_under_its_new_name() {
     fs::remove_file(fixture.path("a.jsonl.2")).unwrap();
     fixture.append("a.jsonl", "{\"n\":4}\n");
     assert_eq!(fixture.read().await, ["c n=4"]);
+}
+
+#[tokio::test]
+async fn a_file_rotated_over_another_is_read_once() {
+    let mut fixture = Fixture::new("null").await;
+    fixture.write("a.jsonl.1", "{\"n\":1}\n");
+    fixture.write("a.jsonl", "{\"n\":2}\n");
+    assert_eq!(fixture.read().await, ["r n=1", "r n=2"]);
+    for n in [3, 5, 7] {
+        fixture.append("a.jsonl", &format!("{{\"n\":{n}}}\n"));
+        fs::rename(fixture.path("a.jsonl"), fixture.path("a.jsonl.1")).unwrap();
+        fixture.write("a.jsonl", format!("{{\"n\":{}}}\n", n + 1));
+        assert_eq!(fixture.read().await, [format!("c n={n}"), format!("c n={}", n + 1)]);
+        assert_eq!(fixture.read().await, [""; 0]);
+    }
 }
 
 #[tokio::test]
@@ -247,6 +274,13 @@ async fn what_was_declared_holds() {
     .await;
     fixture.write("a.csv", "p;z;x;u\n1.5;007;secret;11111111-1111-1111-1111-111111111111\n");
     assert_eq!(fixture.read().await, ["r p=1.50 z=007 u=11111111-1111-1111-1111-111111111111"]);
+}
+
+#[tokio::test]
+async fn quoted_fields_are_texts_even_where_they_look_like_null() {
+    let mut fixture = Fixture::new("null").await;
+    fixture.write("a.csv", "a,b,c\n\"\",,x\"\"\n\"x\"y,\"\",\n");
+    assert_eq!(fixture.read().await, ["r a= b=NULL c=x\"\"", "r a=xy b= c=NULL"]);
 }
 
 #[tokio::test]
@@ -411,28 +445,76 @@ async fn an_interrupted_initial_sync_goes_on_where_it_stood() {
     assert_eq!(fixture.read().await, ["c n=20001"]);
 }
 
+/// A run that goes on, whose source looks every `poll`.
+struct Going {
+    stop: tidemark_engine::Stop,
+    running: tokio::task::JoinHandle<Result<tidemark_engine::read::End>>,
+}
+
+impl Going {
+    fn start(fixture: &Fixture, poll: &str) -> Self {
+        use tidemark_engine::{
+            Stop,
+            codec::Format,
+            read::{ReadLoop, ReadSettings},
+        };
+        let json = format!(r#"{{"path": ".", "poll": "{poll}", "streams": {}}}"#, fixture.streams);
+        let source = Source::new(serde_json::from_str(&json).unwrap(), fixture.folder.path()).unwrap();
+        let settings = ReadSettings {
+            format: Format::Parquet,
+            max_delay: Duration::ZERO,
+            memory: 16 << 20,
+            until_caught_up: false,
+        };
+        let (log, stop) = (fixture.bench.log().clone(), Stop::new());
+        let read = ReadLoop::new(log, settings, stop.clone());
+        let running = tokio::spawn(async move { read.run(&mut source.strategy()).await });
+        Self { stop, running }
+    }
+
+    async fn end(self) {
+        self.stop.stop();
+        assert_eq!(self.running.await.unwrap().unwrap(), tidemark_engine::read::End::Stopped);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_during_a_look_is_no_rewrite() {
+    const LINES: u32 = 3_000;
+    let mut fixture = Fixture::new(r#"{"a": {"files": "a.jsonl*", "format": "jsonl"}}"#).await;
+    let folder = fixture.folder.path().to_owned();
+    let going = Going::start(&fixture, "1ms");
+    let writer = std::thread::spawn(move || {
+        let path = |name: &str| folder.join(name);
+        for n in 0..LINES {
+            let mut file = fs::OpenOptions::new().create(true).append(true).open(path("a.jsonl")).unwrap();
+            writeln!(file, "{{\"n\":{n}}}").unwrap();
+            std::thread::park_timeout(Duration::from_micros(200));
+            if n % 8 == 7 {
+                // Nothing is ever deleted, so nothing may be missed.
+                fs::rename(path("a.jsonl.1"), path(&format!("a.jsonl.{}", 2 * LINES - n))).ok();
+                fs::rename(path("a.jsonl"), path("a.jsonl.1")).unwrap();
+            }
+        }
+    });
+    tokio::task::spawn_blocking(move || writer.join().unwrap()).await.unwrap();
+    assert!(!going.running.is_finished(), "the run has failed: {:?}", going.running.await);
+    going.end().await;
+    let mut rows = fixture.news().await;
+    rows.extend(fixture.read().await);
+    let mut numbers = rows.iter().map(|row| row[4..].parse::<u32>().unwrap()).collect::<Vec<_>>();
+    numbers.sort_unstable();
+    let doubled = numbers.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]);
+    assert_eq!(doubled.collect::<Vec<_>>(), [0; 0]);
+    let missing = (0..LINES).filter(|n| numbers.binary_search(n).is_err());
+    assert_eq!(missing.collect::<Vec<_>>(), [0; 0]);
+}
+
 #[tokio::test]
 async fn a_run_that_goes_on_sees_lines_and_files_as_they_come() {
-    use tidemark_engine::{
-        Stop,
-        codec::Format,
-        read::{End, ReadLoop, ReadSettings},
-    };
     let mut fixture = Fixture::new("null").await;
     fixture.write("a.csv", "n\n1\n");
-    let json = r#"{"path": ".", "poll": "20ms"}"#;
-    let source = Source::new(serde_json::from_str(json).unwrap(), fixture.folder.path()).unwrap();
-    let (log, stop) = (fixture.bench.log().clone(), Stop::new());
-    let settings = ReadSettings {
-        format: Format::Parquet,
-        max_delay: Duration::ZERO,
-        memory: 16 << 20,
-        until_caught_up: false,
-    };
-    let running = {
-        let stop = stop.clone();
-        tokio::spawn(async move { ReadLoop::new(log, settings, stop).run(&mut source.strategy()).await })
-    };
+    let going = Going::start(&fixture, "20ms");
     let world = tidemark_engine::world::World::real();
     let mut seen = Vec::new();
     for step in 0..3 {
@@ -452,7 +534,6 @@ async fn a_run_that_goes_on_sees_lines_and_files_as_they_come() {
             }
         }
     }
-    stop.stop();
-    assert_eq!(running.await.unwrap().unwrap(), End::Stopped);
+    going.end().await;
     assert_eq!(seen, ["r", "c", "r"], "the line without a line end is not read while it may grow");
 }

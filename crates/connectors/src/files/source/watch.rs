@@ -2,8 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs::File,
-    io,
     time::Duration,
 };
 
@@ -17,6 +15,17 @@ use super::{
 
 /// A change within this time may leave the time of the file as it was.
 const CLOCK_GRAIN: Duration = Duration::from_secs(2);
+
+/// What a file begins with, compared with what was read under a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// Just that.
+    Same,
+    /// Something else, or less.
+    Other,
+    /// The file is not there any more, or another has its name: it was renamed or deleted since the folder was listed.
+    Absent,
+}
 
 /// The files of a stream as they were.
 #[derive(Debug, Default)]
@@ -50,26 +59,22 @@ impl Watch {
     }
 
     /// Whether `file` still begins with what was read under `mark`.
-    pub(super) fn holds(&mut self, file: &Found, mark: &Mark, now: Time) -> Result<bool> {
+    pub(super) fn compare(&mut self, file: &Found, mark: &Mark, now: Time) -> Result<Beginning> {
         // A Parquet file is read as a whole; one that grew is another.
         if file.size < mark.offset || (mark.rows.is_some() && file.size != mark.offset) {
-            return Ok(false);
+            return Ok(Beginning::Other);
         }
         let verified = self.verified.get(&file.path);
         if verified.is_some_and(|(seen, fingerprint)| seen == file && *fingerprint == mark.fingerprint) {
-            return Ok(true);
+            return Ok(Beginning::Same);
         }
-        let mut open = match File::open(&file.location) {
-            Ok(open) => open,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(unreadable(&file.location, error)),
-        };
+        let Some(mut open) = file.open()? else { return Ok(Beginning::Absent) };
         let trace = Trace::load(&mut open, mark.offset).map_err(|error| unreadable(&file.location, error))?;
         let holds = trace.is_some_and(|trace| trace.fingerprint() == mark.fingerprint);
         if holds && now.micros_since(file.modified) > micros(CLOCK_GRAIN) {
             self.verified.insert(file.path.clone(), (file.clone(), mark.fingerprint.clone()));
         }
-        Ok(holds)
+        Ok(if holds { Beginning::Same } else { Beginning::Other })
     }
 
     /// How long until `file`, whose end is unfinished, has not been written to for as long as `at_rest`; `None` when it

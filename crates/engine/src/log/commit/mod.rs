@@ -91,7 +91,12 @@ impl Commit {
 
     /// How many bytes its changes take in the staging store.
     pub fn staged_bytes(&self) -> u64 {
-        self.body.len() as u64 + self.header.segments.iter().map(|segment| segment.bytes).sum::<u64>()
+        self.held_bytes() + self.header.segments.iter().map(|segment| segment.bytes).sum::<u64>()
+    }
+
+    /// How many bytes of memory it takes.
+    pub(crate) fn held_bytes(&self) -> u64 {
+        self.body.len() as u64
     }
 
     /// The bytes of the commit's own object.

@@ -1,0 +1,38 @@
+//! Every connector keeps the engine's contracts.
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tidemark_connectors::{
+    config::{ByteSize, Interval, TableName, Writing},
+    files::{self, DestinationFormat},
+    sqlite,
+};
+use tidemark_engine::{contract::write, write::WriteMode};
+
+fn writing(mode: WriteMode) -> Writing {
+    Writing { destination: "copy".into(), mode, table: TableName::default(), adopt: false }
+}
+
+#[tokio::test]
+async fn sqlite_destination() {
+    for mode in [WriteMode::Append, WriteMode::Mirror] {
+        let folder = TempDir::new().expect("a folder can be made");
+        let config = sqlite::DestinationConfig { path: "copy.db".into() };
+        write::all(|| sqlite::Destination::new(&config, folder.path(), writing(mode))).await;
+    }
+}
+
+#[tokio::test]
+async fn files_destination() {
+    for format in [DestinationFormat::Parquet, DestinationFormat::Jsonl, DestinationFormat::Csv] {
+        let folder = TempDir::new().expect("a folder can be made");
+        let config = files::DestinationConfig {
+            path: "copy".into(),
+            format,
+            linger: Interval(Duration::ZERO),
+            file_size: ByteSize(64 << 20),
+        };
+        write::all(|| files::Destination::new(&config, folder.path(), writing(WriteMode::Append))).await;
+    }
+}
