@@ -13,13 +13,16 @@
 //! | decimal, number | `NUMBER TEXT` | text | every digit as text |
 //! | json, list | `JSON TEXT` | text | JSON, to the letter |
 //! | bytes | `BLOB` | none | the bytes |
-//! | text, enum, date, time, timestamp, timestamptz, interval, uuid, other | `TEXT` | text | canonical text |
+//! | date | `DATE TEXT` | text | `2013-01-01` |
+//! | timestamp | `TIMESTAMP TEXT` | text | `2013-01-01T00:00:00` |
+//! | text, enum, time, timestamptz, interval, uuid, other | `TEXT` | text | canonical text |
 //!
 //! The one thing SQLite does not keep is the sign of a zero: a float of -0.0 becomes 0.0.
 //!
 //! A value that its kind cannot hold (an infinite date) is its canonical text. When a column widens, what is stored
 //! already is rewritten in the wider form: integers and floats meet in a column without a type, which holds both as they
-//! are; whatever meets `JSON TEXT` becomes JSON; other disagreements become text.
+//! are; dates among timestamps are the midnights they begin with; whatever meets `JSON TEXT` becomes JSON; other
+//! disagreements become text.
 //!
 //! Names are quoted and may be any text without a NUL. SQLite does not tell `A` from `a`, so names that differ in
 //! nothing else are refused.

@@ -19,6 +19,8 @@ pub(super) enum Storage {
     Mixed,
     Number,
     Json,
+    Date,
+    Timestamp,
     Text,
     Blob,
 }
@@ -34,6 +36,8 @@ impl Storage {
             Kind::Float64 => Self::Double,
             Kind::Decimal { .. } | Kind::Number => Self::Number,
             Kind::Json | Kind::List { .. } => Self::Json,
+            Kind::Date => Self::Date,
+            Kind::Timestamp => Self::Timestamp,
             Kind::Bytes => Self::Blob,
             _ => Self::Text,
         }
@@ -49,6 +53,8 @@ impl Storage {
             Self::Mixed => "",
             Self::Number => "NUMBER TEXT",
             Self::Json => "JSON TEXT",
+            Self::Date => "DATE TEXT",
+            Self::Timestamp => "TIMESTAMP TEXT",
             Self::Text => "TEXT",
             Self::Blob => "BLOB",
         }
@@ -56,20 +62,21 @@ impl Storage {
 
     /// The storage that `declared` tells; `None` when it is not one of ours.
     pub(super) fn from_declared(declared: &str) -> Option<Self> {
-        use Storage::{Blob, Boolean, Double, Float, Integer, Json, Mixed, Number, Text};
-        [Boolean, Integer, Float, Double, Mixed, Number, Json, Text, Blob]
+        use Storage::{Blob, Boolean, Date, Double, Float, Integer, Json, Mixed, Number, Text, Timestamp};
+        [Boolean, Integer, Float, Double, Mixed, Number, Json, Date, Timestamp, Text, Blob]
             .into_iter()
             .find(|storage| storage.declared().eq_ignore_ascii_case(declared))
     }
 
     /// The narrowest storage that keeps what is stored as `self` and as `other`.
     pub(super) fn widen(self, other: Self) -> Self {
-        use Storage::{Double, Float, Integer, Json, Mixed, Number, Text};
+        use Storage::{Date, Double, Float, Integer, Json, Mixed, Number, Text, Timestamp};
         match (self, other) {
             _ if self == other => self,
             (Float, Double) | (Double, Float) => Double,
             (Integer | Float | Double | Mixed, Integer | Float | Double | Mixed) => Mixed,
             (Number, Integer | Float | Double | Mixed) | (Integer | Float | Double | Mixed, Number) => Number,
+            (Date, Timestamp) | (Timestamp, Date) => Timestamp,
             (Json, _) | (_, Json) => Json,
             _ => Text,
         }
@@ -95,14 +102,17 @@ impl Storage {
             (Self::Float | Self::Double | Self::Mixed, Value::Float32(float)) => real(f64::from(*float)),
             (Self::Float | Self::Double | Self::Mixed, Value::Float64(float)) => real(*float),
             (Self::Blob, Value::Bytes(bytes)) => ValueRef::Blob(bytes),
-            (Self::Text | Self::Number, Value::Text(text)) => ValueRef::Text(text.as_bytes()),
+            (Self::Timestamp, _) if *kind == Kind::Date => midnight(value, scratch),
+            (Self::Text | Self::Number | Self::Date | Self::Timestamp, Value::Text(text)) => {
+                ValueRef::Text(text.as_bytes())
+            }
             (Self::Json, Value::Text(text)) if *kind == Kind::Json => ValueRef::Text(text.as_bytes()),
             (Self::Json, _) => {
                 scratch.clear();
                 write_json(value, kind, scratch);
                 ValueRef::Text(scratch.as_bytes())
             }
-            (Self::Text | Self::Number, _) => canonical(value, scratch),
+            (Self::Text | Self::Number | Self::Date | Self::Timestamp, _) => canonical(value, scratch),
             // What a column of numbers holds as text: NaN, an integer beyond 64 bits, an exception.
             (_, Value::Text(text)) if *kind == Kind::Number => return self.store_exception(text, scratch),
             _ => return None,
@@ -137,7 +147,8 @@ impl Storage {
             ValueRef::Text(text) => match (self, std::str::from_utf8(text)) {
                 (_, Err(_)) => (Value::Bytes(text), Kind::Bytes),
                 (Self::Json, Ok(text)) => (Value::Text(text), Kind::Json),
-                (Self::Text | Self::Blob, Ok(text)) => (Value::Text(text), Kind::Text),
+                (Self::Date, Ok(text)) => (Value::Text(text), Kind::Date),
+                (Self::Text | Self::Timestamp | Self::Blob, Ok(text)) => (Value::Text(text), Kind::Text),
                 (_, Ok(text)) => (Value::Text(text), Kind::Number),
             },
         };
@@ -149,6 +160,15 @@ fn canonical<'a>(value: &Value<'_>, scratch: &'a mut String) -> ValueRef<'a> {
     scratch.clear();
     // Writing to a `String` cannot fail.
     let _ = write!(scratch, "{value}");
+    ValueRef::Text(scratch.as_bytes())
+}
+
+/// The beginning of the day `date` as a timestamp. What is not a day, `infinity`, stays as it is.
+fn midnight<'a>(date: &Value<'_>, scratch: &'a mut String) -> ValueRef<'a> {
+    canonical(date, scratch);
+    if scratch.ends_with(|last: char| last.is_ascii_digit()) {
+        scratch.push_str("T00:00:00");
+    }
     ValueRef::Text(scratch.as_bytes())
 }
 
@@ -167,7 +187,7 @@ mod tests {
 
     #[test]
     fn widening_is_commutative_and_settles() {
-        let all = [Boolean, Integer, Float, Double, Mixed, Number, Json, Text, Blob];
+        let all = [Boolean, Integer, Float, Double, Mixed, Number, Json, Date, Timestamp, Text, Blob];
         for a in all {
             assert_eq!(Storage::from_declared(a.declared()), Some(a));
             for b in all {
@@ -197,12 +217,19 @@ mod tests {
         assert_eq!(restore(Mixed, ValueRef::Text(b"18446744073709551615"), Json), "18446744073709551615");
         assert_eq!(restore(Number, ValueRef::Text(b"1.10"), Json), "1.10");
         assert_eq!(restore(Text, ValueRef::Text(b"a\"b"), Json), "\"a\\\"b\"");
+        assert_eq!(restore(Date, ValueRef::Text(b"2013-01-01"), Timestamp), "2013-01-01T00:00:00");
+        assert_eq!(restore(Date, ValueRef::Text(b"infinity"), Timestamp), "infinity");
+        assert_eq!(restore(Date, ValueRef::Text(b"2013-01-01"), Text), "2013-01-01");
+        assert_eq!(
+            restore(Timestamp, ValueRef::Text(b"2013-01-01T00:00:00"), Json),
+            "\"2013-01-01T00:00:00\""
+        );
         assert_eq!(restore(Blob, ValueRef::Blob(&[0, 255]), Text), "\\x00ff");
     }
 
     #[test]
     fn exceptions_and_nan_can_be_stored_wider() {
-        let all = [Boolean, Integer, Float, Double, Mixed, Number, Json, Text, Blob];
+        let all = [Boolean, Integer, Float, Double, Mixed, Number, Json, Date, Timestamp, Text, Blob];
         for (from, other) in all.into_iter().flat_map(|from| all.map(|other| (from, other))) {
             let to = from.widen(other);
             if from == to {

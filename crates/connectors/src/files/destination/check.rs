@@ -34,9 +34,8 @@ fn probe(folder: &Path) -> Result<(), Error> {
         |suffix: &str| -> PathBuf { folder.join(format!(".tidemark-check-{}{suffix}", std::process::id())) };
     let (file, link) = (name(""), name("-link"));
     let made = fs::write(&file, b"").map_err(|error| disk::failed("write to", folder, error));
-    let linked = made.and_then(|()| {
-        fs::hard_link(&file, &link).map_err(|error| disk::failed("make a link in", folder, error))
-    });
+    let linked =
+        made.and_then(|()| fs::hard_link(&file, &link).map_err(|error| disk::link_failed(folder, error)));
     for path in [link, file] {
         // What was not made need not be removed.
         let _ = fs::remove_file(path);

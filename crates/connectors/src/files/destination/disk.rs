@@ -21,10 +21,20 @@ pub(super) fn failed(doing: &str, path: &Path, error: io::Error) -> Error {
         ErrorKind::NotADirectory | ErrorKind::IsADirectory => {
             Error::config(message).source(error).hint("name a folder with `path`")
         }
-        ErrorKind::Unsupported => Error::config(message)
-            .source(error)
-            .hint("choose a folder on a file system that has hard links: they make a commit atomic"),
         _ => Error::unavailable(message).source(error),
+    }
+}
+
+/// The error of making a hard link in `folder` to a file that could be made.
+pub(super) fn link_failed(folder: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        // What vfat says: who may make a file may make a link, where there are links.
+        ErrorKind::PermissionDenied | ErrorKind::Unsupported => {
+            Error::config(format!("cannot make a hard link in `{}`", folder.display()))
+                .source(error)
+                .hint("choose a folder on a file system that has hard links: they make a commit atomic")
+        }
+        _ => failed("make a hard link in", folder, error),
     }
 }
 
@@ -72,4 +82,21 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
     let mut names = names.map_err(|error| failed("list", folder, error))?;
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_without_links_is_named_as_such() {
+        // link(2) on vfat and exfat says EPERM, which is `PermissionDenied`.
+        for kind in [ErrorKind::PermissionDenied, ErrorKind::Unsupported] {
+            let error = link_failed(Path::new("archive"), kind.into());
+            assert_eq!(error.kind(), tidemark_engine::ErrorKind::Config);
+            assert!(error.hint_text().unwrap().contains("hard links"), "{error}");
+        }
+        let error = link_failed(Path::new("archive"), ErrorKind::StorageFull.into());
+        assert_eq!(error.kind(), tidemark_engine::ErrorKind::Unavailable);
+    }
 }

@@ -168,7 +168,7 @@ impl Manifest {
         }
         match linked {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(disk::failed("make the link", &path, error));
+                return Err(disk::link_failed(folder, error));
             }
             _ if !ours => return Ok(false),
             _ => disk::sync_folder(folder)?,

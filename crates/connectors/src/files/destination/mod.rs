@@ -9,6 +9,9 @@
 //! A unit's files are written and made durable in `tmp`; an entry of the manifest commits them; then they are renamed to
 //! where readers find them. A crash between the last two is completed by the next `open`. No visible file is ever
 //! changed or removed.
+//!
+//! A file appears whole. The files of one unit do not appear together: they appear one after another, so a reader may see
+//! a commit's changes of one stream before those of another.
 
 mod check;
 mod disk;

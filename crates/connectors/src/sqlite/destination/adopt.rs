@@ -83,7 +83,7 @@ pub(super) fn check(
 /// How a column declared `declared` can hold what is stored as `storage` elsewhere, unaltered.
 /// <https://sqlite.org/datatype3.html#determination_of_column_affinity>
 fn fitting(declared: &str, storage: Storage) -> Option<Storage> {
-    use Storage::{Blob, Boolean, Double, Float, Integer, Text};
+    use Storage::{Blob, Boolean, Date, Double, Float, Integer, Json, Number, Text, Timestamp};
     if storage == Blob {
         return Some(storage);
     }
@@ -92,7 +92,7 @@ fn fitting(declared: &str, storage: Storage) -> Option<Storage> {
     if has(&["INT"]) {
         matches!(storage, Integer | Boolean).then_some(storage)
     } else if has(&["CHAR", "CLOB", "TEXT"]) {
-        let is_text = matches!(storage, Storage::Number | Storage::Json | Text);
+        let is_text = matches!(storage, Number | Json | Date | Timestamp | Text);
         Some(if is_text { storage } else { Text })
     } else if upper.is_empty() || has(&["BLOB"]) {
         Some(storage)

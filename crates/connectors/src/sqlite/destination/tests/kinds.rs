@@ -158,3 +158,24 @@ async fn nan_survives_a_wider_float() {
     let expected = expected.map(|float| tidemark_engine::change::Value::Float64(float).to_string());
     assert_eq!(found.collect::<Vec<_>>(), expected);
 }
+
+#[tokio::test]
+async fn dates_become_timestamps_where_timestamps_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut copy = open(folder.path(), WriteMode::Mirror).await;
+    let date = || Arc::new(Date32Array::from(vec![15_706])) as ArrayRef;
+    let timestamp = Arc::new(TimestampMicrosecondArray::from(vec![1_357_000_200_000_000])) as ArrayRef;
+    // The last is of a commit that was read before the first timestamp was seen.
+    let steps = [(Kind::Date, date()), (Kind::Timestamp, timestamp), (Kind::Date, date())];
+    for ((kind, array), at) in steps.into_iter().zip(0u64..) {
+        let fields = vec![Field::new("id", Kind::Int64), Field::new("d", kind)];
+        let schema = StreamSchema::new(StreamName::new("s"), fields, vec!["id".into()]).unwrap();
+        let ids = Arc::new(Int64Array::from(vec![at as i64]));
+        let batch = ChangeBatch::uniform(schema, Op::Create, vec![ids, array]).unwrap();
+        let batch = batch.with_ordinals(UInt64Array::from(vec![0]));
+        apply(&mut copy, at, at + 1, vec![batch]).await.unwrap();
+    }
+    let found = rows(folder.path(), "SELECT d FROM s ORDER BY id").into_iter().flatten().flatten();
+    let expected = ["2013-01-01T00:00:00", "2013-01-01T00:30:00", "2013-01-01T00:00:00"];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+}
