@@ -36,7 +36,8 @@ impl ReadBench {
             memory: 16 << 20,
             until_caught_up: true,
         };
-        let end = ReadLoop::new(self.log.clone(), settings, Stop::new()).run(strategy).await?;
+        let mut read_loop = ReadLoop::new(self.log.clone(), settings, Stop::new());
+        let end = read_loop.run(strategy).await?;
         assert_eq!(end, End::CaughtUp, "a strategy told to catch up ends when it has");
         self.news().await
     }

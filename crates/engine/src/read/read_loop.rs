@@ -40,13 +40,14 @@ pub struct ReadLoop {
     settings: ReadSettings,
     stop: Stop,
     read: Arc<AtomicU64>,
-    retrying: watch::Sender<Option<String>>,
+    /// One writer for all attempts and runs: whoever took the log over meanwhile is noticed, not overtaken.
+    writer: Option<LogWriter>,
 }
 
 impl ReadLoop {
     /// A loop that fills `log` until `stop`.
     pub fn new(log: Log, settings: ReadSettings, stop: Stop) -> Self {
-        Self { log, settings, stop, read: Arc::default(), retrying: watch::Sender::new(None) }
+        Self { log, settings, stop, read: Arc::default(), writer: None }
     }
 
     /// How many changes the strategy has handed over so far, durable or not.
@@ -54,20 +55,20 @@ impl ReadLoop {
         self.read.clone()
     }
 
-    /// The error that the loop waits out now; `None` while all is well.
-    pub fn retrying(&self) -> watch::Receiver<Option<String>> {
-        self.retrying.subscribe()
-    }
-
     /// Runs `strategy` from the log's cursor to its end. A source or store that is down is waited for until the loop is
     /// stopped; any other error ends the loop.
-    pub async fn run(&self, strategy: &mut dyn ReadStrategy) -> Result<End> {
+    pub async fn run(&mut self, strategy: &mut dyn ReadStrategy) -> Result<End> {
+        let mut writer = self.writer.take();
+        let outcome = self.run_with(strategy, &mut writer).await;
+        self.writer = writer;
+        outcome
+    }
+
+    async fn run_with(&self, strategy: &mut dyn ReadStrategy, writer: &mut Option<LogWriter>) -> Result<End> {
         let mut retry = Retry::new(self.log.world().clone());
-        // One writer for all attempts: whoever took the log over meanwhile is met by its next commit, not overtaken.
-        let mut writer = None;
         loop {
             let before = self.log.head().sequence;
-            let outcome = self.attempt(strategy, &mut writer).await;
+            let outcome = self.attempt(strategy, writer).await;
             if self.log.head().sequence > before {
                 retry.reset();
             }
@@ -77,11 +78,9 @@ impl ReadLoop {
                 Err(error) => return Err(error),
             };
             tracing::warn!(%error, hint = error.hint_text(), "the source or the staging store does not answer: trying again");
-            self.retrying.send_replace(Some(error.to_string()));
             if retry.pause(&self.stop).await.is_stopped() {
                 return Ok(End::Stopped);
             }
-            self.retrying.send_replace(None);
         }
     }
 

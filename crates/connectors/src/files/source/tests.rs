@@ -467,7 +467,7 @@ impl Going {
             until_caught_up: false,
         };
         let (log, stop) = (fixture.bench.log().clone(), Stop::new());
-        let read = ReadLoop::new(log, settings, stop.clone());
+        let mut read = ReadLoop::new(log, settings, stop.clone());
         let running = tokio::spawn(async move { read.run(&mut source.strategy()).await });
         Self { stop, running }
     }
