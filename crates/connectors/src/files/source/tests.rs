@@ -298,6 +298,30 @@ async fn a_large_file_comes_whole_and_once() {
 }
 
 #[tokio::test]
+async fn a_missing_folder_is_a_wrong_path_until_something_was_read() {
+    let mut fixture = Fixture::new("null").await;
+    let folder = fixture.folder.path().to_owned();
+    fs::remove_dir(&folder).unwrap();
+    let missing = (ErrorKind::Config, format!("the folder `{}` does not exist", folder.join(".").display()));
+    assert_eq!(fixture.fail().await, missing);
+    let problem = fixture.source().check().await.remove(0);
+    assert_eq!((problem.kind(), problem.to_string()), missing);
+    assert_eq!(fixture.source().discover(0).await.unwrap_err().kind(), ErrorKind::Config);
+    fs::write(&folder, "a file").unwrap();
+    assert_eq!(fixture.fail().await.0, ErrorKind::Config);
+    fs::remove_file(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    fixture.write("a.csv", "n\n1\n");
+    assert_eq!(fixture.read().await, ["r n=1"]);
+    // Now the folder is rather away than wrongly named: the run waits for it.
+    fs::rename(&folder, folder.with_extension("away")).unwrap();
+    let reading = tokio::time::timeout(Duration::from_millis(500), fixture.try_read()).await;
+    assert!(reading.is_err(), "the run has ended: {reading:?}");
+    fs::rename(folder.with_extension("away"), &folder).unwrap();
+    assert_eq!(fixture.read().await, [""; 0]);
+}
+
+#[tokio::test]
 async fn everything_in_the_way_is_told_at_once() {
     let fixture =
         Fixture::new(r#"{"a": {"key": ["id"], "types": {"q": "text"}}, "b": {}, "c": {"files": "c*"}}"#)
