@@ -61,7 +61,8 @@ pub struct StreamConfig {
     /// What separates the fields of a CSV file; a single character. Default `,`.
     pub delimiter: Option<char>,
     /// What to do when a file that has been read holds other content now, and the old content is not found under
-    /// another name. Default: `reread` with a key, `stop` without one.
+    /// another name. Default: `reread` with a key, `stop` without one. It is told by the first 1 KiB and the last 4 KiB
+    /// of what was read: an edit between them that leaves these bytes and their place as they are is not seen.
     pub on_rewrite: Option<OnRewrite>,
 }
 

@@ -1,6 +1,6 @@
 //! Whether what the pipeline file asks for is there to be read.
 
-use std::{collections::BTreeSet, fs};
+use std::collections::BTreeSet;
 
 use tidemark_engine::{Error, Result, change::Op};
 
@@ -29,15 +29,8 @@ impl Source {
 
     fn problems(&self) -> Vec<Error> {
         let folder = self.folder.display();
-        match fs::metadata(&self.folder) {
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => {
-                return vec![
-                    Error::config(format!("`{folder}` is not a folder"))
-                        .hint("name the folder in `path`, and the file under `streams`"),
-                ];
-            }
-            Err(error) => return vec![folder::unreadable(&self.folder, error)],
+        if let Err(error) = folder::require(&self.folder) {
+            return vec![error];
         }
         let found = match folder::list(&self.folder, self.layout.deep) {
             Ok(found) => found,

@@ -40,6 +40,7 @@ impl Source {
     }
 
     fn look(&self, sample_rows: usize) -> Result<Vec<Discovered>> {
+        folder::require(&self.folder)?;
         let found = folder::list(&self.folder, self.layout.deep)?;
         let mut discovered = Vec::new();
         for stream in self.layout.streams(&found) {

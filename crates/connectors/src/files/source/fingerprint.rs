@@ -14,7 +14,7 @@ const HEAD: usize = 1 << 10;
 const TAIL: usize = 4 << 10;
 
 /// What identifies the part of a file that has been read without reading it again: hashes of its first 1 KiB and of
-/// its last 4 KiB.
+/// its last 4 KiB. An edit between them that does not move the end is not seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Fingerprint {
     head: String,

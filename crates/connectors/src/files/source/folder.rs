@@ -27,6 +27,22 @@ pub(super) struct Found {
     pub(super) inode: Option<(u64, u64)>,
 }
 
+/// Fails with [`ErrorKind::Config`] when there is no such folder: until something has been read from it, the path is
+/// more likely wrong than the disk away.
+pub(super) fn require(folder: &Path) -> Result<()> {
+    let path = folder.display();
+    match fs::metadata(folder) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(Error::config(format!("`{path}` is not a folder"))
+            .hint("name the folder in `path`, and the file under `streams`")),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Err(Error::config(format!("the folder `{path}` does not exist"))
+                .hint("correct `path`, or make the folder; if it is on a disk of its own, mount that"))
+        }
+        Err(error) => Err(unreadable(folder, error)),
+    }
+}
+
 /// Every file below `folder`, of the folder itself only unless `deep`. Hidden and unfinished files are left out,
 /// symbolic links are followed.
 pub(super) fn list(folder: &Path, deep: bool) -> Result<Vec<Found>> {

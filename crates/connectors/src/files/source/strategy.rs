@@ -32,6 +32,10 @@ impl FilesStrategy {
 #[async_trait]
 impl ReadStrategy for FilesStrategy {
     async fn run(&mut self, from: Cursor, out: Outlet, cx: ReadContext) -> Result<End> {
+        if from.is_empty() {
+            let folder = self.place.folder.clone();
+            cx.world.compute(move || folder::require(&folder)).await??;
+        }
         let mut started = HashSet::new();
         let mut running = FuturesUnordered::new();
         loop {

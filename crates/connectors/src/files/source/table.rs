@@ -73,6 +73,7 @@ impl Table {
         };
         // What was declared or excluded since the last run holds from now on.
         table.known.decided.retain(|column| !table.exclude.contains(&column.name));
+        table.known.undecided.retain(|name| !table.exclude.contains(name));
         for column in &mut table.known.decided {
             if let Some(kind) = table.declared.get(&column.name) {
                 column.inferred = Inferred { kind: kind.clone(), beyond_float: false };

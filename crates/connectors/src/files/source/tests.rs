@@ -298,6 +298,33 @@ async fn a_large_file_comes_whole_and_once() {
 }
 
 #[tokio::test]
+async fn a_missing_folder_is_a_wrong_path_until_something_was_read() {
+    let mut fixture = Fixture::new("null").await;
+    let folder = fixture.folder.path().to_owned();
+    fs::remove_dir(&folder).unwrap();
+    let missing = (ErrorKind::Config, format!("the folder `{}` does not exist", folder.join(".").display()));
+    assert_eq!(fixture.fail().await, missing);
+    let problem = fixture.source().check().await.remove(0);
+    assert_eq!((problem.kind(), problem.to_string()), missing);
+    assert_eq!(fixture.source().discover(0).await.unwrap_err().kind(), ErrorKind::Config);
+    fs::write(&folder, "a file").unwrap();
+    assert_eq!(fixture.fail().await.0, ErrorKind::Config);
+    fs::remove_file(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    fixture.write("a.csv", "n\n1\n");
+    assert_eq!(fixture.read().await, ["r n=1"]);
+    // Now the folder is rather away than wrongly named: the run waits for it.
+    fs::rename(&folder, folder.with_extension("away")).unwrap();
+    let world = tidemark_engine::world::World::real();
+    tokio::select! {
+        ended = fixture.try_read() => panic!("the run has ended: {ended:?}"),
+        () = world.sleep(Duration::from_millis(500)) => {}
+    }
+    fs::rename(folder.with_extension("away"), &folder).unwrap();
+    assert_eq!(fixture.read().await, [""; 0]);
+}
+
+#[tokio::test]
 async fn everything_in_the_way_is_told_at_once() {
     let fixture =
         Fixture::new(r#"{"a": {"key": ["id"], "types": {"q": "text"}}, "b": {}, "c": {"files": "c*"}}"#)
@@ -508,6 +535,21 @@ async fn a_rotation_during_a_look_is_no_rewrite() {
     assert_eq!(doubled.collect::<Vec<_>>(), [0; 0]);
     let missing = (0..LINES).filter(|n| numbers.binary_search(n).is_err());
     assert_eq!(missing.collect::<Vec<_>>(), [0; 0]);
+}
+
+#[tokio::test]
+async fn a_column_excluded_before_it_had_a_value_stays_out() {
+    let mut fixture = Fixture::new(r#"{"a": {}}"#).await;
+    let content = format!("n,x\n{}", "1,\n".repeat(9_000));
+    fixture.write("a.csv", format!("{content}1,2,3\n"));
+    assert_eq!(fixture.fail().await.0, ErrorKind::Data);
+    fixture.bench.news().await.unwrap();
+    fixture.streams = r#"{"a": {"exclude": ["x"]}}"#.to_owned();
+    fixture.write("a.csv", content);
+    assert_eq!(fixture.read().await.pop().unwrap(), "r n=1");
+    assert_eq!(fixture.bench.news().await.unwrap().len(), 0);
+    fixture.append("a.csv", "2,\n");
+    assert_eq!(fixture.read().await, ["c n=2"]);
 }
 
 #[tokio::test]
