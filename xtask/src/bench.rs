@@ -22,7 +22,7 @@ source:
   path: ./data
   null_values: [NA]
   streams:
-    flights: {files: flights.csv, key: [time_hour, carrier, flight]}
+    flights: {files: flights.csv, key: [time_hour, carrier, flight], types: {time_hour: timestamptz}}
 staging: ./staging
 destinations:
   database: {type: sqlite, path: ./flights.db, write: mirror}

@@ -50,8 +50,8 @@ source:
   path: {}
   null_values: [NA, ""]
   streams:
-    flights: {{files: flights.csv, key: [time_hour, carrier, flight]}}
-    weather: {{files: weather.csv, key: [origin, time_hour]}}
+    flights: {{files: flights.csv, key: [time_hour, carrier, flight], types: {{time_hour: timestamptz}}}}
+    weather: {{files: weather.csv, key: [origin, time_hour], types: {{time_hour: timestamptz}}}}
     planes: {{files: planes.csv, key: [tailnum]}}
     airports: {{files: airports.csv, key: [faa]}}
 staging: ./staging
@@ -106,7 +106,7 @@ source:
   null_values: [NA, ""]
   poll: 20ms
   streams:
-    flights: {files: "flights-*.csv", key: [time_hour, carrier, flight]}
+    flights: {files: "flights-*.csv", key: [time_hour, carrier, flight], types: {time_hour: timestamptz}}
 staging: ./staging
 destinations:
   mirror: {type: sqlite, path: ./out/mirror.db, write: mirror}

@@ -79,3 +79,28 @@ fn records(bench: &Workbench, folder: &str) -> BTreeMap<String, BTreeMap<String,
 fn plain(value: &RawValue) -> String {
     serde_json::from_str(value.get()).unwrap_or_else(|_| value.get().to_owned())
 }
+
+/// Two texts are two keys, whatever they look like; a column of the key widens without merging or doubling a record.
+#[test]
+fn keys_that_look_alike_stay_apart() {
+    let bench = Workbench::with_pipeline(
+        r#"
+name: keys
+source: {type: files, path: ./in, streams: {prices: {key: [version]}, days: {key: [at]}}}
+destinations: {copy: {type: sqlite, path: ./copy.db, write: mirror}}
+"#,
+    );
+    bench.write("in/prices.csv", "version,name\n1,one\n1.1,two\n1.10,three\n");
+    bench.write("in/days.csv", "at,name\n2013-01-01,one\n");
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+    bench.append("in/days.csv", "2013-01-02 12:00:00,two\n2013-01-01,three\n");
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+
+    let copy = rusqlite::Connection::open(bench.path("copy.db")).unwrap();
+    let rows = |sql: &str| copy.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    let prices =
+        rows("SELECT group_concat(version || '=' || name, ' ') FROM (SELECT * FROM prices ORDER BY name)");
+    assert_eq!(prices, "1=one 1.10=three 1.1=two");
+    let days = rows("SELECT group_concat(at || '=' || name, ' ') FROM (SELECT * FROM days ORDER BY name)");
+    assert_eq!(days, "2013-01-01=three 2013-01-02 12:00:00=two");
+}

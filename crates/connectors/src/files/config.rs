@@ -52,7 +52,8 @@ pub struct StreamConfig {
     pub files: Option<String>,
     /// The format. Left out: by the file's extension.
     pub format: Option<SourceFormat>,
-    /// The columns that tell records apart. Left out: the stream has no key.
+    /// The columns that tell records apart. Left out: the stream has no key. Their kinds are inferred as whole numbers, days or
+    /// booleans, else as text, so that what is written differently stays apart; `types` may say more.
     pub key: Vec<String>,
     /// Columns to leave out.
     pub exclude: Vec<String>,

@@ -13,8 +13,8 @@ pub(super) const EXACT_IN_FLOAT: u64 = 1 << 53;
 
 /// The kind that holds all values seen so far. It only ever widens.
 ///
-/// Digits are never lost: a number becomes a float only when the float gives its digits back, and a column of floats
-/// with a whole number beyond 2^53 in it holds numbers as their texts.
+/// No number is changed: it becomes a float only when the float is that very number as far as its digits tell (`1.50` is
+/// 1.5), and a column of floats with a whole number beyond 2^53 in it holds numbers as their texts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Inferred {
     /// The narrowest kind that holds them.
@@ -52,6 +52,16 @@ impl Inferred {
         match widen(&self.kind, &other.kind) {
             Kind::Float64 if beyond_float => Self { kind: Kind::Number, beyond_float },
             kind => Self { kind, beyond_float },
+        }
+    }
+
+    /// The same for a column of a key: two texts are two keys, so only kinds that give every text back will do. `1.1` and
+    /// `1.10` are one number, `10:00Z` and `11:00+01:00` one moment; who knows that says so under `types`.
+    #[must_use]
+    pub(super) fn of_a_key(self) -> Self {
+        match self.kind {
+            Kind::Bool | Kind::Int64 | Kind::Date | Kind::Json => self,
+            _ => Self::of(Kind::Text),
         }
     }
 
@@ -227,6 +237,16 @@ mod tests {
         }
         assert_eq!(kind("--12345678901234567890"), Kind::Text);
         assert_eq!(kind("-+1234567890123456789"), Kind::Text);
+    }
+
+    #[test]
+    fn kinds_of_keys_give_every_text_back() {
+        let of = |text| Inferred::from_value(text, Shape::Plain).of_a_key().kind;
+        assert_eq!((of("7"), of("2013-01-01"), of("true")), (Kind::Int64, Kind::Date, Kind::Bool));
+        for text in ["1.10", "1e3", "99999999999999999999", "2013-01-01T10:00:00Z", "2013-01-01 10:00", "N1"]
+        {
+            assert_eq!(of(text), Kind::Text, "{text}");
+        }
     }
 
     #[test]

@@ -226,10 +226,11 @@ impl Table {
     fn values<R: Rows>(&mut self, rows: &R, index: usize, at: usize, file: &str) -> Result<ArrayRef> {
         let column = &mut self.known.decided[at];
         let is_declared = self.declared.contains_key(&column.name);
+        let is_key = self.key.contains(&column.name);
         let array = match column::build(rows, index, &column.inferred.kind, is_declared) {
             Err(_) if !is_declared => {
                 if let Some(wider) = infer(rows, index, Some(column.inferred.clone())) {
-                    column.inferred = wider;
+                    column.inferred = if is_key { wider.of_a_key() } else { wider };
                 }
                 self.schema = None;
                 column::build(rows, index, &column.inferred.kind, false)
@@ -255,7 +256,9 @@ impl Table {
     fn decide<R: Rows>(&mut self, rows: &R, index: usize, name: &str) -> Option<usize> {
         let declared =
             self.declared.get(name).map(|kind| Inferred { kind: kind.clone(), beyond_float: false });
-        match declared.or_else(|| infer(rows, index, None)) {
+        let is_key = self.key.iter().any(|key| key == name);
+        let inferred = || infer(rows, index, None).map(|kind| if is_key { kind.of_a_key() } else { kind });
+        match declared.or_else(inferred) {
             Some(inferred) => {
                 self.known.undecided.retain(|undecided| undecided != name);
                 Some(self.push(name.to_owned(), inferred))
