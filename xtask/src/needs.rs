@@ -140,9 +140,9 @@ fn is_root(_: &fs::Metadata) -> bool {
 }
 
 fn pip<const N: usize>(arguments: [&str; N]) -> Command {
-    let mut pip =
-        python(["-m", "pip", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
-    pip.args(arguments);
+    let mut pip = python(["-m", "pip", "--quiet", "--disable-pip-version-check"]);
+    // As an option it is known to `pip install` alone.
+    pip.env("PIP_ROOT_USER_ACTION", "ignore").args(arguments);
     pip
 }
 
