@@ -30,6 +30,31 @@ fn check() {
 }
 
 #[test]
+fn discover() {
+    insta::assert_snapshot!(help("discover --help"));
+}
+
+#[test]
+fn run() {
+    insta::assert_snapshot!(help("run --help"));
+}
+
+#[test]
+fn status() {
+    insta::assert_snapshot!(help("status --help"));
+}
+
+#[test]
+fn changes() {
+    insta::assert_snapshot!(help("changes --help"));
+}
+
+#[test]
+fn replay() {
+    insta::assert_snapshot!(help("replay --help"));
+}
+
+#[test]
 fn schema() {
     insta::assert_snapshot!(help("schema --help"));
 }
