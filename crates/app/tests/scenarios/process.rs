@@ -82,12 +82,17 @@ impl Running {
         }
     }
 
-    /// Asks it to stop, as a service manager does.
+    /// Asks it to stop, as a service manager does, and waits until it has.
     pub(crate) fn terminate(self) -> Outcome {
+        self.ask_to_stop();
+        self.ends()
+    }
+
+    /// Asks it to stop, and does not wait.
+    pub(crate) fn ask_to_stop(&self) {
         // The shell's own `kill`, for there may be no program of that name.
         let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.id())]).status().unwrap();
         assert!(kill.success(), "`{}` was not there any more:\n{}", self.command, self.printed("stderr"));
-        self.ends()
     }
 
     /// Ends it on the spot, as a power cut does.
@@ -109,6 +114,15 @@ impl Running {
                     self.printed("stderr")
                 );
             }
+            thread::sleep(TICK);
+        }
+    }
+
+    /// Waits until it has said so on standard error.
+    pub(crate) fn until_it_says(&self, words: &str) {
+        let start = Instant::now();
+        while !self.printed("stderr").contains(words) {
+            assert!(start.elapsed() < DEADLINE, "`{}` never said: {words}", self.command);
             thread::sleep(TICK);
         }
     }

@@ -81,3 +81,29 @@ destinations:
     running.until("the destination has caught up", || count_in_sqlite(&bench.path("busy.db"), "orders") == 1);
     running.terminate().succeeds();
 }
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let bench = Workbench::with_pipeline(&format!(
+        "{SOURCE}
+destinations:
+  copy: {{type: sqlite, path: ./copy.db, write: mirror}}
+  busy: {{type: sqlite, path: ./busy.db, write: mirror}}
+"
+    ));
+    // The loop waits for this transaction, for seconds, and hears no signal meanwhile.
+    let busy = rusqlite::Connection::open(bench.path("busy.db")).unwrap();
+    busy.execute_batch("PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; CREATE TABLE mine (id INTEGER);")
+        .unwrap();
+    bench.write("data/orders.csv", "id,amount\n1,10\n");
+    let mut running = bench.start("run pipeline.yaml");
+    running.until("the other destination has it", || count_in_sqlite(&bench.path("copy.db"), "orders") == 1);
+    running.ask_to_stop();
+    running.until_it_says("stopping; a second signal leaves at once");
+    running.terminate().exits_with(130);
+
+    // Leaving at once is safe.
+    busy.execute_batch("COMMIT").unwrap();
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+    assert_eq!(count_in_sqlite(&bench.path("busy.db"), "orders"), 1);
+}
