@@ -50,7 +50,7 @@ impl Run {
         let world = World::real();
         let begun = world.now();
         let store = staging::store(&pipeline)?;
-        let _lock = RunLock::take(&store, begun)?;
+        let _lock = RunLock::take(&store, &world).await?;
         let log = Log::open_or_create(store, &pipeline.name, world.clone()).await?;
         let stop = stop_on_signals()?;
         check_whole(&pipeline, &log).await?;

@@ -4,10 +4,15 @@ use std::{
     fs::{File, TryLockError},
     io::{Read, Seek, Write},
     process,
+    time::Duration,
 };
 
 use super::{Store, names};
-use crate::{Error, Result, Time};
+use crate::{Error, Result, Time, world::World};
+
+/// How often a held lock is looked at again, and how long after.
+const LOOKS: u32 = 3;
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Held for as long as a process runs the pipeline; the system releases it when the process ends, however it ends.
 #[derive(Debug)]
@@ -17,7 +22,18 @@ impl RunLock {
     /// Takes the lock of the log in `store`, where that is a local folder.
     ///
     /// Fails with [`crate::ErrorKind::Config`] when another process holds it, and says which.
-    pub fn take(store: &Store, now: Time) -> Result<Self> {
+    pub async fn take(store: &Store, world: &World) -> Result<Self> {
+        // Whoever asks for the holder has the lock for a moment: only one that stays is a process that runs.
+        for _ in 0..LOOKS {
+            if let Ok(lock) = Self::try_take(store, world.now()) {
+                return Ok(lock);
+            }
+            world.sleep(LOOK).await;
+        }
+        Self::try_take(store, world.now())
+    }
+
+    fn try_take(store: &Store, now: Time) -> Result<Self> {
         let Some(folder) = store.local_folder() else { return Ok(Self(None)) };
         let path = folder.join(names::LOCK);
         let cannot = |error: std::io::Error| {
