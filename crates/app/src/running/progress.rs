@@ -26,7 +26,7 @@ pub(crate) struct Watched {
     pub(crate) log: Log,
     /// Changes read from the source; `None` where none is read.
     pub(crate) read: Option<Arc<AtomicU64>>,
-    /// How far each destination has come, and the last commit it will play, if there is one.
+    /// How far each destination has come, by its name.
     pub(crate) destinations: Vec<(String, Arc<Progress>)>,
 }
 

@@ -52,6 +52,22 @@ pub struct Before {
     pub values: Vec<ArrayRef>,
 }
 
+impl Columns {
+    /// Operations and values, and nothing else: every change carries every value.
+    pub fn new(ops: UInt8Array, values: Vec<ArrayRef>) -> Self {
+        Self {
+            ops,
+            source_positions: None,
+            source_times: None,
+            transactions: None,
+            unchanged: None,
+            exceptions: None,
+            values,
+            before: None,
+        }
+    }
+}
+
 /// What operation, ordinal, time and bitmaps of a change take, about.
 const FIXED_BYTES: usize = 32;
 
@@ -100,17 +116,7 @@ impl ChangeBatch {
     /// A batch whose changes all have the same `op` and carry every value.
     pub fn uniform(schema: Arc<StreamSchema>, op: Op, values: Vec<ArrayRef>) -> Result<Self> {
         let rows = values.first().map_or(0, |array| array.len());
-        let columns = Columns {
-            ops: UInt8Array::from_value(op.letter(), rows),
-            source_positions: None,
-            source_times: None,
-            transactions: None,
-            unchanged: None,
-            exceptions: None,
-            values,
-            before: None,
-        };
-        Self::new(schema, columns)
+        Self::new(schema, Columns::new(UInt8Array::from_value(op.letter(), rows), values))
     }
 
     /// The schema of every change in it.

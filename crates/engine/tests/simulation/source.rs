@@ -99,17 +99,8 @@ fn batch(part: &str, changes: &[crate::model::Change]) -> ChangeBatch {
         Arc::new(Int64Array::from_iter_values(changes.iter().map(|change| change.key))),
         Arc::new(Int64Array::from_iter_values(changes.iter().map(|change| change.serial))),
     ];
-    let columns = Columns {
-        ops: UInt8Array::from_iter_values(changes.iter().map(|change| change.op.letter())),
-        source_positions: None,
-        source_times: None,
-        transactions: None,
-        unchanged: None,
-        exceptions: None,
-        values,
-        before: None,
-    };
-    ChangeBatch::new(schema, columns).expect("the batch is sound")
+    let ops = UInt8Array::from_iter_values(changes.iter().map(|change| change.op.letter()));
+    ChangeBatch::new(schema, Columns::new(ops, values)).expect("the batch is sound")
 }
 
 #[async_trait]

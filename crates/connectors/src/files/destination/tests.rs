@@ -6,9 +6,10 @@ use futures::stream;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use tidemark_engine::{
-    Digest, ErrorKind, LogId, Position,
+    ErrorKind, LogId, Position,
     arrow_array::{cast::AsArray, *},
     change::{BitmapBuilder, ChangeBatch, Columns, ExceptionsBuilder, Op},
+    contract::write::{log, position, unit},
     schema::{Field, Kind, StreamName, StreamSchema},
     write::{Delivery, Unit, WriteMode, WriteStrategy},
 };
@@ -18,20 +19,6 @@ use crate::{
     config::{ByteSize, Interval, TableName, Writing},
     files::{DestinationConfig, DestinationFormat},
 };
-
-fn log() -> LogId {
-    LogId::new("testlog00000")
-}
-
-fn position(sequence: u64) -> Position {
-    let hash = if sequence == 0 { Digest::ZERO } else { Digest::of(&sequence.to_be_bytes()) };
-    Position { log: log(), sequence, hash }
-}
-
-fn unit(begin: u64, end: u64, batches: Vec<ChangeBatch>) -> Unit {
-    let deliveries = batches.into_iter().map(move |changes| Ok(Delivery { sequence: end, changes }));
-    Unit::new(position(begin), position(end), stream::iter(deliveries.collect::<Vec<_>>()))
-}
 
 fn config(format: DestinationFormat) -> DestinationConfig {
     let linger = Interval(Duration::ZERO);

@@ -155,10 +155,7 @@ impl<'a> Mirror<'a> {
         row: usize,
         scratch: &mut String,
     ) -> Result<()> {
-        fields
-            .iter()
-            .zip(1..)
-            .try_for_each(|(&index, at)| self.fields[index].bind(statement, at, row, scratch))
+        self.bind_from(statement, 1, fields, row, scratch)
     }
 
     pub(super) fn bind_key(
@@ -168,10 +165,20 @@ impl<'a> Mirror<'a> {
         row: usize,
         scratch: &mut String,
     ) -> Result<()> {
-        self.key()
-            .iter()
-            .zip(at..)
-            .try_for_each(|(&index, at)| self.fields[index].bind(statement, at, row, scratch))
+        self.bind_from(statement, at, self.key(), row, scratch)
+    }
+
+    /// Binds `fields` to the parameters from `at` on.
+    fn bind_from(
+        &self,
+        statement: &mut CachedStatement<'_>,
+        at: usize,
+        fields: &[usize],
+        row: usize,
+        scratch: &mut String,
+    ) -> Result<()> {
+        let mut parameters = fields.iter().zip(at..);
+        parameters.try_for_each(|(&index, at)| self.fields[index].bind(statement, at, row, scratch))
     }
 
     /// Binds the key before the change. Parts of it that are not known have not changed.

@@ -7,12 +7,12 @@ mod model;
 
 use std::path::Path;
 
-use futures::stream;
 use rusqlite::Connection;
 use tidemark_engine::{
-    Digest, LogId, Position, Result,
+    Result,
     change::ChangeBatch,
-    write::{Delivery, Unit, WriteMode, WriteStrategy},
+    contract::write::{log, position, unit},
+    write::{WriteMode, WriteStrategy},
 };
 
 use super::Destination;
@@ -20,21 +20,6 @@ use crate::{
     config::{TableName, Writing},
     sqlite::{DestinationConfig, storage::Storage},
 };
-
-fn log() -> LogId {
-    LogId::new("testlog00000")
-}
-
-fn position(sequence: u64) -> Position {
-    let hash = if sequence == 0 { Digest::ZERO } else { Digest::of(&sequence.to_be_bytes()) };
-    Position { log: log(), sequence, hash }
-}
-
-/// The commits after `begin` up to `end`, all with `batches` in the last.
-fn unit(begin: u64, end: u64, batches: Vec<ChangeBatch>) -> Unit {
-    let deliveries = batches.into_iter().map(move |changes| Ok(Delivery { sequence: end, changes }));
-    Unit::new(position(begin), position(end), stream::iter(deliveries.collect::<Vec<_>>()))
-}
 
 fn writing(mode: WriteMode) -> Writing {
     Writing { destination: "copy".into(), mode, table: TableName::default(), adopt: false }
