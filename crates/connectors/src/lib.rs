@@ -5,4 +5,5 @@
 pub mod config;
 pub mod files;
 mod metadata;
+pub mod postgres;
 pub mod sqlite;

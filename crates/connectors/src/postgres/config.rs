@@ -1,0 +1,90 @@
+//! What the pipeline file says of PostgreSQL.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::{Problem, Secret, Writing};
+
+/// A PostgreSQL database, version 13 or later, read by logical replication.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceConfig {
+    /// Where and as whom to connect: `postgres://user:password@host:5432/database`. Beyond this machine the server's
+    /// certificate is verified; `?sslrootcert=PATH` names the authority to trust instead of the system's.
+    pub url: Secret,
+    /// The tables to read, as `schema.table`: a list of names or globs, or a map that gives each its options. Left out: all
+    /// user tables.
+    #[serde(default)]
+    pub streams: Option<Streams>,
+    /// A publication that a DBA has made. Left out: Tidemark makes one, which takes the ownership of the tables.
+    #[serde(default)]
+    pub publication: Option<String>,
+    /// A logical replication slot (`pgoutput`) that a DBA has made. Left out: Tidemark makes one.
+    #[serde(default)]
+    pub slot: Option<String>,
+    /// How many connections read tables at once in the initial sync.
+    #[serde(default = "default_readers")]
+    pub readers: u8,
+}
+
+fn default_readers() -> u8 {
+    2
+}
+
+/// Which tables to read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Streams {
+    /// Names or globs: `public.orders`, `sales.*`.
+    Names(Vec<String>),
+    /// Each name or glob with its options. A table follows the first entry that matches, exact names first.
+    Map(BTreeMap<String, StreamConfig>),
+}
+
+/// How one table, or every table of a glob, is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StreamConfig {
+    /// The columns that tell records apart. Left out: the primary key, else the replica identity's index.
+    pub key: Vec<String>,
+    /// Columns to leave out. They are not staged; a change still carries them over the connection.
+    pub exclude: Vec<String>,
+    /// Only records for which this SQL condition holds; it becomes the publication's row filter (PostgreSQL 15 or later).
+    #[serde(rename = "where")]
+    pub condition: Option<String>,
+}
+
+/// A PostgreSQL database, version 13 or later, to write to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationConfig {
+    /// Where and as whom to connect: `postgres://user:password@host:5432/database`. Beyond this machine the server's
+    /// certificate is verified; `?sslrootcert=PATH` names the authority to trust instead of the system's.
+    pub url: Secret,
+    /// The schema of the tables. Left out: the stream's own, `public` for a stream without one.
+    #[serde(default)]
+    pub schema: Option<String>,
+    /// How many connections load an initial sync at once.
+    #[serde(default = "default_loaders")]
+    pub loaders: u8,
+}
+
+fn default_loaders() -> u8 {
+    2
+}
+
+impl SourceConfig {
+    /// Everything that is wrong with it, without connecting.
+    pub fn validate(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+}
+
+impl DestinationConfig {
+    /// Everything that is wrong with it, and with how it is to be written, without connecting.
+    pub fn validate(&self, _writing: &Writing) -> Vec<Problem> {
+        Vec::new()
+    }
+}

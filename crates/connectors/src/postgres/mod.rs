@@ -1,0 +1,11 @@
+//! PostgreSQL, as a source and as a destination.
+
+mod config;
+mod connection;
+mod destination;
+mod identifier;
+mod lsn;
+mod source;
+mod types;
+
+pub use config::{DestinationConfig, SourceConfig, StreamConfig, Streams};
