@@ -37,7 +37,7 @@ impl<'a> ChangeLine<'a> {
 
     /// The line of the change in `row`.
     pub(crate) fn of(&self, row: usize) -> Result<String> {
-        let Delivery { sequence, changes } = self.delivery;
+        let Delivery { sequence, changes, .. } = self.delivery;
         let (op, stream) = (changes.op(row)?.as_str(), changes.schema().stream());
         let ordinal = changes.ordinals().map_or(0, |ordinals| ordinals.value(row));
         let values = object(self.fields, &self.columns, row);

@@ -49,6 +49,11 @@ impl Cursor {
         self.parts.insert(part, Opaque(to));
     }
 
+    /// Forgets `part`.
+    pub fn remove(&mut self, part: &PartId) {
+        self.parts.remove(part);
+    }
+
     /// Every part and where it has been read to, by name.
     pub fn parts(&self) -> impl Iterator<Item = (&PartId, &Bytes)> {
         self.parts.iter().map(|(part, Opaque(bytes))| (part, bytes))

@@ -2,6 +2,8 @@
 
 use std::{error, fmt};
 
+use crate::schema::StreamName;
+
 /// `Result` with Tidemark's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -49,13 +51,14 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
+    stream: Option<StreamName>,
     source: Option<Box<dyn error::Error + Send + Sync>>,
 }
 
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, source: None }
+        Self { kind, message: message.into(), hint: None, stream: None, source: None }
     }
 
     /// Shorthand for [`ErrorKind::Config`].
@@ -95,6 +98,13 @@ impl Error {
         self
     }
 
+    /// Says that it concerns `stream` alone: others may go on.
+    #[must_use]
+    pub fn of_stream(mut self, stream: &StreamName) -> Self {
+        self.stream = Some(stream.clone());
+        self
+    }
+
     /// Adds the error underneath.
     #[must_use]
     pub fn source(mut self, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
@@ -112,6 +122,11 @@ impl Error {
     /// The reaction it asks for.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// The one stream it concerns.
+    pub fn stream(&self) -> Option<&StreamName> {
+        self.stream.as_ref()
     }
 
     /// What happened, without the causes underneath.

@@ -12,7 +12,7 @@ use crate::{
     codec::Format,
     log::{
         Entry, Group, Log, LogWriter, Mark, MarkState, Marks, Moment, SegmentSettings, SegmentWriter,
-        Selection, Store,
+        Selection, Span, Store,
     },
     read::Phase,
     world::World,
@@ -45,7 +45,9 @@ fn group(batches: Vec<ChangeBatch>, cursor: &'static str, time: Option<i64>) -> 
     Group {
         part: PartId::new("part"),
         cursor: Bytes::from_static(cursor.as_bytes()),
-        time: time.map(Time::from_micros),
+        forgotten: Vec::new(),
+        transactions: vec![Span { rows, time: time.map(Time::from_micros) }],
+        steps: Vec::new(),
         rows,
         phase: Phase::Changes,
         batches,

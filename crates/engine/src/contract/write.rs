@@ -6,7 +6,8 @@ use super::samples::numbered_rows;
 use crate::{
     Digest, ErrorKind, LogId, Position,
     change::ChangeBatch,
-    write::{Delivery, Unit, WriteStrategy},
+    read::Phase,
+    write::{Delivery, Standing, Unit, WriteStrategy},
 };
 
 /// A log that exists in tests alone.
@@ -20,9 +21,16 @@ pub fn position(sequence: u64) -> Position {
     Position { log: log(), sequence, hash }
 }
 
+/// The same, with no stream held.
+pub fn standing(sequence: u64) -> Standing {
+    position(sequence).into()
+}
+
 /// The commits of [`log`] after `begin` up to `end`, all with `batches` in the last.
 pub fn unit(begin: u64, end: u64, batches: Vec<ChangeBatch>) -> Unit {
-    let deliveries = batches.into_iter().map(move |changes| Ok(Delivery { sequence: end, changes }));
+    let deliveries = batches
+        .into_iter()
+        .map(move |changes| Ok(Delivery { sequence: end, phase: Phase::Changes, changes }));
     Unit::new(position(begin), position(end), stream::iter(deliveries.collect::<Vec<_>>()))
 }
 
@@ -38,31 +46,32 @@ pub async fn all<S: WriteStrategy>(connect: impl Fn() -> S) {
     let mut first = connect();
     assert_eq!(first.open(&log).await.unwrap(), None, "a new destination stands nowhere");
     first.apply(&mut rows(1, 10)).await.unwrap();
-    assert_eq!(connect().open(&log).await.unwrap(), Some(position(1)), "the position moves with the data");
+    assert_eq!(connect().open(&log).await.unwrap(), Some(standing(1)), "the position moves with the data");
 
     // That `open` took the destination for another process.
     let error = first.apply(&mut rows(2, 10)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "a predecessor fails: {error}");
-    assert_eq!(first.open(&log).await.unwrap(), Some(position(1)), "and changes nothing");
+    assert_eq!(first.open(&log).await.unwrap(), Some(standing(1)), "and changes nothing");
 
     let error = first.apply(&mut rows(1, 10)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "a unit must begin where the destination stands: {error}");
-    assert_eq!(first.open(&log).await.unwrap(), Some(position(1)));
+    assert_eq!(first.open(&log).await.unwrap(), Some(standing(1)));
 
     first.apply(&mut unit(1, 2, Vec::new())).await.unwrap();
     assert_eq!(
         first.open(&log).await.unwrap(),
-        Some(position(2)),
+        Some(standing(2)),
         "a unit without changes moves the position"
     );
 
     let broken = crate::Error::conflict("the segment is damaged");
-    let whole = Ok(Delivery { sequence: 3, changes: numbered_rows("contract", 9_000, 10).numbered_from(0) });
+    let changes = numbered_rows("contract", 9_000, 10).numbered_from(0);
+    let whole = Ok(Delivery { sequence: 3, phase: Phase::Changes, changes });
     let mut unit = Unit::new(position(2), position(3), stream::iter([whole, Err(broken)]));
     let error = first.apply(&mut unit).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "an error of the log comes through as it is: {error}");
-    assert_eq!(first.open(&log).await.unwrap(), Some(position(2)), "and nothing of the unit has happened");
+    assert_eq!(first.open(&log).await.unwrap(), Some(standing(2)), "and nothing of the unit has happened");
     first.apply(&mut rows(3, 10)).await.unwrap();
     first.close().await.unwrap();
-    assert_eq!(connect().open(&log).await.unwrap(), Some(position(3)));
+    assert_eq!(connect().open(&log).await.unwrap(), Some(standing(3)));
 }

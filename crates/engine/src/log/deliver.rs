@@ -93,9 +93,9 @@ impl Log {
                     let batch = ChangeBatch::from_record_batch(open.schema.clone(), &record?)?;
                     open.rows += batch.rows() as u64;
                     let changes = batch.shifted_by(open.segment.first_ordinal)?;
-                    let sequence = open.sequence;
+                    let (sequence, phase) = (open.sequence, open.segment.phase);
                     pending.push_front(Pending::Rest(open));
-                    return Ok(Some(Delivery { sequence, changes }));
+                    return Ok(Some(Delivery { sequence, phase, changes }));
                 }
             }
         }
@@ -115,8 +115,9 @@ impl Log {
         let bytes = commit
             .section(frame.offset, frame.length)
             .ok_or_else(|| Error::conflict(format!("commit {sequence} of the log misses a frame")))?;
+        let phase = frame.phase;
         let batches = self.world().compute(move || frame::read(&frame, &schema, bytes)).await??;
-        Ok(batches.into_iter().map(|changes| Delivery { sequence, changes }).collect())
+        Ok(batches.into_iter().map(|changes| Delivery { sequence, phase, changes }).collect())
     }
 }
 

@@ -1,9 +1,9 @@
 //! Where the log ends.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
-use super::{Commit, Log, names};
-use crate::{Cursor, Digest, Position, Result, Time};
+use super::{Commit, Log, Syncing, names};
+use crate::{Cursor, Digest, Position, Result, Time, schema::StreamName};
 
 /// The newest commit, in as far as the next one needs to know it.
 #[derive(Debug, Clone)]
@@ -14,6 +14,7 @@ pub(super) struct Head {
     pub(super) time: Time,
     pub(super) watermark: Time,
     pub(super) cursor: Cursor,
+    pub(super) syncing: BTreeMap<StreamName, Syncing>,
 }
 
 impl Default for Head {
@@ -26,6 +27,7 @@ impl Default for Head {
             time: Time::from_micros(i64::MIN),
             watermark: Time::from_micros(i64::MIN),
             cursor: Cursor::default(),
+            syncing: BTreeMap::new(),
         }
     }
 }
@@ -40,6 +42,7 @@ impl From<&Commit> for Head {
             time: header.time,
             watermark: header.watermark,
             cursor: header.cursor.clone(),
+            syncing: header.syncing.clone(),
         }
     }
 }

@@ -16,6 +16,7 @@
 //! | What becomes of segments that no commit names? | `orphans` |
 //! | Which commit was at a given time? | `seek` |
 //! | Where do destinations stand? | `marks` |
+//! | Which initial syncs are under way? | `sync` |
 
 mod commit;
 mod deliver;
@@ -31,6 +32,7 @@ mod schemas;
 mod seek;
 mod segment;
 mod store;
+mod sync;
 mod writer;
 
 use std::sync::Arc;
@@ -45,6 +47,8 @@ pub use marks::{Mark, MarkState, Marks};
 pub use seek::Moment;
 pub(crate) use segment::{SegmentSettings, SegmentWriter};
 pub use store::Store;
+pub use sync::{KeyRange, SyncStep, Syncing};
+pub use writer::Span;
 pub(crate) use writer::{Entry, Group, LogWriter};
 
 use crate::{LogId, Result, world::World};

@@ -5,12 +5,13 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    Commit, Log, Transaction,
+    Commit, Log, SyncStep, Transaction,
     commit::{Body, Header, Segment},
     frame,
     head::Head,
     names,
     store::Created,
+    sync,
 };
 use crate::{Cursor, Error, ErrorKind, PartId, Result, Stop, Time, change::ChangeBatch, read::Phase};
 
@@ -20,14 +21,27 @@ pub(crate) struct Entry {
     pub(crate) groups: Vec<Group>,
 }
 
+/// One transaction of the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// How many changes it holds.
+    pub rows: u64,
+    /// When the source made it, where the source tells.
+    pub time: Option<Time>,
+}
+
 /// All between two boundaries of one part of the source.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) part: PartId,
     /// Where the part has been read to.
     pub(crate) cursor: Bytes,
-    /// When the source made it.
-    pub(crate) time: Option<Time>,
+    /// Parts that are needed no more.
+    pub(crate) forgotten: Vec<PartId>,
+    /// The source's transactions, whole and in order.
+    pub(crate) transactions: Vec<Span>,
+    /// What it says of initial syncs.
+    pub(crate) steps: Vec<SyncStep>,
     pub(crate) rows: u64,
     pub(crate) phase: Phase,
     /// Its changes, numbered from 0, unless they stand in segments.
@@ -41,7 +55,8 @@ impl Group {
     fn check(&self) -> Result<()> {
         let batches: usize = self.batches.iter().map(ChangeBatch::rows).sum();
         let segments: u64 = self.segments.iter().map(|segment| segment.rows).sum();
-        if batches as u64 + segments == self.rows {
+        let transactions: u64 = self.transactions.iter().map(|span| span.rows).sum();
+        if batches as u64 + segments == self.rows && transactions == self.rows {
             return Ok(());
         }
         Err(Error::internal(format!("changes of part `{}` were lost on their way to the log", self.part)))
@@ -123,18 +138,23 @@ impl LogWriter {
         let mut cursor = self.head.cursor.clone();
         for group in &entry.groups {
             cursor.set(group.part.clone(), group.cursor.clone());
+            group.forgotten.iter().for_each(|part| cursor.remove(part));
         }
+        let sequence = self.head.sequence + 1;
+        let steps: Vec<_> = entry.groups.iter().flat_map(|group| group.steps.iter().cloned()).collect();
         Header {
             log: self.log.id().clone(),
-            sequence: self.head.sequence + 1,
+            sequence,
             previous: self.head.hash,
             epoch: self.epoch(),
             writer: self.name.clone(),
             time: self.log.world().now().max(self.head.time.next()),
             watermark: self.head.watermark,
             cursor,
+            syncing: sync::after(&self.head.syncing, &steps, sequence),
+            steps,
             rows: entry.groups.iter().map(|group| group.rows).sum(),
-            transactions: entry.groups.len() as u64,
+            transactions: entry.groups.iter().map(|group| group.transactions.len() as u64).sum(),
             frames: Vec::new(),
             segments: Vec::new(),
         }
@@ -178,11 +198,11 @@ impl LogWriter {
 /// Lays out the changes of `entry` and freezes the commit.
 fn seal(mut header: Header, entry: Entry) -> Result<Commit> {
     let staged = header.time;
-    let mut transactions = Vec::with_capacity(entry.groups.len());
+    let mut transactions = Vec::new();
     let mut end = 0;
-    for group in &entry.groups {
-        end += group.rows;
-        header.watermark = header.watermark.max(group.time.map_or(staged, |time| time.min(staged)));
+    for span in entry.groups.iter().flat_map(|group| &group.transactions) {
+        end += span.rows;
+        header.watermark = header.watermark.max(span.time.map_or(staged, |time| time.min(staged)));
         transactions.push(Transaction { end, watermark: header.watermark });
     }
 

@@ -16,7 +16,7 @@ use super::memory::{Held, Memory};
 use crate::{
     Cursor, Error, ErrorKind, PartId, Result, Time,
     change::ChangeBatch,
-    log::{Group, Segment, SegmentSettings, SegmentWriter},
+    log::{Group, Segment, SegmentSettings, SegmentWriter, Span, SyncStep},
     schema::StreamName,
 };
 
@@ -77,6 +77,8 @@ impl Outlet {
             batches: Vec::new(),
             held: self.0.memory.none(),
             spilled: BTreeMap::new(),
+            steps: Vec::new(),
+            forgotten: Vec::new(),
             broken: None,
         }
     }
@@ -102,6 +104,10 @@ pub struct Lane {
     held: Held,
     /// Those of them in segments, by stream.
     spilled: BTreeMap<StreamName, SegmentWriter>,
+    /// What the next boundary says of initial syncs.
+    steps: Vec<SyncStep>,
+    /// What the next boundary removes from the cursor.
+    forgotten: Vec<PartId>,
     /// Set while a call is under way: one that failed or was dropped in the middle has lost changes.
     broken: Option<ErrorKind>,
 }
@@ -136,15 +142,32 @@ impl Lane {
         Ok(())
     }
 
+    /// Says `step` of a stream's initial sync with the next boundary.
+    pub fn note(&mut self, step: SyncStep) {
+        self.steps.push(step);
+    }
+
+    /// Removes `part` from the cursor with the next boundary: nobody will ask where it has been read to.
+    pub fn forget(&mut self, part: PartId) {
+        self.forgotten.push(part);
+    }
+
     /// Everything since the last boundary commits together with `cursor`, where this part has now been read to. `time` is
     /// when the source made it, where the source tells. With no change since, the cursor alone is committed.
     pub async fn boundary(&mut self, cursor: Bytes, time: Option<Time>) -> Result<Ticket> {
+        let whole = vec![Span { rows: self.rows, time }];
+        self.boundary_over(cursor, whole).await
+    }
+
+    /// The same for several transactions of the source at once, in order; together they hold every change since the last
+    /// boundary. For sources with many small ones: they share batches, and each keeps its place in time.
+    pub async fn boundary_over(&mut self, cursor: Bytes, transactions: Vec<Span>) -> Result<Ticket> {
         self.enter()?;
-        let outcome = self.close(cursor, time).await;
+        let outcome = self.close(cursor, transactions).await;
         self.leave(outcome)
     }
 
-    async fn close(&mut self, cursor: Bytes, time: Option<Time>) -> Result<Ticket> {
+    async fn close(&mut self, cursor: Bytes, transactions: Vec<Span>) -> Result<Ticket> {
         let mut segments: Vec<Segment> = Vec::new();
         if !self.spilled.is_empty() {
             self.spill().await?;
@@ -155,7 +178,9 @@ impl Lane {
         let group = Group {
             part: self.part.clone(),
             cursor,
-            time,
+            forgotten: std::mem::take(&mut self.forgotten),
+            transactions,
+            steps: std::mem::take(&mut self.steps),
             rows: std::mem::take(&mut self.rows),
             phase: self.phase,
             batches: std::mem::take(&mut self.batches),

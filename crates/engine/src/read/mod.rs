@@ -7,6 +7,7 @@ mod memory;
 mod read_loop;
 mod strategy;
 
+pub use crate::log::Span;
 pub use lane::{Lane, Outlet, Phase, Ticket};
 pub use read_loop::{ReadLoop, ReadSettings};
 pub use strategy::{End, ReadContext, ReadStrategy};

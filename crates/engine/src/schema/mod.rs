@@ -2,6 +2,7 @@
 //! of its own content, so that a change of schema is simply a new document.
 
 mod kind;
+mod order;
 mod widen;
 
 use std::{collections::HashSet, fmt, sync::Arc};
@@ -9,6 +10,7 @@ use std::{collections::HashSet, fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub use kind::Kind;
+pub use order::{is_ordered, ordered};
 pub use widen::widen;
 
 use crate::{Digest, Error, Result};

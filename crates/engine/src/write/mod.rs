@@ -2,11 +2,13 @@
 
 mod progress;
 mod report;
+mod standing;
 mod strategy;
 mod unit;
 mod write_loop;
 
 pub use progress::Progress;
-pub use strategy::{Appetite, WriteMode, WriteStrategy};
+pub use standing::{Hold, Standing};
+pub use strategy::{Appetite, OnTruncate, WriteMode, WriteStrategy};
 pub use unit::{Delivery, Unit};
 pub use write_loop::{Horizon, Plan, WriteLoop};

@@ -5,27 +5,29 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::Unit;
-use crate::{LogId, Position, Result};
+use super::{Standing, Unit};
+use crate::{LogId, Result};
 
 /// Writes to one destination.
 ///
 /// ```text
-/// let mut position = strategy.open(&log).await?;         // again after every failure: the outcome may be unknown
+/// let mut standing = strategy.open(&log).await?;         // again after every failure: the outcome may be unknown
 /// loop {
-///     let mut unit = everything_after(position).await;   // whole commits, as many as the appetite takes
-///     strategy.apply(&mut unit).await?;                  // all of it and the position, or nothing
-///     position = unit.end();
+///     let mut unit = everything_after(standing).await;   // whole commits, as many as the appetite takes
+///     strategy.apply(&mut unit).await?;                  // all of it and the standing, or nothing
+///     standing = unit.end();
 /// }
 /// ```
 ///
 /// Duties of a strategy:
-/// - The position moves in the same atomic step as the data, and only if the destination still stands at
-///   [`Unit::begin`] under the epoch this strategy took in `open`; otherwise it fails with
+/// - The standing, position and held streams, moves in the same atomic step as the data, and only if the destination
+///   still has the position of [`Unit::begin`] under the epoch this strategy took in `open`; otherwise it fails with
 ///   [`crate::ErrorKind::Conflict`] and changes nothing.
 /// - Applying the same changes again, after an unknown outcome or in a replay, converges: nothing twice.
 /// - A reader of the destination sees whole units or nothing of them.
 /// - What cannot be written losslessly fails with [`crate::ErrorKind::Data`], naming stream and column.
+/// - An error that concerns one stream alone says so by [`crate::Error::of_stream`]: the loop then holds that stream and goes
+///   on with the rest.
 /// - Calls come one at a time. A strategy may be dropped at any await.
 #[async_trait]
 pub trait WriteStrategy: Send {
@@ -38,10 +40,11 @@ pub trait WriteStrategy: Send {
     ///
     /// Raises the epoch, so that a predecessor still running fails at its next `apply`; completes or undoes what a
     /// crash left half done. A destination that stands in *another* log returns that position; the loop refuses it.
-    async fn open(&mut self, log: &LogId) -> Result<Option<Position>>;
+    async fn open(&mut self, log: &LogId) -> Result<Option<Standing>>;
 
-    /// Applies every change of `unit` and moves the position to [`Unit::end`], atomically. A unit may hold no change at all:
-    /// then only the position moves.
+    /// Applies every change of `unit` and moves the standing to [`Unit::end`], atomically. A unit may hold no change at all:
+    /// then only the standing moves. It may also play up a stream that was held: then its changes come from commits before
+    /// [`Unit::begin`], and the position stays.
     ///
     /// After any error the loop calls `open` before it tries again.
     async fn apply(&mut self, unit: &mut Unit) -> Result<()>;
@@ -60,6 +63,19 @@ pub enum WriteMode {
     Append,
     /// The destination looks like the source: upserts and hard deletes, by key.
     Mirror,
+}
+
+/// What a truncated stream at the source means at a destination.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnTruncate {
+    /// It is a change like any other: a mirror is emptied.
+    #[default]
+    Apply,
+    /// The records stay.
+    Ignore,
+    /// The stream is held until a person decides.
+    Stop,
 }
 
 /// How much a destination likes to be given in one [`Unit`]. The loop ends a unit at the commit that reaches either

@@ -4,13 +4,14 @@ use std::fmt;
 
 use futures::{Stream, StreamExt, stream::BoxStream};
 
-use crate::{Position, Result, change::ChangeBatch};
+use super::Standing;
+use crate::{Result, change::ChangeBatch, read::Phase};
 
 /// A run of whole commits, to be applied atomically. Its changes are read and verified as they are asked for, so its size
 /// does not bound memory.
 pub struct Unit {
-    begin: Position,
-    end: Position,
+    begin: Standing,
+    end: Standing,
     deliveries: BoxStream<'static, Result<Delivery>>,
 }
 
@@ -20,6 +21,9 @@ pub struct Delivery {
     /// The commit that holds them. With the log's id and a change's ordinal it makes the change's identity,
     /// [`crate::ChangeId`].
     pub sequence: u64,
+    /// Whether they belong to the initial sync. A truncate that does is the beginning of a new one: what came before of the
+    /// stream is void, whatever [`OnTruncate`](super::OnTruncate) says.
+    pub phase: Phase,
     /// The changes, numbered by their ordinals in the commit.
     pub changes: ChangeBatch,
 }
@@ -27,20 +31,20 @@ pub struct Delivery {
 impl Unit {
     /// A unit that leads from `begin` to `end` by `deliveries`.
     pub fn new(
-        begin: Position,
-        end: Position,
+        begin: impl Into<Standing>,
+        end: impl Into<Standing>,
         deliveries: impl Stream<Item = Result<Delivery>> + Send + 'static,
     ) -> Self {
-        Self { begin, end, deliveries: deliveries.boxed() }
+        Self { begin: begin.into(), end: end.into(), deliveries: deliveries.boxed() }
     }
 
     /// Where the destination must stand before.
-    pub fn begin(&self) -> &Position {
+    pub fn begin(&self) -> &Standing {
         &self.begin
     }
 
     /// Where it stands after.
-    pub fn end(&self) -> &Position {
+    pub fn end(&self) -> &Standing {
         &self.end
     }
 

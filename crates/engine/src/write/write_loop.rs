@@ -8,7 +8,7 @@ use std::sync::{
 use futures::{StreamExt, future};
 use tokio::sync::watch;
 
-use super::{Appetite, Progress, Unit, WriteStrategy, report::Report};
+use super::{Appetite, Progress, Standing, Unit, WriteStrategy, report::Report};
 use crate::{
     Position, Result, Stop,
     log::{Commit, Log, MarkState, Selection},
@@ -85,11 +85,12 @@ impl WriteLoop {
         retry: &mut Retry,
         report: &mut Report<'_>,
     ) -> Result<()> {
-        let mut position = match strategy.open(self.log.id()).await? {
-            Some(position) => position,
-            None => self.log.position(self.plan.from).await?,
+        let mut standing = match strategy.open(self.log.id()).await? {
+            Some(standing) => standing,
+            None => self.log.position(self.plan.from).await?.into(),
         };
-        self.log.verify(&position).await?;
+        self.log.verify(&standing.position).await?;
+        let mut position = standing.position.clone();
         self.progress.stands_at(position.sequence);
         report.stands_at(&position, 0);
         report.say(MarkState::Running).await;
@@ -103,7 +104,9 @@ impl WriteLoop {
                 let rows = delivery.as_ref().map_or(0, |delivery| delivery.changes.rows());
                 counter.fetch_add(rows as u64, Ordering::Relaxed);
             });
-            strategy.apply(&mut Unit::new(position, end.clone(), deliveries)).await?;
+            let after = Standing { position: end.clone(), held: standing.held.clone() };
+            strategy.apply(&mut Unit::new(standing, after.clone(), deliveries)).await?;
+            standing = after;
             let rows = rows.load(Ordering::Relaxed);
             position = end;
             self.progress.applied(rows);

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tidemark_engine::{
     Error, LogId, Position, Result,
     change::{Cell, Op, Value},
-    write::{Unit, WriteStrategy},
+    write::{Standing, Unit, WriteStrategy},
 };
 
 use crate::{
@@ -51,7 +51,7 @@ pub(crate) struct Durable<C>(Arc<Mutex<State<C>>>);
 #[derive(Debug, Default)]
 struct State<C> {
     content: C,
-    position: Option<Position>,
+    standing: Option<Standing>,
     epoch: u64,
 }
 
@@ -80,7 +80,7 @@ impl<C: Content> Destination<C> {
 
 #[async_trait]
 impl<C: Content> WriteStrategy for Destination<C> {
-    async fn open(&mut self, _log: &LogId) -> Result<Option<Position>> {
+    async fn open(&mut self, _log: &LogId) -> Result<Option<Standing>> {
         self.fate.place().await;
         if self.fate.call() != Call::Succeeds {
             return Err(Error::unavailable("the destination does not answer"));
@@ -88,7 +88,7 @@ impl<C: Content> WriteStrategy for Destination<C> {
         let mut state = self.durable.lock();
         state.epoch += 1;
         self.epoch = state.epoch;
-        Ok(state.position.clone())
+        Ok(state.standing.clone())
     }
 
     async fn apply(&mut self, unit: &mut Unit) -> Result<()> {
@@ -110,13 +110,14 @@ impl<C: Content> WriteStrategy for Destination<C> {
         let call = self.fate.call();
         if call != Call::FailsBefore {
             let mut state = self.durable.lock();
-            let stands_at =
-                state.position.clone().unwrap_or_else(|| Position::start(unit.begin().log.clone()));
-            if state.epoch != self.epoch || &stands_at != unit.begin() {
+            let begin = &unit.begin().position;
+            let standing = state.standing.clone();
+            let stands_at = standing.map_or_else(|| Position::start(begin.log.clone()), |it| it.position);
+            if state.epoch != self.epoch || &stands_at != begin {
                 return Err(Error::conflict("another process has taken over"));
             }
             state.content = content;
-            state.position = Some(unit.end().clone());
+            state.standing = Some(unit.end().clone());
         }
         self.fate.place().await;
         match call {

@@ -32,7 +32,7 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     pub(super) fn new(log: &'a LogId, delivery: &'a Delivery) -> Result<Self> {
-        let Delivery { sequence, changes } = delivery;
+        let Delivery { sequence, changes, .. } = delivery;
         let unnumbered = || Error::internal("a batch reached a destination before it was numbered");
         Ok(Self { log, sequence: *sequence, changes, ordinals: changes.ordinals().ok_or_else(unnumbered)? })
     }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use tidemark_engine::{Digest, Error, Position, Result};
+use tidemark_engine::{Digest, Error, Result, write::Standing};
 
 use super::disk;
 
@@ -30,7 +30,7 @@ pub(super) struct Entry {
     /// Random: tells entries of two processes apart that would say the same.
     pub(super) writer: String,
     /// Where the destination stands after it.
-    pub(super) position: Option<Position>,
+    pub(super) standing: Option<Standing>,
     /// The files of all entries up to this number are in their visible places.
     pub(super) revealed: u64,
     pub(super) files: Vec<DataFile>,
@@ -74,17 +74,17 @@ impl Manifest {
     }
 
     /// Where the destination stands.
-    pub(super) fn position(&self) -> Option<&Position> {
-        self.newest()?.position.as_ref()
+    pub(super) fn standing(&self) -> Option<&Standing> {
+        self.newest()?.standing.as_ref()
     }
 
     /// Raises the epoch, so that no other process can put an entry any more.
     pub(super) fn take_over(&mut self) -> Result<()> {
         loop {
-            let (position, revealed) =
-                (self.position().cloned(), self.newest().map_or(0, |entry| entry.revealed));
+            let (standing, revealed) =
+                (self.standing().cloned(), self.newest().map_or(0, |entry| entry.revealed));
             let epoch = self.newest().map_or(0, |entry| entry.epoch) + 1;
-            if self.put(epoch, position, revealed, Vec::new())? {
+            if self.put(epoch, standing, revealed, Vec::new())? {
                 return Ok(());
             }
             // Another process was quicker; whoever comes last has the destination.
@@ -92,10 +92,10 @@ impl Manifest {
         }
     }
 
-    /// Commits a unit of `files` that leads to `position`. `revealed` as in [`Entry`].
-    pub(super) fn commit(&mut self, position: Position, files: Vec<DataFile>) -> Result<()> {
+    /// Commits a unit of `files` that leads to `standing`. `revealed` as in [`Entry`].
+    pub(super) fn commit(&mut self, standing: Standing, files: Vec<DataFile>) -> Result<()> {
         let (epoch, number) = self.newest().map_or((1, 0), |entry| (entry.epoch, entry.number));
-        if self.put(epoch, Some(position), number, files)? {
+        if self.put(epoch, Some(standing), number, files)? {
             return Ok(());
         }
         Err(Error::conflict("another process has taken over the destination")
@@ -134,14 +134,14 @@ impl Manifest {
     fn put(
         &mut self,
         epoch: u64,
-        position: Option<Position>,
+        standing: Option<Standing>,
         revealed: u64,
         files: Vec<DataFile>,
     ) -> Result<bool> {
         let (number, previous) =
             self.newest.as_ref().map_or((1, Digest::ZERO), |(entry, hash)| (entry.number + 1, *hash));
         let writer = self.writer.clone();
-        let entry = Entry { number, previous, epoch, writer, position, revealed, files };
+        let entry = Entry { number, previous, epoch, writer, standing, revealed, files };
         let json = serde_json::to_vec(&entry)
             .map_err(|error| Error::internal("a manifest entry cannot be written").source(error))?;
         let hash = Digest::of(&json);

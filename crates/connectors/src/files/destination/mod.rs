@@ -32,8 +32,8 @@ use std::{
 
 use async_trait::async_trait;
 use tidemark_engine::{
-    Error, LogId, Position, Result,
-    write::{Appetite, Unit, WriteStrategy},
+    Error, LogId, Result,
+    write::{Appetite, Standing, Unit, WriteStrategy},
 };
 use tokio::task::spawn_blocking;
 
@@ -84,7 +84,7 @@ impl WriteStrategy for Destination {
         Appetite { rows: UNIT_ROWS, bytes: UNIT_BYTES, linger: self.config.linger.0 }
     }
 
-    async fn open(&mut self, _log: &LogId) -> Result<Option<Position>> {
+    async fn open(&mut self, _log: &LogId) -> Result<Option<Standing>> {
         self.manifest = None;
         let (root, folder) = (self.root.clone(), self.folder()?);
         let open = move || {
@@ -95,15 +95,15 @@ impl WriteStrategy for Destination {
             Ok::<_, Error>(manifest)
         };
         let manifest = spawn_blocking(open).await??;
-        let position = manifest.position().cloned();
+        let standing = manifest.standing().cloned();
         self.manifest = Some(manifest);
-        Ok(position)
+        Ok(standing)
     }
 
     async fn apply(&mut self, unit: &mut Unit) -> Result<()> {
         let not_open = || Error::internal("`apply` was called before `open`");
         let mut manifest = self.manifest.take().ok_or_else(not_open)?;
-        if manifest.position().is_some_and(|position| position != unit.begin()) {
+        if manifest.standing().is_some_and(|standing| standing.position != unit.begin().position) {
             let name = &self.writing.destination;
             return Err(Error::conflict(format!(
                 "destination `{name}` stands elsewhere than the unit begins"

@@ -9,7 +9,8 @@ use tidemark_engine::{
     ErrorKind, LogId, Position,
     arrow_array::{cast::AsArray, *},
     change::{BitmapBuilder, ChangeBatch, Columns, ExceptionsBuilder, Op},
-    contract::write::{log, position, unit},
+    contract::write::{log, position, standing, unit},
+    read::Phase,
     schema::{Field, Kind, StreamName, StreamSchema},
     write::{Delivery, Unit, WriteMode, WriteStrategy},
 };
@@ -178,7 +179,7 @@ async fn a_predecessor_changes_nothing() {
     let mut first = open(folder.path(), DestinationFormat::Jsonl).await;
     first.apply(&mut unit(0, 1, vec![batch("s", 1)])).await.unwrap();
     let mut second = destination(folder.path(), DestinationFormat::Jsonl);
-    assert_eq!(second.open(&log()).await.unwrap(), Some(position(1)));
+    assert_eq!(second.open(&log()).await.unwrap(), Some(standing(1)));
     let before = visible(folder.path());
     let error = first.apply(&mut unit(1, 2, vec![batch("s", 9)])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
@@ -206,7 +207,7 @@ async fn a_crash_after_the_commit_is_completed() {
     // A crash of the successor after it took over must not hide them either.
     let manifest = working.with_file_name("manifest");
     super::manifest::Manifest::open(manifest, working.clone()).unwrap().take_over().unwrap();
-    assert_eq!(archive.open(&log()).await.unwrap(), Some(position(1)));
+    assert_eq!(archive.open(&log()).await.unwrap(), Some(standing(1)));
     assert_eq!(visible(folder.path()), expected);
     assert!(super::disk::names(&working).unwrap().is_empty());
     // A reader that has taken a file away does not get it again.
@@ -226,7 +227,8 @@ async fn two_pipelines_share_a_folder() {
         let log = LogId::new(log);
         archive.open(&log).await.unwrap();
         let [begin, end] = [0, 1].map(|sequence| Position { log: log.clone(), ..position(sequence) });
-        let deliveries = stream::iter([Ok(Delivery { sequence: 1, changes: batch("s", 1) })]);
+        let deliveries =
+            stream::iter([Ok(Delivery { sequence: 1, phase: Phase::Changes, changes: batch("s", 1) })]);
         archive.apply(&mut Unit::new(begin, end, deliveries)).await.unwrap();
         expected.extend((0..3).map(|ordinal| format!("{log}-000000000001-{ordinal:09}")));
     }
@@ -250,7 +252,7 @@ async fn a_file_that_is_in_the_way_is_never_taken_for_ours() {
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.to_string().contains(&*taken.to_string_lossy()), "{error}");
     assert!(error.hint_text().unwrap().contains("another `path` or `table`"));
-    assert_eq!(archive.open(&log()).await.unwrap(), Some(position(1)));
+    assert_eq!(archive.open(&log()).await.unwrap(), Some(standing(1)));
     assert_eq!(fs::read(&taken).unwrap(), foreign);
 
     // It came between a commit and a crash: the committed file stays in the working folder.
@@ -300,7 +302,7 @@ fn an_entry_that_a_successor_cleans_up_is_one_that_lost() {
     while !remover.is_finished() {
         manifest.take_over().unwrap();
     }
-    manifest.commit(position(1), vec![]).unwrap();
+    manifest.commit(standing(1), vec![]).unwrap();
 }
 
 #[tokio::test]
@@ -375,7 +377,7 @@ proptest! {
                 archive.apply(&mut unit(at, at + 1, batches.clone())).await.unwrap();
                 if *event == 2 {
                     archive.apply(&mut unit(at, at + 1, batches.clone())).await.unwrap_err();
-                    assert_eq!(archive.open(&log()).await.unwrap(), Some(position(at + 1)));
+                    assert_eq!(archive.open(&log()).await.unwrap(), Some(standing(at + 1)));
                 }
                 let count = streams.len() as u64 * 3;
                 expected.extend((0..count).map(|ordinal| format!("{}-{:012}-{ordinal:09}", log(), at + 1)));

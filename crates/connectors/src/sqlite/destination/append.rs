@@ -16,7 +16,7 @@ use crate::{metadata, sqlite::failure::Result};
 /// Adds every change of `delivery`, save those that are there already.
 pub(super) fn apply(connection: &Connection, table: &Table, log: &LogId, delivery: &Delivery) -> Result<()> {
     use std::fmt::Write;
-    let Delivery { sequence, changes } = delivery;
+    let Delivery { sequence, changes, .. } = delivery;
     let unnumbered = || Error::internal("a batch reached a destination before it was numbered");
     let ordinals = changes.ordinals().ok_or_else(unnumbered)?;
     let mut insert = connection.prepare_cached(&insert_sql(table))?;

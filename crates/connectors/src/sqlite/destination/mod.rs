@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use tidemark_engine::{
-    Error, LogId, Position, Result,
-    write::{Unit, WriteStrategy},
+    Error, LogId, Result,
+    write::{Standing, Unit, WriteStrategy},
 };
 use tokio::task::spawn_blocking;
 
@@ -72,20 +72,20 @@ async fn run(
 
 #[async_trait]
 impl WriteStrategy for Destination {
-    async fn open(&mut self, log: &LogId) -> Result<Option<Position>> {
+    async fn open(&mut self, log: &LogId) -> Result<Option<Standing>> {
         // A transaction left open by a failed `apply` must end before the next can begin.
         self.session = None;
         let (file, writing, log) = (self.file.clone(), self.writing.clone(), log.clone());
         let open = move || Session::open(&file, writing, log).map_err(|failure| failure.explain(&file));
-        let (session, position) = spawn_blocking(open).await??;
+        let (session, standing) = spawn_blocking(open).await??;
         self.session = Some(session);
-        Ok(position)
+        Ok(standing)
     }
 
     async fn apply(&mut self, unit: &mut Unit) -> Result<()> {
         let session =
             self.session.take().ok_or_else(|| Error::internal("`apply` was called before `open`"))?;
-        let (begin, end) = (unit.begin().clone(), unit.end().clone());
+        let (begin, end) = (unit.begin().position.clone(), unit.end().clone());
         let mut session = run(session, move |session| session.begin(&begin, &end)).await?;
         let mut next = unit.next().await?;
         while let Some(delivery) = next {

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use tidemark_engine::{
     Error, LogId, Position,
     schema::StreamName,
+    write::Standing,
     write::{Delivery, WriteMode},
 };
 
@@ -49,7 +50,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Opens `file`, made when absent, and takes the destination.
-    pub(super) fn open(file: &Path, writing: Writing, log: LogId) -> Result<(Self, Option<Position>)> {
+    pub(super) fn open(file: &Path, writing: Writing, log: LogId) -> Result<(Self, Option<Standing>)> {
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder).map_err(|error| folder_failed(folder, error))?;
         }
@@ -74,8 +75,8 @@ impl Session {
     }
 
     /// Begins a transaction that moves the position from `begin` to `end`.
-    pub(super) fn begin(&mut self, begin: &Position, end: &Position) -> Result<()> {
-        if begin.log != self.log || end.log != self.log {
+    pub(super) fn begin(&mut self, begin: &Position, end: &Standing) -> Result<()> {
+        if begin.log != self.log || end.position.log != self.log {
             return Err(
                 Error::internal("a unit belongs to another log than the destination was opened for").into()
             );

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use tidemark_engine::{
     Result,
     change::ChangeBatch,
-    contract::write::{log, position, unit},
+    contract::write::{log, position, standing, unit},
     write::{WriteMode, WriteStrategy},
 };
 

@@ -1,9 +1,17 @@
 //! The header of a commit: what it is, what it holds, where it stands in the chain.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::Compression;
-use crate::{Cursor, Digest, LogId, Time, codec::Format, read::Phase, schema::StreamName};
+use crate::{
+    Cursor, Digest, LogId, Time,
+    codec::Format,
+    log::{SyncStep, Syncing},
+    read::Phase,
+    schema::StreamName,
+};
 
 /// The header, kept as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +32,12 @@ pub(crate) struct Header {
     pub(crate) watermark: Time,
     /// Where every part of the source has been read to, after this commit.
     pub(crate) cursor: Cursor,
+    /// What it says of initial syncs, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) steps: Vec<SyncStep>,
+    /// The initial syncs that are not complete after it. Until one is, the stream's changes wait.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) syncing: BTreeMap<StreamName, Syncing>,
     /// How many changes it holds in all.
     pub(crate) rows: u64,
     /// How many source transactions it holds. Their section comes first: 16 bytes each, `end` and `watermark` in

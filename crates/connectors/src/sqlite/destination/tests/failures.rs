@@ -10,7 +10,7 @@ use tidemark_engine::{
 use super::{
     Destination, apply,
     changes::{Change, Said, batch, schema, text},
-    connect, destination, log, open, position, rows, writing,
+    connect, destination, log, open, rows, standing, writing,
 };
 use crate::{config::TableName, sqlite::DestinationConfig};
 
@@ -26,7 +26,7 @@ async fn a_predecessor_changes_nothing() {
     let mut first = open(folder.path(), WriteMode::Mirror).await;
     apply(&mut first, 0, 1, change()).await.unwrap();
     let mut second = destination(folder.path(), writing(WriteMode::Mirror));
-    assert_eq!(second.open(&log()).await.unwrap(), Some(position(1)));
+    assert_eq!(second.open(&log()).await.unwrap(), Some(standing(1)));
     let error = apply(&mut first, 1, 2, vec![created("s", ["id", "a"], &["id"], 2)]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(error.to_string(), "another process has taken over destination `copy`");
@@ -34,7 +34,7 @@ async fn a_predecessor_changes_nothing() {
     apply(&mut second, 1, 2, vec![]).await.unwrap();
     let error = apply(&mut second, 1, 3, change()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert_eq!(second.open(&log()).await.unwrap(), Some(position(2)));
+    assert_eq!(second.open(&log()).await.unwrap(), Some(standing(2)));
 }
 
 #[tokio::test]

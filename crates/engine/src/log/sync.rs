@@ -1,0 +1,129 @@
+//! Initial syncs as the log tells of them: generations, their chunks, and when they are complete.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::schema::StreamName;
+
+/// A step of a stream's initial sync, durable together with the rows and the cursor of its boundary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncStep {
+    /// A generation begins. One of the stream that was not complete is void from here on: its rows, and the stream's
+    /// changes since it began.
+    Begin {
+        /// Whose.
+        stream: StreamName,
+        /// Counted from 1, for each stream.
+        generation: u64,
+    },
+    /// All rows of the boundary are a whole chunk, read in one snapshot.
+    Chunk {
+        /// Whose.
+        stream: StreamName,
+        /// Of which generation.
+        generation: u64,
+        /// The keys it covers.
+        range: KeyRange,
+        /// Changes with a source position at or after this are not in the snapshot; those before it are.
+        #[serde(with = "hexadecimal")]
+        point: Vec<u8>,
+    },
+    /// Every chunk of the generation, and every change of the stream up to the last point, is in the log.
+    Done {
+        /// Whose.
+        stream: StreamName,
+        /// Of which generation.
+        generation: u64,
+    },
+}
+
+/// A range of keys, by the first key column alone; without bounds it is the whole stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRange {
+    /// The first key in it, as [`ordered`](crate::schema::ordered) bytes; `None`: from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hexadecimal::option")]
+    pub from: Option<Vec<u8>>,
+    /// The first key after it; `None`: to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hexadecimal::option")]
+    pub until: Option<Vec<u8>>,
+}
+
+impl KeyRange {
+    /// Whether it covers `key`.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        self.from.as_deref().is_none_or(|from| from <= key)
+            && self.until.as_deref().is_none_or(|until| key < until)
+    }
+}
+
+/// The generation of a stream that is not complete yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Syncing {
+    /// Which one.
+    pub generation: u64,
+    /// The commit it began in.
+    pub since: u64,
+}
+
+/// What is incomplete after `steps` of commit `sequence`, when `open` was before.
+pub(super) fn after(
+    open: &BTreeMap<StreamName, Syncing>,
+    steps: &[SyncStep],
+    sequence: u64,
+) -> BTreeMap<StreamName, Syncing> {
+    let mut open = open.clone();
+    for step in steps {
+        match step {
+            SyncStep::Begin { stream, generation } => {
+                open.insert(stream.clone(), Syncing { generation: *generation, since: sequence });
+            }
+            SyncStep::Chunk { .. } => {}
+            SyncStep::Done { stream, .. } => drop(open.remove(stream)),
+        }
+    }
+    open
+}
+
+/// Bytes as hexadecimal text.
+mod hexadecimal {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        serializer.serialize_str(&digits)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let byte = |digits: &[u8]| {
+            let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 2)?;
+            u8::from_str_radix(digits, 16).ok()
+        };
+        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(byte).collect();
+        bytes.ok_or_else(|| de::Error::custom("expected hexadecimal digits"))
+    }
+
+    pub(super) mod option {
+        use serde::{Deserialize, Deserializer, Serializer};
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            bytes: &Option<Vec<u8>>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match bytes {
+                Some(bytes) => super::serialize(bytes, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Vec<u8>>, D::Error> {
+            #[derive(Deserialize)]
+            struct Bytes(#[serde(with = "super")] Vec<u8>);
+            Ok(Option::<Bytes>::deserialize(deserializer)?.map(|Bytes(bytes)| bytes))
+        }
+    }
+}
