@@ -1,0 +1,81 @@
+//! A table that is read: what the pipeline file asks for and what the server's catalog says, together.
+
+use std::sync::Arc;
+
+use tidemark_engine::{
+    Digest, Error, Result,
+    schema::{Field, StreamName, StreamSchema},
+};
+
+use crate::postgres::{identifier::TableId, types::ColumnType};
+
+/// One table, known by one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Table {
+    pub(super) id: TableId,
+    pub(super) oid: u32,
+    /// Its rows live in partitions.
+    pub(super) partitioned: bool,
+    /// The columns that are read, in order. Generated ones are not: the stream does not carry them.
+    pub(super) columns: Vec<Column>,
+    /// What tells its records apart; may be empty.
+    pub(super) key: Vec<String>,
+    /// Columns that are left out.
+    pub(super) excluded: Vec<String>,
+    /// The SQL condition that its records meet.
+    pub(super) condition: Option<String>,
+}
+
+/// One column, as the catalog has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) type_oid: u32,
+    pub(super) modifier: i32,
+    pub(super) not_null: bool,
+    /// Whether its texts are ordered byte by byte.
+    pub(super) bytewise: bool,
+}
+
+impl Table {
+    /// The stream it is read as: `public.orders`.
+    pub(super) fn stream(&self) -> StreamName {
+        StreamName::new(self.id.to_string())
+    }
+
+    /// Types as [`Catalog::resolve`](crate::postgres::types::Catalog::resolve) asks for them.
+    pub(super) fn wanted_types(&self) -> Vec<(u32, i32)> {
+        self.columns.iter().map(|column| (column.type_oid, column.modifier)).collect()
+    }
+
+    /// What stands before its name in a FROM clause: tables that inherit from it are read on their own.
+    pub(super) fn only(&self) -> &'static str {
+        if self.partitioned { "" } else { "ONLY " }
+    }
+
+    /// The schema of its stream with these columns, told apart by `key`.
+    pub(super) fn schema<'c>(
+        &self,
+        columns: impl Iterator<Item = (&'c str, &'c ColumnType)>,
+    ) -> Result<Arc<StreamSchema>> {
+        let fields = columns.map(|(name, column_type)| Field {
+            name: name.to_owned(),
+            kind: column_type.kind.clone(),
+            nullable: !self.columns.iter().any(|column| column.name == name && column.not_null),
+            source_type: Some(column_type.declared.clone()),
+        });
+        let fields: Vec<_> = fields.collect();
+        if fields.is_empty() {
+            let message = format!("table `{}` has no column that could be read", self.id);
+            return Err(Error::data(message).hint("leave it out of `streams`"));
+        }
+        StreamSchema::new(self.stream(), fields, self.key.clone())
+    }
+}
+
+/// The hash of what chunks of one table must agree on: names and types of the columns.
+pub(super) fn definition(schema: &StreamSchema) -> Digest {
+    let columns = schema.fields().iter().map(|field| (&field.name, &field.source_type));
+    let text: String = columns.map(|column| format!("{column:?}\n")).collect();
+    Digest::of(text.as_bytes())
+}
