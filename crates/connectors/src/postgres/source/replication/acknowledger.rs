@@ -53,6 +53,11 @@ impl Acknowledger {
         Lsn(self.0.durable.load(Ordering::Acquire))
     }
 
+    /// Says again how far it is: the server has asked.
+    pub(super) fn repeat(&self) {
+        self.0.news.notify_one();
+    }
+
     /// Asks for the last word and the end of the stream.
     pub(super) fn end(&self) {
         self.0.end.notify_one();

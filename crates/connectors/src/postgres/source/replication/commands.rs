@@ -11,7 +11,7 @@ use super::{
 };
 use crate::postgres::{
     connection::{Server, ServerReport},
-    identifier::{literal, quoted},
+    identifier::quoted,
     lsn::Lsn,
 };
 
@@ -64,7 +64,11 @@ impl Replication {
     /// Which log this is.
     pub(crate) async fn identify(&mut self) -> Result<Identity> {
         let rows = self.ask("identify the server", "IDENTIFY_SYSTEM").await?;
-        Ok(Identity { system: field(&rows, 0, 0)?, timeline: field(&rows, 0, 1)?, flushed: field_lsn(&rows, 2)? })
+        Ok(Identity {
+            system: field(&rows, 0, 0)?,
+            timeline: field(&rows, 0, 1)?,
+            flushed: field_lsn(&rows, 2)?,
+        })
     }
 
     /// Makes a slot that goes with this session, and shows the database as it is where the slot begins.
@@ -91,12 +95,19 @@ impl Replication {
     /// is set and the server is version 14 or later.
     ///
     /// The slot itself may stand later than `from`; the server then begins there without a word, so look first.
-    pub(crate) async fn start(mut self, slot: &str, from: Lsn, publication: &str, binary: bool) -> Result<Feed> {
+    pub(crate) async fn start(
+        mut self,
+        slot: &str,
+        from: Lsn,
+        publication: &str,
+        binary: bool,
+    ) -> Result<Feed> {
         let binary = if binary && self.version >= SENDS_BINARY { ", binary 'true'" } else { "" };
         let command = format!(
-            "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', publication_names {}{binary})",
+            "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', publication_names '{}'{binary})",
             quoted(slot),
-            literal(&quoted(publication)).trim_start(),
+            // Strings of replication commands know no backslash.
+            quoted(publication).replace('\'', "''"),
         );
         self.wire.send(&command).await?;
         loop {

@@ -92,7 +92,13 @@ impl Feed {
     /// What a message is to us; nothing for what the server says on the side.
     fn frame(&self, mut message: Message) -> Result<Option<Frame>> {
         match message.tag {
-            b'd' => replicated(&mut message.body).map(Some).ok_or_else(|| unexpected(b'd')),
+            b'd' => {
+                let (frame, wants_word) = replicated(&mut message.body).ok_or_else(|| unexpected(b'd'))?;
+                if wants_word {
+                    self.acknowledger.repeat();
+                }
+                Ok(Some(frame))
+            }
             b'N' | b'S' => Ok(None),
             b'E' => Err(self.refused(ServerReport::read(&message.body))),
             b'c' | b'C' | b'Z' => {
@@ -112,16 +118,20 @@ impl Feed {
     }
 }
 
-/// What is inside a `CopyData` message: `XLogData` or a primary keepalive.
-fn replicated(body: &mut Bytes) -> Option<Frame> {
+/// What is inside a `CopyData` message (`XLogData` or a primary keepalive), and whether the server wants a word from us.
+fn replicated(body: &mut Bytes) -> Option<(Frame, bool)> {
     match body.try_get_u8().ok()? {
         b'w' => {
             let (start, end) = (Lsn(body.try_get_u64().ok()?), Lsn(body.try_get_u64().ok()?));
             // The server's clock.
             body.try_get_i64().ok()?;
-            Some(Frame::Data { start, end, message: body.split_off(0) })
+            Some((Frame::Data { start, end, message: body.split_off(0) }, false))
         }
-        b'k' => Some(Frame::Keepalive { end: Lsn(body.try_get_u64().ok()?) }),
+        b'k' => {
+            let end = Lsn(body.try_get_u64().ok()?);
+            body.try_get_i64().ok()?;
+            Some((Frame::Keepalive { end }, body.try_get_u8().ok()? != 0))
+        }
         _ => None,
     }
 }
