@@ -133,6 +133,7 @@ async fn segments_are_delivered_in_order_and_orphans_removed(store: Store) {
         segments.write(numbered_rows("a %/", 10, 5).numbered_from(14)).await.unwrap();
         let mut group = group(vec![], "1", None);
         group.rows = 19;
+        group.transactions = vec![Span { rows: 19, time: None }];
         group.segments = segments.finish().await.unwrap();
         assert_eq!(group.segments.len(), 3, "a segment has one schema");
         commit(&mut writer, vec![group]).await.unwrap();

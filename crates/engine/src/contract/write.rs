@@ -26,11 +26,14 @@ pub fn standing(sequence: u64) -> Standing {
     position(sequence).into()
 }
 
+/// Changes of commit `sequence`, played with it.
+pub fn delivery(sequence: u64, changes: ChangeBatch) -> Delivery {
+    Delivery { sequence, played: sequence, phase: Phase::Changes, changes }
+}
+
 /// The commits of [`log`] after `begin` up to `end`, all with `batches` in the last.
 pub fn unit(begin: u64, end: u64, batches: Vec<ChangeBatch>) -> Unit {
-    let deliveries = batches
-        .into_iter()
-        .map(move |changes| Ok(Delivery { sequence: end, phase: Phase::Changes, changes }));
+    let deliveries = batches.into_iter().map(move |changes| Ok(delivery(end, changes)));
     Unit::new(position(begin), position(end), stream::iter(deliveries.collect::<Vec<_>>()))
 }
 
@@ -66,7 +69,7 @@ pub async fn all<S: WriteStrategy>(connect: impl Fn() -> S) {
 
     let broken = crate::Error::conflict("the segment is damaged");
     let changes = numbered_rows("contract", 9_000, 10).numbered_from(0);
-    let whole = Ok(Delivery { sequence: 3, phase: Phase::Changes, changes });
+    let whole = Ok(delivery(3, changes));
     let mut unit = Unit::new(position(2), position(3), stream::iter([whole, Err(broken)]));
     let error = first.apply(&mut unit).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "an error of the log comes through as it is: {error}");

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use futures::{StreamExt, future};
+use futures::{StreamExt, future, stream};
 use tokio::sync::watch;
 
 use super::{Appetite, Progress, Standing, Unit, WriteStrategy, report::Report};
@@ -100,7 +100,9 @@ impl WriteLoop {
             let Some(end) = commits.last().map(|commit| commit.position()) else { continue };
             let rows = Arc::new(AtomicU64::new(0));
             let counter = rows.clone();
-            let deliveries = self.log.deliveries(commits, &self.plan.selection).inspect(move |delivery| {
+            let commits = stream::iter(commits).map(Ok);
+            let played = self.log.played(commits, &self.plan.selection, self.plan.from);
+            let deliveries = played.inspect(move |delivery| {
                 let rows = delivery.as_ref().map_or(0, |delivery| delivery.changes.rows());
                 counter.fetch_add(rows as u64, Ordering::Relaxed);
             });

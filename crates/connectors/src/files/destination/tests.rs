@@ -9,10 +9,9 @@ use tidemark_engine::{
     ErrorKind, LogId, Position,
     arrow_array::{cast::AsArray, *},
     change::{BitmapBuilder, ChangeBatch, Columns, ExceptionsBuilder, Op},
-    contract::write::{log, position, standing, unit},
-    read::Phase,
+    contract::write::{delivery, log, position, standing, unit},
     schema::{Field, Kind, StreamName, StreamSchema},
-    write::{Delivery, Unit, WriteMode, WriteStrategy},
+    write::{Unit, WriteMode, WriteStrategy},
 };
 
 use super::Destination;
@@ -227,8 +226,7 @@ async fn two_pipelines_share_a_folder() {
         let log = LogId::new(log);
         archive.open(&log).await.unwrap();
         let [begin, end] = [0, 1].map(|sequence| Position { log: log.clone(), ..position(sequence) });
-        let deliveries =
-            stream::iter([Ok(Delivery { sequence: 1, phase: Phase::Changes, changes: batch("s", 1) })]);
+        let deliveries = stream::iter([Ok(delivery(1, batch("s", 1)))]);
         archive.apply(&mut Unit::new(begin, end, deliveries)).await.unwrap();
         expected.extend((0..3).map(|ordinal| format!("{log}-000000000001-{ordinal:09}")));
     }

@@ -102,11 +102,11 @@ impl Session {
             }
         }
         let Some((table, parking)) = self.tables.get_mut(schema.stream()) else { return Ok(()) };
-        table.seen = table.seen.max(delivery.sequence);
+        table.seen = table.seen.max(delivery.played);
         match self.writing.mode {
             WriteMode::Append => append::apply(&self.connection, table, &self.log, delivery),
             WriteMode::Mirror => {
-                let replayed = table.applied.is_some_and(|applied| delivery.sequence <= applied);
+                let replayed = table.applied.is_some_and(|applied| delivery.played <= applied);
                 mirror::apply(&self.connection, table, changes, replayed, parking)
             }
         }
