@@ -73,14 +73,14 @@ impl Replay {
         let range = self.range(&log, destination).await?;
         let (_, mark) = Marks::open(&log, &self.to).await?;
         // A destination that was removed to be filled anew has nothing to continue.
-        let mark = mark.filter(|_| destination.system.place(&pipeline.base).exists());
+        let mark = mark.filter(|_| !destination.system.place(&pipeline.home.folder).is_missing());
         check_continues(&self.to, mark.as_ref(), &range)?;
         if self.dry_run {
             return self.show(&count(&log, &range, mark.as_ref()).await?, "would be played", output);
         }
 
         let stop = stop_on_signals()?;
-        let mut strategy = destination.system.strategy(&pipeline.base, &destination.writing)?;
+        let mut strategy = destination.system.strategy(&pipeline.home, &destination.writing)?;
         let (_horizon, last) = watch::channel(Some(range.last));
         let write_loop = WriteLoop::new(log.clone(), &self.to, range.plan.clone(), last, stop.clone());
         let progress = write_loop.progress();

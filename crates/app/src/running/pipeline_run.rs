@@ -61,7 +61,7 @@ impl PipelineRun {
         let live = pipeline.destinations.iter().filter(|destination| destination.live);
         let writing = live.map(|Destination { writing, system, .. }| {
             let destination = writing.destination.clone();
-            let strategy = system.strategy(&pipeline.base, writing)?;
+            let strategy = system.strategy(&pipeline.home, writing)?;
             let plan = Plan::default();
             let write_loop =
                 WriteLoop::new(log.clone(), &destination, plan, last_commit.clone(), stop.clone());

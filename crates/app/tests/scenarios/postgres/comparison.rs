@@ -14,7 +14,8 @@ pub(super) fn assert_equal(source: &Database<'_>, copy: &Database<'_>, table: &s
     let texts: Vec<_> = columns.iter().map(|column| format!("{column}::text")).collect();
     let sql = format!("SELECT {} FROM {schema}.{name} ORDER BY {}", texts.join(", "), texts.join(", "));
     let (expected, found) = (source.query(&sql), copy.query(&sql));
-    let differences: Vec<_> = expected.iter().zip(&found).filter(|(expected, found)| expected != found).take(3).collect();
+    let differences: Vec<_> =
+        expected.iter().zip(&found).filter(|(expected, found)| expected != found).take(3).collect();
     assert!(
         expected == found,
         "table `{table}` differs: {} rows instead of {}; the first differences: {differences:#?}",

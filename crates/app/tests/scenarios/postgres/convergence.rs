@@ -61,7 +61,10 @@ fn a_mixed_load_converges_through_fifty_kills() {
     let changes = Changes::staged(&bench);
     changes.assert_exactly_once(&source);
     let kept = changes.assert_kept(&history);
-    eprintln!("{KILLS} kills, {transactions} transactions, {} changes staged, {kept} kept in append, {samples} samples", changes.count());
+    eprintln!(
+        "{KILLS} kills, {transactions} transactions, {} changes staged, {kept} kept in append, {samples} samples",
+        changes.count()
+    );
 }
 
 /// Whether no stream's initial sync is under way.
@@ -118,15 +121,18 @@ impl Changes {
 
     /// Every change that the server tells of since the first that is staged, is staged once, in its order.
     fn assert_exactly_once(&self, source: &Database<'_>) {
-        let told = source.query("SELECT xid::text, data FROM pg_logical_slot_get_changes('oracle', NULL, NULL)");
-        let mut told: Vec<_> = told.iter().filter_map(|row| told_change(row[0].as_deref()?, row[1].as_deref()?)).collect();
+        let told =
+            source.query("SELECT xid::text, data FROM pg_logical_slot_get_changes('oracle', NULL, NULL)");
+        let mut told: Vec<_> =
+            told.iter().filter_map(|row| told_change(row[0].as_deref()?, row[1].as_deref()?)).collect();
         let found: Vec<_> = self
             .streamed()
             .map(|change| (change.transaction.clone().unwrap(), change.op.clone(), change.stream.clone()))
             .collect();
         // The oracle's slot is older than ours.
         let (first, _, _) = found.first().expect("something was staged");
-        let begin = told.iter().position(|(transaction, _, _)| transaction == first).expect("the server knows it");
+        let begin =
+            told.iter().position(|(transaction, _, _)| transaction == first).expect("the server knows it");
         let told = told.split_off(begin);
         let differs = told.iter().zip(&found).position(|(told, found)| told != found);
         assert_eq!(differs.map(|at| (&told[at], &found[at])), None, "another change was staged");
@@ -136,22 +142,37 @@ impl Changes {
     /// In `append`: what was read at most once a generation and key, what was streamed exactly once from the generation's
     /// points on. Returns how many changes are there.
     fn assert_kept(&self, history: &Database<'_>) -> usize {
-        let staged: BTreeMap<&str, &Staged> = self.0.iter().map(|change| (change.position.as_str(), change)).collect();
+        let staged: BTreeMap<&str, &Staged> =
+            self.0.iter().map(|change| (change.position.as_str(), change)).collect();
         let mut kept = 0;
         for table in TABLES {
-            let rows = history.query(&format!("SELECT _tidemark_position, _tidemark_op FROM {table} ORDER BY 1"));
-            let rows: Vec<_> = rows.into_iter().map(|row| (row[0].clone().unwrap(), row[1].clone().unwrap())).collect();
+            let rows =
+                history.query(&format!("SELECT _tidemark_position, _tidemark_op FROM {table} ORDER BY 1"));
+            let rows: Vec<_> =
+                rows.into_iter().map(|row| (row[0].clone().unwrap(), row[1].clone().unwrap())).collect();
             let positions: HashSet<&str> = rows.iter().map(|(position, _)| position.as_str()).collect();
             assert_eq!(positions.len(), rows.len(), "`{table}` holds a change twice");
-            let last_read = rows.iter().filter(|(_, op)| op == "r").map(|(position, _)| &staged[position.as_str()].source_position);
+            let last_read = rows
+                .iter()
+                .filter(|(_, op)| op == "r")
+                .map(|(position, _)| &staged[position.as_str()].source_position);
             let point = last_read.max().cloned().unwrap_or_default();
             for (position, op) in &rows {
-                assert_eq!((&staged[position.as_str()].op, staged[position.as_str()].stream.as_str()), (op, table));
+                assert_eq!(
+                    (&staged[position.as_str()].op, staged[position.as_str()].stream.as_str()),
+                    (op, table)
+                );
             }
             let missing = self.streamed().find(|change| {
-                change.stream == table && change.source_position > point && !positions.contains(change.position.as_str())
+                change.stream == table
+                    && change.source_position > point
+                    && !positions.contains(change.position.as_str())
             });
-            assert!(missing.is_none(), "`{table}` misses the change {}", missing.map_or("", |change| &change.position));
+            assert!(
+                missing.is_none(),
+                "`{table}` misses the change {}",
+                missing.map_or("", |change| &change.position)
+            );
             kept += rows.len();
         }
         kept

@@ -26,8 +26,7 @@ pub(super) const TABLES: [&str; 8] = [
 ];
 
 /// Money is moved between these two, and none is made.
-pub(super) const TOTAL: &str =
-    "SELECT (SELECT coalesce(sum(balance), 0) FROM accounts) + (SELECT coalesce(sum(balance), 0) FROM savings)";
+pub(super) const TOTAL: &str = "SELECT (SELECT coalesce(sum(balance), 0) FROM accounts) + (SELECT coalesce(sum(balance), 0) FROM savings)";
 
 /// Makes the tables and fills them.
 pub(super) fn prepare(database: &Database<'_>) {
@@ -67,7 +66,11 @@ pub(super) struct Load<'scope> {
 
 impl<'scope> Load<'scope> {
     /// Starts clients on `database`.
-    pub(super) fn start<'env>(scope: &'scope thread::Scope<'scope, 'env>, database: &'env Database<'env>, seed: u64) -> Self {
+    pub(super) fn start<'env>(
+        scope: &'scope thread::Scope<'scope, 'env>,
+        database: &'env Database<'env>,
+        seed: u64,
+    ) -> Self {
         let (stop, transactions) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let clients = (0..2).map(|client| {
             let (stop, transactions) = (stop.clone(), transactions.clone());

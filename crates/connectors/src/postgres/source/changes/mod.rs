@@ -18,7 +18,7 @@ use std::{
 use bytes::Bytes;
 use tidemark_engine::{
     Error, Result, Time,
-    change::ChangeBatch,
+    change::{ChangeBatch, Op},
     log::SyncStep,
     read::{End, Lane, ReadContext, Span},
     schema::StreamName,
@@ -34,7 +34,7 @@ use super::{
     definitions::Definitions,
     replication::{Feed, Frame, pgoutput::{self, Message}},
     sync::{Completion, OpenSync},
-    table::Table,
+    table::{Table, definition},
 };
 use crate::postgres::{lsn::Lsn, types::ColumnType};
 
@@ -144,7 +144,7 @@ impl ChangeReader {
 
     async fn read(&mut self, bytes: &Bytes) -> Result<()> {
         self.gathered.bytes += bytes.len();
-        match pgoutput::parse(bytes)? {
+        match Message::read(bytes)? {
             Message::Begin(begin) => {
                 self.gathered.transaction = Some(Transaction {
                     commit: begin.final_lsn,
@@ -157,19 +157,21 @@ impl ChangeReader {
             }
             Message::Commit(commit) => self.end_transaction(commit.end_lsn),
             Message::Relation(relation) => self.describe(&relation).await,
-            Message::Insert(insert) => self.change(insert.relation, |table| table.insert(&insert.new)),
-            Message::Update(update) => {
-                self.change(update.relation, |table| table.update(update.old.as_ref(), &update.new))?;
-                self.watch_move(update.relation)
+            Message::Insert { relation, new } => self.change(relation, |table| table.insert(new)),
+            Message::Update { relation, old, new } => {
+                self.change(relation, |table| table.update(old, new))?;
+                self.watch_move(relation);
+                Ok(())
             }
-            Message::Delete(delete) => self.change(delete.relation, |table| table.delete(&delete.old)),
+            Message::Delete { relation, old } => self.change(relation, |table| table.delete(old)),
             Message::Truncate(truncate) => truncate.relations().try_for_each(|relation| {
                 self.change(relation, TableChanges::truncate)?;
                 self.void_sync(relation, "was truncated");
                 Ok(())
             }),
-            // What types are called is asked of the catalog; where a transaction came from first does not matter.
-            Message::Type(_) | Message::Origin(_) | Message::Logical(_) => Ok(()),
+            // What types are called is asked of the catalog; where a transaction came from first does not matter; what
+            // applications write into the log beside their tables is not a table's.
+            Message::Type { .. } | Message::Origin { .. } | Message::Logical { .. } => Ok(()),
         }
     }
 
@@ -190,7 +192,7 @@ impl ChangeReader {
             self.gathered.relations.insert(message.oid, None);
             return Ok(());
         };
-        let wanted: Vec<_> = message.columns.iter().map(|column| (column.type_oid, column.modifier)).collect();
+        let wanted: Vec<_> = message.columns.iter().map(|column| (column.type_oid, column.typmod)).collect();
         let types = self.definitions.types(&wanted).await?;
         if self.binary && !types.iter().all(ColumnType::is_binary) {
             // Only as text is every type what PostgreSQL would print; the next run asks for that.
@@ -201,7 +203,7 @@ impl ChangeReader {
         }
         let relation = Relation::new(&table, message, types)?;
         if let Some(sync) = self.syncs.get(&name)
-            && sync.definition != super::table::definition(&relation.schema)
+            && sync.definition != definition(&relation.schema)
         {
             self.void(&name, "was altered");
         }
@@ -220,7 +222,7 @@ impl ChangeReader {
     fn change(
         &mut self,
         relation: u32,
-        add: impl FnOnce(&mut TableChanges) -> Result<tidemark_engine::change::Op>,
+        add: impl FnOnce(&mut TableChanges) -> Result<Op>,
     ) -> Result<()> {
         let Gathered { relations, transaction, tables, changes, .. } = &mut self.gathered;
         let known = relations.get(&relation).ok_or_else(out_of_order)?;
@@ -312,16 +314,15 @@ impl ChangeReader {
     }
 
     /// A record that moved to another key without all its values: chunks of two snapshots could each miss it.
-    fn watch_move(&mut self, relation: u32) -> Result<()> {
-        let Some(Some(known)) = self.gathered.relations.get(&relation) else { return Ok(()) };
+    fn watch_move(&mut self, relation: u32) {
+        let Some(Some(known)) = self.gathered.relations.get(&relation) else { return };
         let name = known.schema.stream().as_str().to_owned();
         let moved = self.gathered.tables.get(&relation).is_some_and(TableChanges::last_moved_in_part);
-        let Some(sync) = self.syncs.get(&name).filter(|_| moved) else { return Ok(()) };
+        let Some(sync) = self.syncs.get(&name).filter(|_| moved) else { return };
         self.cursor.moved.insert(name.clone(), sync.generation);
         if sync.resumed {
             self.void(&name, "had a record moved to another key");
         }
-        Ok(())
     }
 
     fn void_sync(&mut self, relation: u32, what: &str) {

@@ -6,11 +6,14 @@ use tidemark_engine::{Error, Result, schema::StreamSchema};
 
 use crate::postgres::{
     source::{
-        replication::pgoutput::{self, Identity},
+        replication::pgoutput,
         table::Table,
     },
     types::ColumnType,
 };
+
+/// `REPLICA IDENTITY FULL`: every old value is told.
+const FULL: u8 = b'f';
 
 /// What is needed to read a table's changes.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ impl Relation {
             }
             wire.push(Some(kept.len()));
             kept.push((column.name, column_type));
-            identity.push(column.is_key || message.identity == Identity::Full);
+            identity.push(column.key || message.identity == FULL);
         }
         let schema = table.schema(kept.iter().map(|(name, column_type)| (*name, column_type)))?;
         let types = kept.into_iter().map(|(_, column_type)| column_type).collect();

@@ -14,7 +14,7 @@ use tidemark_engine::{
 use super::relation::Relation;
 use crate::postgres::{
     lsn::Lsn,
-    source::replication::pgoutput::{OldTuple, Tuple, TupleField},
+    source::replication::pgoutput::{OldTuple, Tuple, Value},
     types::ColumnBuilder,
 };
 
@@ -79,11 +79,10 @@ impl TableChanges {
     }
 
     /// A record was created.
-    pub(super) fn insert(&mut self, new: &Tuple<'_>) -> Result<Op> {
-        for (wire, field) in new.fields().enumerate() {
-            let field = field?;
+    pub(super) fn insert(&mut self, new: Tuple<'_>) -> Result<Op> {
+        for (wire, field) in new.values().enumerate() {
             let Some(index) = self.field_at(wire)? else { continue };
-            if matches!(field, TupleField::Unchanged) {
+            if matches!(field, Value::Unchanged) {
                 return Err(Error::data("a created record does not carry every value"));
             }
             self.put(index, field)?;
@@ -93,19 +92,19 @@ impl TableChanges {
     }
 
     /// A record was updated. What is not told of it was not changed; the old record, where it is told in full, says what it was.
-    pub(super) fn update(&mut self, old: Option<&OldTuple<'_>>, new: &Tuple<'_>) -> Result<Op> {
-        let full: Vec<TupleField<'_>> = match old {
-            Some(OldTuple::Full(old)) => old.fields().collect::<Result<_>>()?,
+    pub(super) fn update(&mut self, old: Option<OldTuple<'_>>, new: Tuple<'_>) -> Result<Op> {
+        let full: Vec<Value<'_>> = match old {
+            Some(OldTuple::Full(old)) => old.values().collect(),
             _ => Vec::new(),
         };
         let mut in_part = false;
-        for (wire, field) in new.fields().enumerate() {
+        for (wire, field) in new.values().enumerate() {
             let Some(index) = self.field_at(wire)? else { continue };
-            let field = match (field?, full.get(wire)) {
-                (TupleField::Unchanged, Some(old)) => *old,
+            let field = match (field, full.get(wire)) {
+                (Value::Unchanged, Some(old)) => *old,
                 (field, _) => field,
             };
-            in_part |= matches!(field, TupleField::Unchanged);
+            in_part |= matches!(field, Value::Unchanged);
             self.put(index, field)?;
         }
         self.moved_in_part = in_part && old.is_some();
@@ -117,13 +116,12 @@ impl TableChanges {
     }
 
     /// A record was deleted: its values are those it had, as far as they are told.
-    pub(super) fn delete(&mut self, old: &OldTuple<'_>) -> Result<Op> {
+    pub(super) fn delete(&mut self, old: OldTuple<'_>) -> Result<Op> {
         let (OldTuple::Full(tuple) | OldTuple::Key(tuple)) = old;
-        for (wire, field) in tuple.fields().enumerate() {
-            let field = field?;
+        for (wire, field) in tuple.values().enumerate() {
             let Some(index) = self.field_at(wire)? else { continue };
             let told = self.relation.identity[index];
-            self.put(index, if told { field } else { TupleField::Unchanged })?;
+            self.put(index, if told { field } else { Value::Unchanged })?;
         }
         self.end_without_before();
         Ok(Op::Delete)
@@ -132,7 +130,7 @@ impl TableChanges {
     /// Every record was removed at once.
     pub(super) fn truncate(&mut self) -> Result<Op> {
         for index in 0..self.values.len() {
-            self.put(index, TupleField::Unchanged)?;
+            self.put(index, Value::Unchanged)?;
         }
         self.end_without_before();
         Ok(Op::Truncate)
@@ -182,8 +180,8 @@ impl TableChanges {
         known.ok_or_else(|| Error::data("a record has more columns than its table was said to have"))
     }
 
-    fn put(&mut self, index: usize, field: TupleField<'_>) -> Result<()> {
-        if matches!(field, TupleField::Unchanged) {
+    fn put(&mut self, index: usize, field: Value<'_>) -> Result<()> {
+        if matches!(field, Value::Unchanged) {
             self.unchanged.set(index);
         }
         let exception = append(&mut self.values[index], field).map_err(|error| self.of_column(error, index))?;
@@ -194,16 +192,15 @@ impl TableChanges {
     }
 
     /// Old values of the current row.
-    fn put_before(&mut self, old: &Tuple<'_>) -> Result<()> {
+    fn put_before(&mut self, old: Tuple<'_>) -> Result<()> {
         let (rows, columns) = (self.ops.len(), self.values.len());
         let relation = self.relation.clone();
         let before = self.before.get_or_insert_with(|| BeforeBuilder::after(rows, &relation));
         before.present.append(true);
-        for (wire, field) in old.fields().enumerate() {
-            let field = field?;
+        for (wire, field) in old.values().enumerate() {
             let Some(index) = relation.wire.get(wire).copied().flatten() else { continue };
-            let field = if relation.identity[index] { field } else { TupleField::Unchanged };
-            if matches!(field, TupleField::Unchanged) {
+            let field = if relation.identity[index] { field } else { Value::Unchanged };
+            if matches!(field, Value::Unchanged) {
                 before.unknown.set(index);
             }
             let exception = append(&mut before.values[index], field).map_err(|error| of_column(&relation, error, index))?;
@@ -246,14 +243,14 @@ impl BeforeBuilder {
 }
 
 /// Appends a field as it came; gives the text of a value that the column's array cannot hold.
-fn append(builder: &mut ColumnBuilder, field: TupleField<'_>) -> Result<Option<String>> {
+fn append(builder: &mut ColumnBuilder, field: Value<'_>) -> Result<Option<String>> {
     match field {
-        TupleField::Null | TupleField::Unchanged => {
+        Value::Null | Value::Unchanged => {
             builder.append_null();
             Ok(None)
         }
-        TupleField::Binary(bytes) => builder.append_binary(bytes),
-        TupleField::Text(bytes) => {
+        Value::Binary(bytes) => builder.append_binary(bytes),
+        Value::Text(bytes) => {
             let text = std::str::from_utf8(bytes)
                 .map_err(|_| Error::data("a value is not in UTF-8").hint("the server should have converted it: report this"))?;
             builder.append_text(text)

@@ -67,7 +67,7 @@ impl Chunk {
     ) -> Result<Ticket> {
         let table = self.sync.table.id.to_string();
         let cannot = format!("cannot read table `{table}`");
-        let explain = |error| failure::explain(error, &cannot);
+        let explain = |error| failure(&cannot, error);
         let begin = format!(
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
             literal(snapshot)

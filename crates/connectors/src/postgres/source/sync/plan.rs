@@ -66,7 +66,7 @@ async fn size(session: &Session, table: &Table) -> Result<(i64, i64)> {
                FROM pg_partition_tree($1::oid)
                WHERE isleaf";
     let row = session.query_one(sql, &[&table.oid]).await;
-    let row = row.map_err(|error| failure::explain(error, &format!("cannot ask for the size of `{}`", table.id)))?;
+    let row = row.map_err(|error| failure(format!("cannot ask for the size of `{}`", table.id), error))?;
     Ok((row.get(0), row.get(1)))
 }
 
@@ -80,6 +80,6 @@ async fn samples(session: &Session, table: &Table, column: &str, chunks: i64, pa
         table.id.sql()
     );
     let rows = session.query(&sql, &[]).await;
-    let rows = rows.map_err(|error| failure::explain(error, &format!("cannot sample table `{}`", table.id)))?;
+    let rows = rows.map_err(|error| failure(format!("cannot sample table `{}`", table.id), error))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }

@@ -71,7 +71,7 @@ async fn say_who_is_in_the_way(server: &Server) {
 /// The end of the server's log: everything that has been committed by now lies before it.
 pub(in crate::postgres::source) async fn end_of_log(session: &Session) -> Result<Lsn> {
     let row = session.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await;
-    let row = row.map_err(|error| failure::explain(error, "cannot ask where the source's log ends"))?;
+    let row = row.map_err(|error| failure("cannot ask where the source's log ends", error))?;
     let text: String = row.get(0);
     let lsn: Lsn = text.parse().map_err(|_| Error::data(format!("the source's log ends at `{text}`")))?;
     Ok(without_page_header(lsn))
