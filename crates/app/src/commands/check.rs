@@ -79,7 +79,7 @@ fn picture(pipeline: &Pipeline) -> String {
         format!("  reads    {} `{}`, {when}", source.system(), shown(&source.place(&home.folder))),
         format!("  keeps    `{}`", shown(&Place::path(&staging.path.join(name)))),
     ];
-    for Destination { writing, live, system } in destinations {
+    for Destination { writing, live, system, .. } in destinations {
         let Writing { destination, mode, .. } = writing;
         let mode = match mode {
             WriteMode::Append => "append",

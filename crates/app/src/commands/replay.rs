@@ -125,7 +125,7 @@ impl Replay {
             .hint("leave `--from` out, or write with `append`"));
         }
         let selection = streams::select(log, &self.stream).await?;
-        Ok(Range { plan: Plan { from, selection }, last })
+        Ok(Range { plan: Plan { from, selection, on_truncate: destination.on_truncate }, last })
     }
 
     fn show(&self, rows: &BTreeMap<StreamName, u64>, what: &str, output: &Output) -> Result<(), Failure> {
@@ -162,7 +162,7 @@ fn find<'p>(pipeline: &'p Pipeline, name: &str) -> Result<&'p Destination> {
 /// A destination holds one range of the log: it can be continued, not mixed with another.
 fn check_continues(name: &str, mark: Option<&Mark>, range: &Range) -> Result<()> {
     let Some(mark) = mark else { return Ok(()) };
-    let Plan { from, selection } = &range.plan;
+    let Plan { from, selection, .. } = &range.plan;
     if mark.from == *from && mark.streams == selection.streams {
         return Ok(());
     }

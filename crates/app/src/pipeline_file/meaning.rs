@@ -3,7 +3,11 @@
 use std::{collections::BTreeMap, path::Path};
 
 use tidemark_connectors::config::{self, Home, NamedStreams, Place, SourceConfig, TableName, Writing};
-use tidemark_engine::{codec::Format, schema::StreamName, write::WriteMode};
+use tidemark_engine::{
+    codec::Format,
+    schema::StreamName,
+    write::{OnTruncate, WriteMode},
+};
 
 use super::{
     document::{self, Document, StagingFormat, StagingKeys, Write},
@@ -93,8 +97,15 @@ impl Findings<'_> {
 
     fn destination(&mut self, name: String, typed: document::Destination) -> Destination {
         // The schema lets only `stop` through, and stopping is what the loops do anyway.
-        let document::Destination { write, table, adopt, on_error: document::OnError::Stop, live, system } =
-            typed;
+        let document::Destination {
+            write,
+            table,
+            adopt,
+            on_error: document::OnError::Stop,
+            on_truncate,
+            live,
+            system,
+        } = typed;
         let part = ["destinations", name.as_str()];
         let table = TableName::parse(&table).unwrap_or_else(|problem| {
             self.connector(&part, vec![problem]);
@@ -104,9 +115,14 @@ impl Findings<'_> {
             Write::Append => WriteMode::Append,
             Write::Mirror => WriteMode::Mirror,
         };
+        let on_truncate = match on_truncate {
+            document::OnTruncate::Apply => OnTruncate::Apply,
+            document::OnTruncate::Ignore => OnTruncate::Ignore,
+            document::OnTruncate::Stop => OnTruncate::Stop,
+        };
         let writing = Writing { destination: name.clone(), mode, table, adopt };
         self.connector(&part, system.validate(&writing));
-        Destination { writing, live, system }
+        Destination { writing, on_truncate, live, system }
     }
 
     /// A mirror tells records apart by their key, and a table holds one stream.

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use tidemark_connectors::config::{DestinationConfig, Home, SourceConfig, Writing};
-use tidemark_engine::codec::Format;
+use tidemark_engine::{codec::Format, write::OnTruncate};
 
 use super::origin::Origin;
 
@@ -52,6 +52,8 @@ pub(crate) enum Trigger {
 pub(crate) struct Destination {
     /// How to write, whatever the system; its name is in here.
     pub(crate) writing: Writing,
+    /// What it does when a stream is truncated at the source.
+    pub(crate) on_truncate: OnTruncate,
     /// Whether `run` writes to it; otherwise only `replay` does.
     pub(crate) live: bool,
     /// The system.

@@ -224,6 +224,7 @@ async fn marks_tell_the_last_and_forget_the_old(store: Store) {
     assert_eq!(none, None);
     let mark = |rows| Mark {
         position: log.head(),
+        held: Default::default(),
         from: 0,
         streams: Vec::new(),
         rows,

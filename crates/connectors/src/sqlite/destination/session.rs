@@ -10,10 +10,9 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 use tidemark_engine::{
-    Error, LogId, Position,
+    Error, ErrorKind, LogId, Position,
     schema::StreamName,
-    write::Standing,
-    write::{Delivery, WriteMode},
+    write::{Delivery, Standing, WriteMode},
 };
 
 use super::{append, ledger, mirror, parking::Parking, table::Table};
@@ -85,8 +84,17 @@ impl Session {
         ledger::advance(&self.connection, &self.writing.destination, self.epoch, begin, end)
     }
 
-    /// Applies some changes inside the transaction.
-    pub(super) fn apply(&mut self, delivery: &Delivery) -> Result<()> {
+    /// Applies some changes inside the transaction. What SQLite or we cannot do with them concerns their stream alone.
+    pub(super) fn apply(&mut self, delivery: &Delivery) -> Result<(), Error> {
+        self.write(delivery).map_err(|failure| {
+            let is_ours = matches!(failure, Failure::Known(_));
+            let error = failure.explain(&self.file);
+            let of_stream = is_ours || error.kind() == ErrorKind::Data;
+            if of_stream { error.of_stream(delivery.changes.schema().stream()) } else { error }
+        })
+    }
+
+    fn write(&mut self, delivery: &Delivery) -> Result<()> {
         let changes = &delivery.changes;
         let (schema, count) = (changes.schema(), self.tables.len());
         let ready =
