@@ -19,6 +19,12 @@ impl Definitions {
         Self { server, session: None, catalog: Catalog::default() }
     }
 
+    /// The same, forgetting what was known: a type may have been altered since, an enum have gained a label.
+    pub(super) async fn types_anew(&mut self, wanted: &[(u32, i32)]) -> Result<Vec<ColumnType>> {
+        self.catalog = Catalog::default();
+        self.types(wanted).await
+    }
+
     /// The types with these numbers and modifiers.
     pub(super) async fn types(&mut self, wanted: &[(u32, i32)]) -> Result<Vec<ColumnType>> {
         // A connection that idled for days may be gone.

@@ -193,7 +193,7 @@ impl ChangeReader {
             return Ok(());
         };
         let wanted: Vec<_> = message.columns.iter().map(|column| (column.type_oid, column.typmod)).collect();
-        let types = self.definitions.types(&wanted).await?;
+        let types = self.definitions.types_anew(&wanted).await?;
         if self.binary && !types.iter().all(ColumnType::is_binary) {
             // Only as text is every type what PostgreSQL would print; the next run asks for that.
             self.text_only.store(true, Ordering::Relaxed);

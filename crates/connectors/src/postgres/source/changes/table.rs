@@ -152,14 +152,15 @@ impl TableChanges {
 
     /// The changes as a batch.
     pub(super) fn finish(self) -> Result<ChangeBatch> {
-        let finish = |mut builders: Vec<ColumnBuilder>| -> Vec<_> {
-            builders.iter_mut().map(ColumnBuilder::finish).collect()
+        let finish = |mut builders: Vec<ColumnBuilder>| {
+            builders.iter_mut().map(ColumnBuilder::finish).collect::<Result<Vec<_>>>()
         };
-        let before = self.before.map(|mut before| Before {
-            present: before.present.finish(),
-            unknown: before.unknown.finish(),
-            values: finish(before.values),
-        });
+        let before = match self.before {
+            None => None,
+            Some(BeforeBuilder { mut present, unknown, values }) => {
+                Some(Before { present: present.finish(), unknown: unknown.finish(), values: finish(values)? })
+            }
+        };
         let (mut positions, mut transactions) = (self.positions, self.transactions);
         let columns = Columns {
             source_positions: Some(positions.finish()),
@@ -168,7 +169,7 @@ impl TableChanges {
             unchanged: self.unchanged.finish(),
             exceptions: self.exceptions.finish(),
             before,
-            ..Columns::new(UInt8Array::from(self.ops), finish(self.values))
+            ..Columns::new(UInt8Array::from(self.ops), finish(self.values)?)
         };
         let batch = ChangeBatch::new(self.relation.schema.clone(), columns)?;
         Ok(batch.with_ordinals(UInt64Array::from(self.ordinals)))

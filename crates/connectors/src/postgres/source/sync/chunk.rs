@@ -209,7 +209,7 @@ impl<'a> Rows<'a> {
         if rows == 0 {
             return Ok(());
         }
-        let values = self.columns.iter_mut().map(ColumnBuilder::finish).collect();
+        let values = self.columns.iter_mut().map(ColumnBuilder::finish).collect::<Result<_>>()?;
         let exceptions = std::mem::replace(&mut self.exceptions, ExceptionsBuilder::new());
         let positions = BinaryArray::from_iter_values(std::iter::repeat_n(self.point.to_bytes(), rows));
         let columns = Columns {

@@ -227,7 +227,7 @@ impl TableSync {
             unchanged.set(index);
         }
         unchanged.end_row();
-        let values = columns.iter_mut().map(ColumnBuilder::finish).collect();
+        let values = columns.iter_mut().map(ColumnBuilder::finish).collect::<Result<_>>()?;
         let columns = Columns {
             unchanged: unchanged.finish(),
             ..Columns::new([Op::Truncate.letter()].to_vec().into(), values)
