@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tidemark_engine::{Cursor, Digest, Error, PartId, Result};
 
+use super::{replication::Identity, slot::Standing};
 use crate::postgres::lsn::Lsn;
 
 /// The replication stream.
@@ -58,6 +59,18 @@ impl SyncCursor {
 }
 
 impl StreamCursor {
+    /// Where the stream begins, before anything of it is staged.
+    pub(super) fn begin(lsn: Lsn, server: Identity, slot: &str) -> Self {
+        let (system, timeline) = (server.system, server.timeline);
+        let (synced, void, moved) = Default::default();
+        Self { lsn, system, timeline, slot: slot.to_owned(), synced, void, moved }
+    }
+
+    /// What the slot must agree with.
+    pub(super) fn standing(&self) -> Standing {
+        Standing { system: self.system.clone(), timeline: self.timeline, lsn: self.lsn }
+    }
+
     /// Its part.
     pub(super) fn part() -> PartId {
         PartId::new("stream")

@@ -1,7 +1,6 @@
 //! How the source is read: where it was left, what is new, then the initial sync and the replication stream side by side.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,23 +8,26 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use tidemark_engine::{
-    Cursor, Result,
+    Cursor, Error, Result,
     read::{End, Lane, Outlet, Phase, ReadContext, ReadStrategy},
 };
 use tokio::sync::{mpsc, watch};
 
 use super::{
     Source,
+    catalog,
     changes::{ChangeReader, Gathered},
     cursor::StreamCursor,
     definitions::Definitions,
+    publication::Publication,
     replication::{Acknowledger, Replication},
+    selection::Selection,
+    slot::{self, Slot},
     sync::{InitialSync, end_of_log},
     table::Table,
 };
-use crate::postgres::types::ColumnType;
+use crate::postgres::{connection::Session, lsn::Lsn, types::ColumnType};
 
 /// Reads a PostgreSQL database.
 pub(super) struct Strategy {
@@ -43,20 +45,24 @@ impl Strategy {
 #[async_trait]
 impl ReadStrategy for Strategy {
     async fn run(&mut self, from: Cursor, out: Outlet, cx: ReadContext) -> Result<End> {
-        let Source { server, .. } = &self.source;
+        let Source { server, config, .. } = &self.source;
         let session = server.connect("source").await?;
         let mut replication = Replication::connect(server, "replication").await?;
         let identity = replication.identify().await?;
-        let tables = self.source.tables(&session).await?;
         let known = StreamCursor::read(&from)?;
-        let publication = self.source.publish(&session, &tables).await?;
+        let slot = Slot::inspect(&session, self.source.slot()).await?;
+        slot::verify(slot.as_ref(), self.source.slot(), known.as_ref().map(StreamCursor::standing).as_ref(), &identity)?;
+        let tables = self.source.publish(&session).await?;
         let mut lane = out.lane(StreamCursor::part(), Phase::Changes);
         let cursor = match known {
-            Some(cursor) => {
-                self.source.verify_slot(&session, &identity, &cursor).await?;
-                cursor
+            Some(cursor) => cursor,
+            None => {
+                let begins = match slot.and_then(|slot| slot.confirmed) {
+                    Some(begins) => begins,
+                    None => self.source.make_slot(&mut replication).await?,
+                };
+                begin(&mut lane, StreamCursor::begin(begins, identity, self.source.slot())).await?
             }
-            None => begin(&mut lane, self.source.open_slot(&session, &mut replication, &identity).await?).await?,
         };
         let target = match cx.until_caught_up {
             true => Some(end_of_log(&session).await?),
@@ -64,13 +70,12 @@ impl ReadStrategy for Strategy {
         };
 
         let mut definitions = Definitions::new(server.clone());
-        let readers = self.source.readers();
         let syncs = InitialSync::begin(
-            server, &tables, &from, &cursor, &mut definitions, readers, out.clone(), cx.world.clone(),
+            server, &tables, &from, &cursor, &mut definitions, config.readers, out.clone(), cx.world.clone(),
         )
         .await?;
         let binary = !self.text_only.load(Ordering::Relaxed) && are_binary(&tables, &mut definitions).await?;
-        let feed = replication.start(&cursor.slot, cursor.lsn, &publication, binary).await?;
+        let feed = replication.start(self.source.slot(), cursor.lsn, self.source.publication(), binary).await?;
         let acknowledging = acknowledge(feed.acknowledger(), out.durable());
         let (completed, completions) = mpsc::unbounded_channel();
         let reader = ChangeReader {
@@ -89,6 +94,43 @@ impl ReadStrategy for Strategy {
         };
         drop(session);
         side_by_side(reader.run(), syncs.run(completed, cx.stop.clone()), acknowledging).await
+    }
+}
+
+impl Source {
+    /// The tables to read, published.
+    async fn publish(&self, session: &Session) -> Result<Vec<Arc<Table>>> {
+        let all = catalog::tables(session).await?;
+        let Selection { tables: wanted, problems, warnings } =
+            Selection::of(self.config.streams.as_ref(), &all);
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(problem);
+        }
+        for warning in warnings {
+            tracing::warn!(hint = warning.hint_text(), "{warning}");
+        }
+        match &self.config.publication {
+            None => Publication::ensure(session, self.publication(), &wanted).await?,
+            Some(name) => {
+                let publication = Publication::inspect(session, name).await?;
+                let publication = publication.ok_or_else(|| {
+                    Error::config(format!("there is no publication `{name}`")).hint("make it, or leave `publication` out")
+                })?;
+                if let Some(problem) = publication.problems(&wanted).into_iter().next() {
+                    return Err(problem);
+                }
+            }
+        }
+        Ok(wanted.into_iter().map(|table| Arc::new(Table::from(table))).collect())
+    }
+
+    /// Makes the slot, unless it is the DBA's to make.
+    async fn make_slot(&self, replication: &mut Replication) -> Result<Lsn> {
+        match &self.config.slot {
+            None => replication.create_slot(self.slot()).await,
+            Some(name) => Err(Error::config(format!("there is no replication slot `{name}`"))
+                .hint("make it with the plugin `pgoutput`, or leave `slot` out")),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use tidemark_engine::{
     schema::{Field, StreamName, StreamSchema},
 };
 
+use super::{catalog::Sort, selection::TableToRead};
 use crate::postgres::{identifier::TableId, types::ColumnType};
 
 /// One table, known by one stream.
@@ -33,8 +34,28 @@ pub(super) struct Column {
     pub(super) type_oid: u32,
     pub(super) modifier: i32,
     pub(super) not_null: bool,
-    /// Whether its texts are ordered byte by byte.
-    pub(super) bytewise: bool,
+}
+
+impl From<TableToRead> for Table {
+    fn from(wanted: TableToRead) -> Self {
+        let columns = wanted.columns().map(|column| Column {
+            name: column.name.clone(),
+            type_oid: column.type_oid,
+            modifier: column.typmod,
+            not_null: column.not_null,
+        });
+        let columns = columns.collect();
+        let TableToRead { table, key, excluded, condition } = wanted;
+        Self {
+            id: table.id,
+            oid: table.oid,
+            partitioned: table.sort == Sort::Partitioned,
+            columns,
+            key,
+            excluded: excluded.into_iter().collect(),
+            condition,
+        }
+    }
 }
 
 impl Table {

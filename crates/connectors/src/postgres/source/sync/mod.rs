@@ -9,6 +9,8 @@ mod copy;
 mod plan;
 mod snapshot;
 
+pub(super) use snapshot::end_of_log;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},

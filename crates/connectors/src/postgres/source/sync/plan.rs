@@ -29,7 +29,7 @@ pub(super) async fn chunks(
     table: &Table,
     schema: &StreamSchema,
 ) -> Result<(Option<String>, Vec<String>)> {
-    let Some(column) = column(table, schema) else { return Ok((None, Vec::new())) };
+    let Some(column) = column(session, table, schema).await? else { return Ok((None, Vec::new())) };
     let (bytes, pages) = size(session, table).await?;
     let count = (bytes / CHUNK_BYTES).clamp(1, MOST_CHUNKS);
     if count == 1 {
@@ -48,15 +48,29 @@ pub(super) async fn chunks(
 }
 
 /// The column whose ranges chunks can be.
-fn column(table: &Table, schema: &StreamSchema) -> Option<String> {
-    let field = &schema.fields()[*schema.key().first()?];
-    let column = table.columns.iter().find(|column| column.name == field.name)?;
+async fn column(session: &Session, table: &Table, schema: &StreamSchema) -> Result<Option<String>> {
+    let Some(&first) = schema.key().first() else { return Ok(None) };
+    let field = &schema.fields()[first];
     let is_ordered = match field.kind {
         Kind::Int16 | Kind::Int32 | Kind::Int64 | Kind::UInt32 | Kind::Uuid | Kind::Bytes => true,
-        Kind::Text => column.bytewise,
+        Kind::Text => is_bytewise(session, table, &field.name).await?,
         _ => false,
     };
-    is_ordered.then(|| field.name.clone())
+    Ok(is_ordered.then(|| field.name.clone()))
+}
+
+/// Whether texts of `column` are ordered byte by byte, as in the locale `C`.
+async fn is_bytewise(session: &Session, table: &Table, column: &str) -> Result<bool> {
+    let sql = "SELECT a.atttypid IN ('text'::regtype, 'varchar'::regtype)
+                      AND coalesce(CASE WHEN l.collname = 'default' THEN d.datcollate ELSE l.collcollate END, '')
+                          IN ('C', 'POSIX')
+               FROM pg_attribute a
+               JOIN pg_collation l ON l.oid = a.attcollation
+               JOIN pg_database d ON d.datname = current_database()
+               WHERE a.attrelid = $1 AND a.attname = $2::text::name";
+    let row = session.query_opt(sql, &[&table.oid, &column]).await;
+    let row = row.map_err(|error| failure(format!("cannot ask how `{}` is ordered", table.id), error))?;
+    Ok(row.is_some_and(|row| row.get(0)))
 }
 
 /// Bytes of the table, and pages of its rows alone.
