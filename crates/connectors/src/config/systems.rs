@@ -7,13 +7,14 @@ use serde::Deserialize;
 use tidemark_engine::{Result, read::ReadStrategy, write::WriteStrategy};
 
 use super::{Discovered, Findings, Home, Place, Problem, Writing};
-use crate::{files, sqlite};
+use crate::{files, postgres, sqlite};
 
 /// What a pipeline reads from, by its `type`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum SourceConfig {
     Files(files::SourceConfig),
+    Postgres(postgres::SourceConfig),
 }
 
 /// What a pipeline writes to, by its `type`.
@@ -40,6 +41,7 @@ impl SourceConfig {
     pub fn system(&self) -> &'static str {
         match self {
             Self::Files(_) => "files",
+            Self::Postgres(_) => "postgres",
         }
     }
 
@@ -47,6 +49,7 @@ impl SourceConfig {
     pub fn place(&self, folder: &Path) -> Place {
         match self {
             Self::Files(files) => Place::path(&folder.join(&files.path)),
+            Self::Postgres(postgres) => postgres.place(),
         }
     }
 
@@ -59,6 +62,7 @@ impl SourceConfig {
                     streams.iter().map(|(name, stream)| (name.as_str(), !stream.key.is_empty())).collect(),
                 ),
             },
+            Self::Postgres(_) => NamedStreams::Known,
         }
     }
 
@@ -66,6 +70,7 @@ impl SourceConfig {
     pub fn validate(&self) -> Vec<Problem> {
         match self {
             Self::Files(files) => files.validate(),
+            Self::Postgres(postgres) => postgres.validate(),
         }
     }
 
@@ -76,6 +81,10 @@ impl SourceConfig {
                 Ok(source) => source.check().await.into(),
                 Err(error) => error.into(),
             },
+            Self::Postgres(postgres) => match postgres::Source::new(postgres.clone(), &home.pipeline) {
+                Ok(source) => source.check().await,
+                Err(error) => error.into(),
+            },
         }
     }
 
@@ -83,6 +92,9 @@ impl SourceConfig {
     pub async fn discover(&self, home: &Home, sample: usize) -> Result<Vec<Discovered>> {
         match self {
             Self::Files(files) => files::Source::new(files.clone(), &home.folder)?.discover(sample).await,
+            Self::Postgres(postgres) => {
+                postgres::Source::new(postgres.clone(), &home.pipeline)?.discover(sample).await
+            }
         }
     }
 
@@ -90,6 +102,9 @@ impl SourceConfig {
     pub fn strategy(&self, home: &Home) -> Result<Box<dyn ReadStrategy>> {
         match self {
             Self::Files(files) => Ok(Box::new(files::Source::new(files.clone(), &home.folder)?.strategy())),
+            Self::Postgres(postgres) => {
+                Ok(Box::new(postgres::Source::new(postgres.clone(), &home.pipeline)?.strategy()))
+            }
         }
     }
 }
