@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::connection::Server;
-use crate::config::{Problem, Secret, Writing};
+use crate::config::{Place, Problem, Secret, Writing};
 
 /// A PostgreSQL database, version 13 or later, read by logical replication.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -87,6 +87,19 @@ impl SourceConfig {
         }
         problems
     }
+}
+
+impl SourceConfig {
+    /// Where it is, without secrets.
+    pub(crate) fn place(&self) -> Place {
+        place(&self.url, None)
+    }
+}
+
+/// The database that `url` names; nothing of a URL that cannot be read, for it may hold a password.
+fn place(url: &Secret, schema: Option<String>) -> Place {
+    let url = Server::parse(url.expose()).map_or_else(|_| "postgres".to_owned(), |server| server.place());
+    Place::Database { url, schema }
 }
 
 impl DestinationConfig {

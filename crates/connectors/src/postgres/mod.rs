@@ -8,5 +8,5 @@ mod lsn;
 mod source;
 mod types;
 
-pub use source::Source;
 pub use config::{DestinationConfig, SourceConfig, StreamConfig, Streams};
+pub use source::Source;

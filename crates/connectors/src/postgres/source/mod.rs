@@ -1,8 +1,82 @@
 //! Reading a PostgreSQL database: its tables as they are, then every change from its log.
+//!
+//! | Question | Module |
+//! |---|---|
+//! | Which tables are there, and what is known of them? | `catalog` |
+//! | Which of them does the pipeline file ask for? | `selection` |
+//! | What do we make at the server, and is it still as we left it? | `name`, `publication`, `slot`, `teardown` |
+//! | What keeps them from being read? | `check` |
+//! | How much of its log does the server keep for us? | `held` |
+//! | How are tables read as they are? | `sync/` |
+//! | How does the log reach us? | `replication/` |
+//! | What do its messages become? | `changes/` |
+//! | How does all of it run? | `strategy`; what it keeps: `cursor` |
 
+mod catalog;
 mod changes;
+mod check;
 mod cursor;
 mod definitions;
+mod discover;
+mod held;
+mod name;
+mod publication;
 pub(crate) mod replication;
+mod selection;
+mod slot;
+mod strategy;
 mod sync;
 mod table;
+mod teardown;
+#[cfg(test)]
+mod tests;
+
+use tidemark_engine::{Error, Result, read::ReadStrategy};
+
+pub use held::HeldBack;
+pub use teardown::Made;
+
+use super::{SourceConfig, connection::Server};
+use name::made_name;
+use strategy::Strategy;
+
+/// A PostgreSQL database as the source of one pipeline.
+#[derive(Debug, Clone)]
+pub struct Source {
+    server: Server,
+    config: SourceConfig,
+    /// What we make at the server is called so.
+    made: String,
+}
+
+impl Source {
+    /// The source that `config` describes, of the pipeline called `pipeline`. Connects to nothing.
+    ///
+    /// Fails with [`tidemark_engine::ErrorKind::Config`] when [`SourceConfig::validate`] finds a problem.
+    pub fn new(config: SourceConfig, pipeline: &str) -> Result<Self> {
+        if let Some(problem) = config.validate().into_iter().next() {
+            let error = Error::config(format!("{}: {}", problem.path.join("."), problem.message));
+            return Err(match problem.hint {
+                Some(hint) => error.hint(hint),
+                None => error,
+            });
+        }
+        let server = Server::parse(config.url.expose())?;
+        Ok(Self { server, config, made: made_name(pipeline) })
+    }
+
+    /// What reads it.
+    pub fn strategy(&self) -> impl ReadStrategy + use<> {
+        Strategy::new(self.clone())
+    }
+
+    /// The publication: the DBA's, else ours.
+    pub(crate) fn publication(&self) -> &str {
+        self.config.publication.as_deref().unwrap_or(&self.made)
+    }
+
+    /// The replication slot: the DBA's, else ours.
+    pub(crate) fn slot(&self) -> &str {
+        self.config.slot.as_deref().unwrap_or(&self.made)
+    }
+}

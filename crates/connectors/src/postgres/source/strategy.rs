@@ -1,10 +1,8 @@
 //! How the source is read: where it was left, what is new, then the initial sync and the replication stream side by side.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use async_trait::async_trait;
@@ -15,8 +13,7 @@ use tidemark_engine::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    Source,
-    catalog,
+    Source, catalog,
     changes::{ChangeReader, Gathered},
     cursor::StreamCursor,
     definitions::Definitions,
@@ -25,7 +22,7 @@ use super::{
     selection::Selection,
     slot::{self, Slot},
     sync::{InitialSync, end_of_log},
-    table::Table,
+    table::{Shape, Table},
 };
 use crate::postgres::{connection::Session, lsn::Lsn, types::ColumnType};
 
@@ -51,7 +48,12 @@ impl ReadStrategy for Strategy {
         let identity = replication.identify().await?;
         let known = StreamCursor::read(&from)?;
         let slot = Slot::inspect(&session, self.source.slot()).await?;
-        slot::verify(slot.as_ref(), self.source.slot(), known.as_ref().map(StreamCursor::standing).as_ref(), &identity)?;
+        slot::verify(
+            slot.as_ref(),
+            self.source.slot(),
+            known.as_ref().map(StreamCursor::standing).as_ref(),
+            &identity,
+        )?;
         let tables = self.source.publish(&session).await?;
         let mut lane = out.lane(StreamCursor::part(), Phase::Changes);
         let cursor = match known {
@@ -71,11 +73,19 @@ impl ReadStrategy for Strategy {
 
         let mut definitions = Definitions::new(server.clone());
         let syncs = InitialSync::begin(
-            server, &tables, &from, &cursor, &mut definitions, config.readers, out.clone(), cx.world.clone(),
+            server,
+            &tables,
+            &from,
+            &cursor,
+            &mut definitions,
+            config.readers,
+            out.clone(),
+            cx.world.clone(),
         )
         .await?;
         let binary = !self.text_only.load(Ordering::Relaxed) && are_binary(&tables, &mut definitions).await?;
-        let feed = replication.start(self.source.slot(), cursor.lsn, self.source.publication(), binary).await?;
+        let feed =
+            replication.start(self.source.slot(), cursor.lsn, self.source.publication(), binary).await?;
         let acknowledging = acknowledge(feed.acknowledger(), out.durable());
         let (completed, completions) = mpsc::unbounded_channel();
         let reader = ChangeReader {
@@ -114,7 +124,8 @@ impl Source {
             Some(name) => {
                 let publication = Publication::inspect(session, name).await?;
                 let publication = publication.ok_or_else(|| {
-                    Error::config(format!("there is no publication `{name}`")).hint("make it, or leave `publication` out")
+                    Error::config(format!("there is no publication `{name}`"))
+                        .hint("make it, or leave `publication` out")
                 })?;
                 if let Some(problem) = publication.problems(&wanted).into_iter().next() {
                     return Err(problem);
@@ -178,8 +189,8 @@ async fn acknowledge(acknowledger: Acknowledger, mut durable: watch::Receiver<Cu
 /// Whether every column can be read from its binary form.
 async fn are_binary(tables: &[Arc<Table>], definitions: &mut Definitions) -> Result<bool> {
     for table in tables {
-        let types = definitions.types(&table.wanted_types()).await?;
-        if !types.iter().all(ColumnType::is_binary) {
+        let shape = Shape::ask(table.clone(), definitions).await?;
+        if !shape.types.iter().all(ColumnType::is_binary) {
             return Ok(false);
         }
     }

@@ -7,7 +7,7 @@ use tidemark_engine::{
     schema::{Field, StreamName, StreamSchema},
 };
 
-use super::{catalog::Sort, selection::TableToRead};
+use super::{catalog::Sort, definitions::Definitions, selection::TableToRead};
 use crate::postgres::{identifier::TableId, types::ColumnType};
 
 /// One table, known by one stream.
@@ -64,11 +64,6 @@ impl Table {
         StreamName::new(self.id.to_string())
     }
 
-    /// Types as [`Catalog::resolve`](crate::postgres::types::Catalog::resolve) asks for them.
-    pub(super) fn wanted_types(&self) -> Vec<(u32, i32)> {
-        self.columns.iter().map(|column| (column.type_oid, column.modifier)).collect()
-    }
-
     /// What stands before its name in a FROM clause: tables that inherit from it are read on their own.
     pub(super) fn only(&self) -> &'static str {
         if self.partitioned { "" } else { "ONLY " }
@@ -91,6 +86,32 @@ impl Table {
             return Err(Error::data(message).hint("leave it out of `streams`"));
         }
         StreamSchema::new(self.stream(), fields, self.key.clone())
+    }
+}
+
+/// A table with the types of its columns.
+#[derive(Debug, Clone)]
+pub(super) struct Shape {
+    pub(super) table: Arc<Table>,
+    pub(super) schema: Arc<StreamSchema>,
+    /// One for each column.
+    pub(super) types: Vec<ColumnType>,
+}
+
+impl Shape {
+    /// The shape of `table`, as the server has it now.
+    pub(super) async fn ask(table: Arc<Table>, definitions: &mut Definitions) -> Result<Self> {
+        let wanted: Vec<_> = table.columns.iter().map(|column| (column.type_oid, column.modifier)).collect();
+        let types = definitions.types(&wanted).await?;
+        let names = table.columns.iter().map(|column| column.name.as_str());
+        let schema = table.schema(names.zip(&types))?;
+        Ok(Self { table, schema, types })
+    }
+
+    /// Says which column an error is about.
+    pub(super) fn of_column(&self, error: Error, index: usize) -> Error {
+        error
+            .context(format_args!("column `{}` of table `{}`", self.table.columns[index].name, self.table.id))
     }
 }
 

@@ -32,7 +32,10 @@ use self::{
 use super::{
     cursor::{StreamCursor, SyncCursor},
     definitions::Definitions,
-    replication::{Feed, Frame, pgoutput::{self, Message}},
+    replication::{
+        Feed, Frame,
+        pgoutput::{self, Message},
+    },
     sync::{Completion, OpenSync},
     table::{Table, definition},
 };
@@ -219,11 +222,7 @@ impl ChangeReader {
     }
 
     /// Adds a change of the table with the number `relation`, if it is read.
-    fn change(
-        &mut self,
-        relation: u32,
-        add: impl FnOnce(&mut TableChanges) -> Result<Op>,
-    ) -> Result<()> {
+    fn change(&mut self, relation: u32, add: impl FnOnce(&mut TableChanges) -> Result<Op>) -> Result<()> {
         let Gathered { relations, transaction, tables, changes, .. } = &mut self.gathered;
         let known = relations.get(&relation).ok_or_else(out_of_order)?;
         let Some(known) = known else { return Ok(()) };
@@ -272,9 +271,8 @@ impl ChangeReader {
     /// Initial syncs that the stream has come far enough for.
     fn completed(&mut self) -> Vec<Completion> {
         let seen = self.gathered.seen;
-        let is_void = |completion: &Completion| {
-            self.cursor.void.get(&completion.table) == Some(&completion.generation)
-        };
+        let is_void =
+            |completion: &Completion| self.cursor.void.get(&completion.table) == Some(&completion.generation);
         let all = std::mem::take(&mut self.gathered.read);
         let (ready, waiting) = all
             .into_iter()
@@ -351,7 +349,8 @@ impl Gathered {
     }
 
     fn is_times_enough(&self, times: u64) -> bool {
-        self.bytes as u64 >= ENOUGH_BYTES as u64 * times || self.changes - self.passed_on >= ENOUGH_CHANGES * times
+        self.bytes as u64 >= ENOUGH_BYTES as u64 * times
+            || self.changes - self.passed_on >= ENOUGH_CHANGES * times
     }
 
     fn end_boundary(&mut self, now: Time) {

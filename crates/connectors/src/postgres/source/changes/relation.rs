@@ -5,10 +5,7 @@ use std::sync::Arc;
 use tidemark_engine::{Error, Result, schema::StreamSchema};
 
 use crate::postgres::{
-    source::{
-        replication::pgoutput,
-        table::Table,
-    },
+    source::{replication::pgoutput, table::Table},
     types::ColumnType,
 };
 
@@ -29,7 +26,11 @@ pub(super) struct Relation {
 
 impl Relation {
     /// The relation of `table` that `message` describes. `types` are those of its columns, in order.
-    pub(super) fn new(table: &Table, message: &pgoutput::Relation<'_>, types: Vec<ColumnType>) -> Result<Self> {
+    pub(super) fn new(
+        table: &Table,
+        message: &pgoutput::Relation<'_>,
+        types: Vec<ColumnType>,
+    ) -> Result<Self> {
         let (mut wire, mut kept, mut identity) = (Vec::new(), Vec::new(), Vec::new());
         for (column, column_type) in message.columns.iter().zip(types) {
             if table.excluded.iter().any(|excluded| excluded == column.name) {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tidemark_engine::{
     Error, Result, Time,
-    arrow_array::{TimestampMicrosecondArray, UInt8Array, UInt64Array,
+    arrow_array::{
+        TimestampMicrosecondArray, UInt8Array, UInt64Array,
         builder::{BinaryBuilder, StringBuilder},
     },
     arrow_buffer::BooleanBufferBuilder,
@@ -185,7 +186,8 @@ impl TableChanges {
         if matches!(field, Value::Unchanged) {
             self.unchanged.set(index);
         }
-        let exception = append(&mut self.values[index], field).map_err(|error| self.of_column(error, index))?;
+        let exception =
+            append(&mut self.values[index], field).map_err(|error| self.of_column(error, index))?;
         if let Some(text) = exception {
             self.exceptions.add(index, &text);
         }
@@ -204,7 +206,8 @@ impl TableChanges {
             if matches!(field, Value::Unchanged) {
                 before.unknown.set(index);
             }
-            let exception = append(&mut before.values[index], field).map_err(|error| of_column(&relation, error, index))?;
+            let exception = append(&mut before.values[index], field)
+                .map_err(|error| of_column(&relation, error, index))?;
             if let Some(text) = exception {
                 self.exceptions.add(columns + index, &text);
             }
@@ -252,8 +255,10 @@ fn append(builder: &mut ColumnBuilder, field: Value<'_>) -> Result<Option<String
         }
         Value::Binary(bytes) => builder.append_binary(bytes),
         Value::Text(bytes) => {
-            let text = std::str::from_utf8(bytes)
-                .map_err(|_| Error::data("a value is not in UTF-8").hint("the server should have converted it: report this"))?;
+            let text = std::str::from_utf8(bytes).map_err(|_| {
+                Error::data("a value is not in UTF-8")
+                    .hint("the server should have converted it: report this")
+            })?;
             builder.append_text(text)
         }
     }

@@ -25,7 +25,11 @@ pub(super) struct Fields<'a> {
 
 impl CopyReader {
     /// Gives every row that `piece` completes to `take`.
-    pub(super) fn read(&mut self, piece: Bytes, mut take: impl FnMut(Fields<'_>) -> Result<()>) -> Result<()> {
+    pub(super) fn read(
+        &mut self,
+        piece: Bytes,
+        mut take: impl FnMut(Fields<'_>) -> Result<()>,
+    ) -> Result<()> {
         if self.rest.is_empty() {
             let used = self.rows(&piece, &mut take)?;
             self.rest.extend_from_slice(&piece[used..]);

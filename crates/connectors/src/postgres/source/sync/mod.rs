@@ -7,6 +7,7 @@
 mod chunk;
 mod copy;
 mod plan;
+mod rows;
 mod snapshot;
 
 pub(super) use snapshot::end_of_log;
@@ -21,22 +22,18 @@ use tidemark_engine::{
     change::{ChangeBatch, Columns, Op},
     log::SyncStep,
     read::{Outlet, Phase, Ticket},
-    schema::StreamSchema,
     world::World,
 };
 use tokio::{sync::mpsc, task::JoinSet};
+use tokio_postgres::Client;
 
 use self::{chunk::Chunk, snapshot::Snapshot};
 use super::{
     cursor::{StreamCursor, SyncCursor},
     definitions::Definitions,
-    table::{Table, definition},
+    table::{Shape, Table, definition},
 };
-use crate::postgres::{
-    connection::Server,
-    lsn::Lsn,
-    types::{ColumnBuilder, ColumnType},
-};
+use crate::postgres::{connection::Server, lsn::Lsn, types::ColumnBuilder};
 
 /// What the reader of the stream knows of an initial sync that is under way.
 #[derive(Debug, Clone)]
@@ -69,9 +66,7 @@ pub(super) struct InitialSync {
 
 /// The initial sync of one table.
 pub(super) struct TableSync {
-    table: Arc<Table>,
-    schema: Arc<StreamSchema>,
-    types: Vec<ColumnType>,
+    shape: Shape,
     plan: SyncCursor,
     staged: BTreeMap<usize, Lsn>,
 }
@@ -100,21 +95,19 @@ impl InitialSync {
                 Some(session) => session,
                 None => session.insert(server.connect("initial sync").await?),
             };
-            let types = definitions.types(&table.wanted_types()).await?;
-            let names = table.columns.iter().map(|column| column.name.as_str());
-            let schema = table.schema(names.zip(&types))?;
+            let shape = Shape::ask(table.clone(), definitions).await?;
             let known = SyncCursor::read(cursor, &name)?;
             let sync = match known {
-                Some(plan) if !must_start_anew(&plan, &schema, stream, cursor, &name) => {
+                Some(plan) if !must_start_anew(&plan, &shape, stream, cursor) => {
                     let staged = plan.staged(cursor, &name);
-                    TableSync { table: table.clone(), schema, types, plan, staged }
+                    TableSync { shape, plan, staged }
                 }
                 former => {
                     let generation = former.as_ref().map_or(0, |former| former.generation) + 1;
-                    let (column, bounds) = plan::chunks(session, table, &schema).await?;
-                    let plan = SyncCursor { generation, definition: definition(&schema), column, bounds };
-                    let sync =
-                        TableSync { table: table.clone(), schema, types, plan, staged: BTreeMap::new() };
+                    let (column, bounds) = plan::chunks(session, table, &shape.schema).await?;
+                    let plan =
+                        SyncCursor { generation, definition: definition(&shape.schema), column, bounds };
+                    let sync = TableSync { shape, plan, staged: BTreeMap::new() };
                     begun.note_begin(&sync, former).await?;
                     sync
                 }
@@ -127,22 +120,22 @@ impl InitialSync {
     /// What the reader of the stream must know.
     pub(super) fn open(&self) -> BTreeMap<String, OpenSync> {
         let open = |sync: &Arc<TableSync>| {
-            let TableSync { table, plan, staged, .. } = sync.as_ref();
+            let TableSync { shape, plan, staged } = sync.as_ref();
             let open = OpenSync {
                 generation: plan.generation,
                 definition: plan.definition,
                 resumed: !staged.is_empty(),
             };
-            (table.id.to_string(), open)
+            (shape.table.id.to_string(), open)
         };
         self.tables.iter().map(open).collect()
     }
 
     /// Makes the beginning of a generation durable. What came of a `former` one is void: destinations are told by a truncate.
     async fn note_begin(&self, sync: &TableSync, former: Option<SyncCursor>) -> Result<()> {
-        let name = sync.table.id.to_string();
+        let name = sync.shape.table.id.to_string();
         let mut lane = self.out.lane(SyncCursor::part(&name), Phase::InitialSync);
-        lane.note(SyncStep::Begin { stream: sync.table.stream(), generation: sync.plan.generation });
+        lane.note(SyncStep::Begin { stream: sync.shape.table.stream(), generation: sync.plan.generation });
         if let Some(former) = former {
             tracing::info!(table = name, generation = sync.plan.generation, "the initial sync starts anew");
             (0..former.chunks()).for_each(|chunk| lane.forget(SyncCursor::chunk_part(&name, chunk)));
@@ -203,26 +196,28 @@ impl InitialSync {
     }
 }
 
+/// The first `records` of a table.
+pub(super) async fn sample(session: &Client, shape: &Shape, records: usize) -> Result<Option<ChangeBatch>> {
+    let condition = shape.table.condition.iter().map(|condition| format!(" WHERE ({condition})"));
+    let clauses = format!("{} LIMIT {records}", condition.collect::<String>());
+    rows::Copying::begin(session, shape, &clauses, Lsn::default()).await?.next().await
+}
+
 /// Whether chunks that are staged cannot be put together with ones still to be read.
-fn must_start_anew(
-    plan: &SyncCursor,
-    schema: &StreamSchema,
-    stream: &StreamCursor,
-    cursor: &Cursor,
-    table: &str,
-) -> bool {
-    let staged = plan.staged(cursor, table).len();
+fn must_start_anew(plan: &SyncCursor, shape: &Shape, stream: &StreamCursor, cursor: &Cursor) -> bool {
+    let table = shape.table.id.to_string();
+    let staged = plan.staged(cursor, &table).len();
     let is_partly_staged = staged > 0 && staged < plan.chunks();
-    let moved = stream.moved.get(table) == Some(&plan.generation);
-    plan.definition != definition(schema)
-        || stream.void.get(table) == Some(&plan.generation)
+    let moved = stream.moved.get(&table) == Some(&plan.generation);
+    plan.definition != definition(&shape.schema)
+        || stream.void.get(&table) == Some(&plan.generation)
         || (moved && is_partly_staged)
 }
 
 impl TableSync {
     /// A truncate: whatever a destination has of the table is void.
     fn nothing_left(&self) -> Result<ChangeBatch> {
-        let mut columns: Vec<_> = self.types.iter().map(ColumnBuilder::new).collect();
+        let mut columns: Vec<_> = self.shape.types.iter().map(ColumnBuilder::new).collect();
         let mut unchanged = tidemark_engine::change::BitmapBuilder::new(columns.len());
         for (index, column) in columns.iter_mut().enumerate() {
             column.append_null();
@@ -234,24 +229,15 @@ impl TableSync {
             unchanged: unchanged.finish(),
             ..Columns::new([Op::Truncate.letter()].to_vec().into(), values)
         };
-        ChangeBatch::new(self.schema.clone(), columns)
-    }
-
-    /// Says which column an error is about.
-    fn of_column(&self, error: Error, index: usize) -> Error {
-        error.context(format_args!("column `{}` of table `{}`", self.table.columns[index].name, self.table.id))
+        ChangeBatch::new(self.shape.schema.clone(), columns)
     }
 
     /// Tells that every chunk is staged, and where the log is by now.
-    async fn complete(
-        &self,
-        server: &Server,
-        completions: &mpsc::UnboundedSender<Completion>,
-    ) -> Result<()> {
+    async fn complete(&self, server: &Server, completions: &mpsc::UnboundedSender<Completion>) -> Result<()> {
         let session = server.connect("initial sync").await?;
         let reached = snapshot::end_of_log(&session).await?;
         let completion = Completion {
-            table: self.table.id.to_string(),
+            table: self.shape.table.id.to_string(),
             generation: self.plan.generation,
             chunks: self.plan.chunks(),
             reached,
@@ -268,9 +254,14 @@ struct Work(Mutex<VecDeque<Chunk>>);
 impl Work {
     fn new(tables: &[Arc<TableSync>]) -> Self {
         let chunks = tables.iter().flat_map(|sync| {
-            let left: Vec<_> = (0..sync.plan.chunks()).filter(|number| !sync.staged.contains_key(number)).collect();
+            let left: Vec<_> =
+                (0..sync.plan.chunks()).filter(|number| !sync.staged.contains_key(number)).collect();
             let progress = Arc::new(chunk::Progress::new(left.len()));
-            left.into_iter().map(move |number| Chunk { sync: sync.clone(), number, progress: progress.clone() })
+            left.into_iter().map(move |number| Chunk {
+                sync: sync.clone(),
+                number,
+                progress: progress.clone(),
+            })
         });
         Self(Mutex::new(chunks.collect()))
     }

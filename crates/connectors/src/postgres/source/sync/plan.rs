@@ -85,7 +85,13 @@ async fn size(session: &Session, table: &Table) -> Result<(i64, i64)> {
 }
 
 /// Values of `column` from some pages of the table, in order.
-async fn samples(session: &Session, table: &Table, column: &str, chunks: i64, pages: i64) -> Result<Vec<String>> {
+async fn samples(
+    session: &Session,
+    table: &Table,
+    column: &str,
+    chunks: i64,
+    pages: i64,
+) -> Result<Vec<String>> {
     let percent = (100.0 * PAGES_PER_CHUNK * chunks as f64 / pages.max(1) as f64).clamp(0.001, 100.0);
     let (column, only) = (quoted(column), table.only());
     // The column's own order, not that of its text.

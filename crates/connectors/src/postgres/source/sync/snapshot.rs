@@ -59,7 +59,8 @@ pub(super) fn is_old(begun: Time, world: &World) -> bool {
 async fn say_who_is_in_the_way(server: &Server) {
     let oldest = async {
         let session = server.connect("progress").await.ok()?;
-        let sql = "SELECT pid, coalesce(application_name, ''), (now() - xact_start)::text FROM pg_stat_activity
+        let sql =
+            "SELECT pid, coalesce(application_name, ''), (now() - xact_start)::text FROM pg_stat_activity
                    WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start LIMIT 1";
         session.query_opt(sql, &[]).await.ok().flatten()
     };
