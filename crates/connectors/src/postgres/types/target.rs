@@ -199,7 +199,7 @@ fn stored(kind: &Kind, source_type: &str, is_available: &dyn Fn(&str) -> bool) -
         Kind::Json if source_type.trim_end_matches("[]") == "jsonb" => ("jsonb", Format::Jsonb),
         Kind::Json => ("json", Format::Json),
         Kind::Text if is_citext(source_type) && is_available("citext") => ("citext", Format::Text),
-        Kind::Other { name } => return (other(name, is_available)),
+        Kind::Other { name } => return other(name, is_available),
         Kind::List { of } => return list(of, source_type, is_available),
         _ => ("text", Format::Text),
     };
