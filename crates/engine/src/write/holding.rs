@@ -7,6 +7,9 @@ use futures::{FutureExt, future::BoxFuture};
 use super::{Hold, Standing, WriteLoop, WriteStrategy, write_loop::Run};
 use crate::{Error, ErrorKind, Result, log::Selection, schema::StreamName, world::World};
 
+#[cfg(test)]
+mod tests;
+
 /// Held streams are tried again this often, besides at the start: a person may have done what the error asked for.
 const EVERY: Duration = Duration::from_secs(5 * 60);
 
