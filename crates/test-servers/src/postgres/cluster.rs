@@ -1,0 +1,131 @@
+//! A server's folder: its data, its configuration, its log.
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    PASSWORD, USER,
+    programs::{as_owner, give_to_owner, program, run},
+    tls,
+};
+use crate::{guard::Guard, port};
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What every server has. Generous, for many tests share one.
+const SETTINGS: [(&str, &str); 7] = [
+    ("listen_addresses", "127.0.0.1"),
+    ("wal_level", "logical"),
+    ("max_wal_senders", "50"),
+    ("max_replication_slots", "50"),
+    ("max_connections", "200"),
+    ("logging_collector", "off"),
+    ("log_destination", "stderr"),
+];
+
+pub(super) struct Cluster {
+    pub(super) folder: PathBuf,
+    pub(super) port: u16,
+}
+
+impl Cluster {
+    /// A new folder for a server with these settings besides its own.
+    pub(super) fn make(settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::Builder::new().prefix("tidemark-postgres-").tempdir().unwrap().keep();
+        let cluster = Self { folder, port: 0 };
+        fs::write(cluster.folder.join("password"), PASSWORD).unwrap();
+        give_to_owner(&cluster.folder);
+        cluster.initdb();
+        let mut lines = String::new();
+        let socket = [("unix_socket_directories", cluster.folder.to_str().unwrap())];
+        for (name, value) in SETTINGS.iter().chain(&socket).chain(settings) {
+            lines += &format!("{name} = '{}'\n", value.replace('\'', "''"));
+        }
+        cluster.append("postgresql.conf", &lines);
+        cluster
+    }
+
+    pub(super) fn make_with_tls(names: &[&str]) -> Self {
+        let cluster = Self::make(&[("ssl", "on")]);
+        tls::write_certificates(&cluster.folder, &cluster.data(), names);
+        let rules = "local all all trust\nhostssl all all all scram-sha-256\n";
+        fs::write(cluster.data().join("pg_hba.conf"), rules).unwrap();
+        give_to_owner(&cluster.folder);
+        cluster
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    fn append(&self, file: &str, lines: &str) {
+        let file = self.data().join(file);
+        let text = fs::read_to_string(&file).unwrap() + lines;
+        fs::write(file, text).unwrap();
+    }
+
+    fn initdb(&self) {
+        let words = owned(&["initdb"]);
+        run(Command::new(&words[0])
+            .args(&words[1..])
+            .args(["--username", USER, "--auth-local=trust", "--auth-host=scram-sha-256"])
+            .args(["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"])
+            .arg("--pwfile")
+            .arg(self.folder.join("password"))
+            .arg("--pgdata")
+            .arg(self.data())
+            .current_dir("/"));
+    }
+
+    /// Starts the server on a free port and waits until it takes connections.
+    pub(super) fn start(&mut self) -> Guard {
+        for _ in 0..10 {
+            self.port = port::free();
+            match self.try_start() {
+                Ok(guard) => return guard,
+                // Somebody was faster.
+                Err(log) if log.contains("could not bind") => {}
+                Err(log) => panic!("the PostgreSQL server did not start:\n{log}"),
+            }
+        }
+        panic!("ten ports for a PostgreSQL server were all taken by others");
+    }
+
+    /// Starts the server on the port it had.
+    pub(super) fn start_again(&self) -> Guard {
+        self.try_start().unwrap_or_else(|log| panic!("the PostgreSQL server did not start again:\n{log}"))
+    }
+
+    /// Fails with the server's log. That, and not a connection, tells when the server is ready: a connection may reach another.
+    fn try_start(&self) -> Result<Guard, String> {
+        let file = self.folder.join("log");
+        let log = File::create(&file).unwrap();
+        let mut server = owned(&["postgres", "-D"]);
+        server.extend([self.data().to_str().unwrap().to_owned(), "-p".to_owned(), self.port.to_string()]);
+        let guard = Guard::start(&server, &self.folder, &log);
+        let start = Instant::now();
+        loop {
+            let said = fs::read_to_string(&file).unwrap_or_default();
+            if said.contains("ready to accept connections") {
+                return Ok(guard);
+            }
+            if said.contains("FATAL:") || start.elapsed() > PATIENCE {
+                guard.end("INT");
+                return Err(said);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// The command line of a program that runs as the data's owner.
+fn owned(words: &[&str]) -> Vec<String> {
+    let program = program(words[0]).to_str().unwrap().to_owned();
+    let before = as_owner().iter().map(|word| (*word).to_owned());
+    before.chain([program]).chain(words[1..].iter().map(|word| (*word).to_owned())).collect()
+}
