@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::connection::Server;
 use crate::config::{Problem, Secret, Writing};
 
 /// A PostgreSQL database, version 13 or later, read by logical replication.
@@ -78,13 +79,34 @@ fn default_loaders() -> u8 {
 impl SourceConfig {
     /// Everything that is wrong with it, without connecting.
     pub fn validate(&self) -> Vec<Problem> {
-        Vec::new()
+        let mut problems: Vec<Problem> = problem_of_url(&self.url).into_iter().collect();
+        if self.readers == 0 {
+            problems.push(
+                Problem::new(["readers"], "`0` readers read nothing").hint("write `readers: 1` or more"),
+            );
+        }
+        problems
     }
 }
 
 impl DestinationConfig {
     /// Everything that is wrong with it, and with how it is to be written, without connecting.
     pub fn validate(&self, _writing: &Writing) -> Vec<Problem> {
-        Vec::new()
+        let mut problems: Vec<Problem> = problem_of_url(&self.url).into_iter().collect();
+        if self.loaders == 0 {
+            problems.push(
+                Problem::new(["loaders"], "`0` loaders load nothing").hint("write `loaders: 1` or more"),
+            );
+        }
+        problems
     }
+}
+
+fn problem_of_url(url: &Secret) -> Option<Problem> {
+    let error = Server::parse(url.expose()).err()?;
+    let problem = Problem::new(["url"], error.message());
+    Some(match error.hint_text() {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    })
 }

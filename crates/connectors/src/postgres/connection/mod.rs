@@ -1,1 +1,23 @@
-//! .
+//! Reaching a PostgreSQL server: where it is, whether it is the right one, who we are there, and what its errors mean.
+//!
+//! | Question | Module |
+//! |---|---|
+//! | Which server, database and user does a URL name? | `url`, `server` |
+//! | Whose certificate is believed? | `trust` |
+//! | How do bytes get there? | `transport` |
+//! | How are statements run? | `session` |
+//! | What does an error ask for? | `failure` |
+
+mod failure;
+mod server;
+mod session;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod trust;
+mod url;
+
+pub(crate) use failure::{ServerReport, failure};
+pub(crate) use server::Server;
+pub(crate) use session::Session;
+pub(crate) use transport::Transport;

@@ -1,0 +1,143 @@
+//! Changes as they arrive.
+
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tidemark_engine::{Error, ErrorKind, Result};
+use tokio::{io::ReadHalf, task::JoinHandle};
+
+use super::{
+    Acknowledger,
+    wire::{Inbox, Message, Wire, unexpected},
+};
+use crate::postgres::{
+    connection::{ServerReport, Transport},
+    lsn::Lsn,
+};
+
+/// How long the server may take to notice that we have gone.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// What a slot streams. Dropping it ends it at once; [`close`](Self::close) lets the server know first.
+///
+/// Reading and acknowledging are apart: one who reads late holds the server back, and keeps the connection.
+pub(crate) struct Feed {
+    inbox: Inbox,
+    from_server: ReadHalf<Transport>,
+    acknowledger: Acknowledger,
+    voice: JoinHandle<()>,
+    server: String,
+}
+
+/// What the server sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// A message of the output plugin. It shares the memory of what was read along with it: copy what is to be kept.
+    Data {
+        /// Where in the log what it tells of stands; zero for messages that stand nowhere.
+        start: Lsn,
+        /// How far the server's log was then.
+        end: Lsn,
+        message: Bytes,
+    },
+    /// Nothing of what we read has happened up to here, beyond what was sent before.
+    Keepalive { end: Lsn },
+}
+
+impl Feed {
+    pub(super) fn start(wire: Wire, server: String, from: Lsn, patience: Option<Duration>) -> Self {
+        let Wire { transport, inbox } = wire;
+        let (from_server, to_server) = tokio::io::split(transport);
+        let acknowledger = Acknowledger::new(from);
+        let voice = tokio::spawn(acknowledger.clone().speak(to_server, patience));
+        Self { inbox, from_server, acknowledger, voice, server }
+    }
+
+    /// The next frame, waiting for it. Dropped in between, it has lost nothing.
+    ///
+    /// Fails with [`ErrorKind::Unavailable`] when the connection ends, and with [`ErrorKind::Conflict`] when the server no
+    /// longer has the log that is to be read.
+    pub(crate) async fn next(&mut self) -> Result<Frame> {
+        loop {
+            let message = self.inbox.next(&mut self.from_server).await;
+            if let Some(frame) = self.frame(message?)? {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// The next frame, if it has arrived with an earlier one.
+    pub(crate) fn next_ready(&mut self) -> Option<Result<Frame>> {
+        loop {
+            let message = self.inbox.next_ready().transpose()?;
+            if let Some(frame) = message.and_then(|message| self.frame(message)).transpose() {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// Tells the server how far we are.
+    pub(crate) fn acknowledger(&self) -> Acknowledger {
+        self.acknowledger.clone()
+    }
+
+    /// Sends the last acknowledgement and waits until the server has let go of the slot, for a few seconds at most.
+    #[expect(clippy::disallowed_methods, reason = "the wait is for a server, which lives in real time")]
+    pub(crate) async fn close(mut self) {
+        self.acknowledger.end();
+        let until_closed = async { while self.inbox.next(&mut self.from_server).await.is_ok() {} };
+        tokio::time::timeout(FAREWELL, until_closed).await.ok();
+    }
+
+    /// What a message is to us; nothing for what the server says on the side.
+    fn frame(&self, mut message: Message) -> Result<Option<Frame>> {
+        match message.tag {
+            b'd' => {
+                let (frame, wants_word) = replicated(&mut message.body).ok_or_else(|| unexpected(b'd'))?;
+                if wants_word {
+                    self.acknowledger.repeat();
+                }
+                Ok(Some(frame))
+            }
+            b'N' | b'S' => Ok(None),
+            b'E' => Err(self.refused(ServerReport::read(&message.body))),
+            b'c' | b'C' | b'Z' => {
+                Err(Error::unavailable(format!("`{}` ended the replication stream", self.server)))
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn refused(&self, report: ServerReport) -> Error {
+        let lost = matches!(report.code.as_str(), "55000" | "58P01");
+        let error = report.into_error(format!("`{}` ended the replication stream", self.server));
+        if lost && error.kind() != ErrorKind::Conflict {
+            return Error::conflict(error.message());
+        }
+        error
+    }
+}
+
+/// What is inside a `CopyData` message (`XLogData` or a primary keepalive), and whether the server wants a word from us.
+fn replicated(body: &mut Bytes) -> Option<(Frame, bool)> {
+    match body.try_get_u8().ok()? {
+        b'w' => {
+            let (start, end) = (Lsn(body.try_get_u64().ok()?), Lsn(body.try_get_u64().ok()?));
+            // The server's clock.
+            body.try_get_i64().ok()?;
+            Some((Frame::Data { start, end, message: body.split_off(0) }, false))
+        }
+        b'k' => {
+            let end = Lsn(body.try_get_u64().ok()?);
+            body.try_get_i64().ok()?;
+            Some((Frame::Keepalive { end }, body.try_get_u8().ok()? != 0))
+        }
+        _ => None,
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.voice.abort();
+    }
+}
