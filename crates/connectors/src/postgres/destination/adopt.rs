@@ -6,6 +6,7 @@ use tidemark_engine::{Error, schema::StreamSchema, write::WriteMode};
 use tokio_postgres::Client;
 
 use super::{
+    check::made_for_another_mode,
     failure::Result,
     relation::Relation,
     table::{self, StoredField, Terms},
@@ -124,7 +125,5 @@ pub(super) fn check_mode(table: &TableId, relation: &Relation, mode: WriteMode) 
     if is_appended == (mode == WriteMode::Append) {
         return Ok(());
     }
-    Err(Error::conflict(format!("table `{table}` was made for another write mode"))
-        .hint("go back to the former `write`, or give the destination another name and `table`")
-        .into())
+    Err(made_for_another_mode(table).into())
 }

@@ -1,6 +1,6 @@
 //! A session that writes rows, with the statements and work tables it has made.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use futures::SinkExt;
@@ -75,6 +75,12 @@ impl Writer {
     pub(super) async fn copy_in(&mut self, sql: &str) -> Result<CopyIn> {
         let statement = self.prepared(sql).await?;
         Ok(CopyIn(Box::pin(self.session.copy_in(&statement).await?)))
+    }
+
+    /// The names of the types that the database has.
+    pub(super) async fn types(&self) -> Result<HashSet<String>> {
+        let sql = "SELECT format_type(oid, NULL) FROM pg_type WHERE typisdefined AND typtype <> 'c' AND typtype <> 'p'";
+        Ok(self.session.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect())
     }
 
     /// Forgets prepared statements: the tables that they are about have changed.
