@@ -42,7 +42,7 @@ fn write_string(text: &str, out: &mut String) -> std::fmt::Result {
 }
 
 pub(super) fn list_to_json(elements: &ArrayRef, of: &Kind) -> String {
-    let column = Column::new(of, elements, 0, None, None);
+    let column = Column::elements(elements, of);
     let mut out = String::from("[");
     for row in 0..elements.len() {
         if row > 0 {

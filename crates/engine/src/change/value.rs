@@ -119,6 +119,11 @@ impl<'a> Column<'a> {
         }
     }
 
+    /// The elements of a list, see [`Value::List`], ready to be read one by one.
+    pub fn elements(elements: &'a ArrayRef, of: &'a Kind) -> Self {
+        Self::new(of, elements, 0, None, None)
+    }
+
     /// The same column holding values before, of the rows `present`, under a schema of `columns` columns.
     pub(super) fn before(self, present: &'a BooleanBuffer, columns: usize) -> Self {
         Self { exception_index: columns + self.index, present: Some(present), ..self }
