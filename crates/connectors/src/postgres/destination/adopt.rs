@@ -15,7 +15,7 @@ use crate::{
     config::Writing,
     postgres::{
         identifier::{TableId, quoted},
-        types::Target,
+        types::{Catalog, Target},
     },
 };
 
@@ -46,23 +46,20 @@ pub(super) async fn check(
     let mode = terms.writing.mode;
     check_columns(terms, table, relation, schema)?;
     check_key(client, table, relation, &table::key_of(mode, schema)).await?;
-    schema.fields().iter().map(|field| {
-        let existing = relation.column(&field.name).filter(|column| !column.is_generated);
-        let existing = existing.ok_or_else(|| {
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let column = relation.column(&field.name).filter(|column| !column.is_generated).ok_or_else(|| {
             Error::config(format!("column `{}` of table `{table}` is generated: it takes no values", field.name))
                 .hint("let Tidemark make the table")
         })?;
-        let target = table::fitting(field, existing).ok_or_else(|| {
-            Error::config(format!(
-                "column `{}` of table `{table}` is declared `{}`, which would alter values of kind `{}`",
-                field.name,
-                existing.declared,
-                field.kind.name()
-            ))
-            .hint(format!("declare it as {}", terms.target(field).declared()))
-        })?;
+        columns.push((column.type_oid, column.typmod));
+    }
+    let types = Catalog::default().resolve(client, &columns).await?;
+    let fields = schema.fields().iter().zip(&types).map(|(field, column)| {
+        let target = Target::existing(field, column).map_err(|error| error.context(format_args!("table `{table}`")))?;
         Ok(StoredField::new(&field.name, target))
-    }).collect()
+    });
+    fields.collect()
 }
 
 fn check_columns(terms: &Terms, table: &TableId, relation: &Relation, schema: &StreamSchema) -> Result<()> {
@@ -75,7 +72,7 @@ fn check_columns(terms: &Terms, table: &TableId, relation: &Relation, schema: &S
     }
     for field in schema.fields() {
         if relation.column(&field.name).is_none() {
-            lacking.push(format!("{} {}", quoted(&field.name), Target::declared(&terms.target(field))));
+            lacking.push(format!("{} {}", quoted(&field.name), terms.target(field).declared()));
         }
     }
     if !lacking.is_empty() {

@@ -73,7 +73,7 @@ impl Rows {
         match self.form {
             Form::Binary => match target.write_binary(cell, &mut self.out)? {
                 Written::NeedsText => Err(Failure::NeedsText),
-                _ => Ok(()),
+                Written::Appended => Ok(()),
             },
             Form::Text => {
                 if self.in_row {

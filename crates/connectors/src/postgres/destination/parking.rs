@@ -88,7 +88,7 @@ impl Parking {
         if self.is_empty() {
             return Ok(None);
         }
-        let parked = &step.writer.scratch_of(&step.table.id)?.parked;
+        let parked = step.writer.scratch_of(&step.table.id)?.parked.clone();
         let sql = format!("SELECT {ID} FROM {parked} WHERE {} ORDER BY {ID} LIMIT 1", step.key_is(1));
         step.first(&sql, key).await
     }
@@ -105,7 +105,7 @@ impl Parking {
             return Ok(());
         }
         Scratch::make(step.writer, step.table).await?;
-        let parked = &step.writer.scratch_of(&step.table.id)?.parked;
+        let parked = step.writer.scratch_of(&step.table.id)?.parked.clone();
         let (columns, id) = (step.table.column_list(""), self.next);
         let sql = format!(
             "WITH gone AS (DELETE FROM {table} WHERE {condition} RETURNING {columns})
@@ -118,7 +118,7 @@ impl Parking {
     }
 
     async fn remove(&mut self, step: &mut Step<'_>, id: i64) -> Result<()> {
-        let parked = &step.writer.scratch_of(&step.table.id)?.parked;
+        let parked = step.writer.scratch_of(&step.table.id)?.parked.clone();
         let sql = format!("DELETE FROM {parked} WHERE {ID} = {id}");
         step.writer.run(&sql).await?;
         self.waiting -= 1;

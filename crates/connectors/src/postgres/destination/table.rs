@@ -11,7 +11,7 @@ use tokio_postgres::{Client, error::SqlState};
 
 use super::{
     adopt,
-    failure::{Failure, Result},
+    failure::Result,
     key,
     ledger::{self, Owned, Tenure},
     relation::{Existing, Relation},
@@ -23,7 +23,7 @@ use crate::{
     metadata,
     postgres::{
         identifier::{LONGEST, TableId, quoted},
-        types::Target,
+        types::{Catalog, Target},
     },
 };
 
@@ -270,9 +270,13 @@ pub(super) fn metadata_of(mode: WriteMode) -> &'static [(&'static str, &'static 
     }
 }
 
-/// How `field` is written into a column that is there; `None` where that would alter values.
-pub(super) fn fitting(field: &Field, column: &Existing) -> Option<Target> {
-    Target::existing(field, column.type_oid, column.typmod, &column.declared)
+/// How `field` is written into a column that is there.
+///
+/// Fails with [`tidemark_engine::ErrorKind::Config`] where that would alter values.
+async fn fitting(client: &Client, field: &Field, column: &Existing) -> Result<Target> {
+    let types = Catalog::default().resolve(client, &[(column.type_oid, column.typmod)]).await?;
+    let found = types.first().ok_or_else(|| Error::internal("a column has no type"))?;
+    Ok(Target::existing(field, found)?)
 }
 
 async fn create(client: &Client, terms: &Terms, id: &TableId, schema: &StreamSchema) -> Result<Vec<StoredField>> {
@@ -350,33 +354,26 @@ async fn hold(client: &Client, terms: &Terms, id: &TableId, column: &Existing, f
     if wanted.declared() == column.declared {
         return Ok(wanted);
     }
-    if let Some(target) = fitting(field, column) {
+    if let Ok(target) = fitting(client, field, column).await {
         return Ok(target);
     }
-    let from = &column.declared;
+    let (table, name, from) = (id.sql(), quoted(&field.name), &column.declared);
     let mut to = widen::widened(from, wanted.declared());
-    let (table, name) = (id.sql(), quoted(&field.name));
-    if let Some(condition) = widen::is_altered(&name, from, &to) {
-        let sql = format!("SELECT EXISTS (SELECT FROM {table} WHERE {condition})");
-        if client.query_one(&sql, &[]).await?.get(0) {
-            to = "text".to_owned();
+    let is_altered = match widen::is_altered(&name, from, &to) {
+        Some(condition) => {
+            let sql = format!("SELECT EXISTS (SELECT FROM {table} WHERE {condition})");
+            client.query_one(&sql, &[]).await?.get(0)
         }
+        None => false,
+    };
+    // Text holds everything.
+    if is_altered || &to == from {
+        to = "text".to_owned();
     }
     let conversion = widen::conversion(&name, from, &to);
     client.batch_execute(&format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {to} USING {conversion}")).await?;
-    if wanted.declared() == to {
-        return Ok(wanted);
+    match Relation::find(client, id).await?.as_ref().and_then(|relation| relation.column(&field.name)) {
+        Some(column) => fitting(client, field, column).await,
+        None => Err(Error::internal(format!("table `{id}` lacks a column it was given")).into()),
     }
-    let relation = Relation::find(client, id).await?;
-    let target = relation.as_ref().and_then(|relation| fitting(field, relation.column(&field.name)?));
-    target.ok_or_else(|| {
-        Failure::Known(
-            Error::data(format!(
-                "column `{}` of table `{id}` is now `{to}`, which cannot hold kind `{}`",
-                field.name,
-                field.kind.name()
-            ))
-            .hint(START_ANEW),
-        )
-    })
 }
