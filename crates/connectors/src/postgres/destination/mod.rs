@@ -1,1 +1,167 @@
-//! .
+//! Changes into a PostgreSQL database, each unit in one transaction with the position.
+//!
+//! | Question | Module |
+//! |---|---|
+//! | Where does the destination stand, and whose tables are these? | `ledger` |
+//! | What happens to a unit? | `opened`, `gathered` |
+//! | What is a stream's table like, and how does it follow the schema? | `table`, `relation`, `widen`, `adopt` |
+//! | How do rows of an initial sync get there? | `ahead`, `bulk`, `piece`, `copy` |
+//! | How are changes mirrored? | `fold` and `merge`; `stepwise` and `parking` for few and for odd ones; `view`, `key` |
+//! | What does a session keep? | `writer`, `scratch` |
+//! | May it be written to, and what is left to take away? | `check`, `teardown` |
+
+mod adopt;
+mod ahead;
+mod bulk;
+mod check;
+mod copy;
+mod failure;
+mod fold;
+mod gathered;
+mod key;
+mod ledger;
+mod literal;
+mod merge;
+mod opened;
+mod parking;
+mod piece;
+mod relation;
+mod scratch;
+mod stepwise;
+mod table;
+mod teardown;
+mod view;
+mod widen;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use tidemark_engine::{
+    Error, ErrorKind, LogId, Result,
+    write::{Appetite, Standing, Unit, WriteStrategy},
+};
+
+use self::{ledger::Tenure, opened::Opened, writer::Writer};
+use super::{DestinationConfig, connection::Server};
+use crate::config::Writing;
+
+/// Writes to a PostgreSQL database. It needs nothing but the database: what it keeps for itself is in the schema `_tidemark`.
+pub struct Destination {
+    server: Server,
+    schema: Option<String>,
+    loaders: usize,
+    writing: Writing,
+    /// The sessions. Taken for the length of an `apply`, so that dropping that future rolls back.
+    opened: Option<Opened>,
+    /// The epoch that was ours when we last knew.
+    epoch: Option<i64>,
+}
+
+impl Destination {
+    /// The destination that `config` describes. Touches nothing.
+    ///
+    /// Fails with [`ErrorKind::Config`] when the URL cannot be understood.
+    pub fn new(config: &DestinationConfig, writing: Writing) -> Result<Self> {
+        Ok(Self {
+            server: Server::parse(config.url.expose())?,
+            schema: config.schema.clone(),
+            loaders: usize::from(config.loaders),
+            writing,
+            opened: None,
+            epoch: None,
+        })
+    }
+
+    /// Everything that would keep [`WriteStrategy::open`] and `apply` from succeeding, as far as can be told before the streams are
+    /// known. Changes nothing.
+    pub async fn check(config: &DestinationConfig, writing: &Writing) -> Vec<Error> {
+        match Server::parse(config.url.expose()) {
+            Ok(server) => check::check(&server, config.schema.as_deref(), writing).await,
+            Err(error) => vec![error],
+        }
+    }
+
+    /// Which database it is: the server's system identifier and the database's oid, whatever names it goes by.
+    pub async fn identity(config: &DestinationConfig) -> Result<(String, u32)> {
+        let server = Server::parse(config.url.expose())?;
+        let session = server.connect("check").await?;
+        let sql = "SELECT system_identifier::text, (SELECT oid FROM pg_database WHERE datname = current_database())
+                   FROM pg_control_system()";
+        let row = session.query_one(sql, &[]).await;
+        let row = row.map_err(|error| super::connection::failure("cannot tell which database this is", error))?;
+        Ok((row.get(0), row.get(1)))
+    }
+
+    /// What Tidemark has made for this destination, for people to read, without its tables of data, which stay.
+    pub async fn leftovers(config: &DestinationConfig, writing: &Writing) -> Result<Vec<String>> {
+        teardown::list(&Server::parse(config.url.expose())?, &writing.destination).await
+    }
+
+    /// Removes that, and tells what it was. The destination must not be written to any more.
+    pub async fn teardown(config: &DestinationConfig, writing: &Writing) -> Result<Vec<String>> {
+        teardown::remove(&Server::parse(config.url.expose())?, &writing.destination).await
+    }
+
+    /// Says that `error` came of being replaced, when it did: a successor ends our sessions, and to open again would end the
+    /// successor's.
+    async fn explained(&mut self, error: Error, epoch: i64) -> Error {
+        if error.kind() == ErrorKind::Conflict {
+            self.epoch = None;
+        }
+        if !error.kind().is_transient() {
+            return error;
+        }
+        let Ok(writer) = Writer::connect(&self.server, "check").await else { return error };
+        match ledger::epoch(writer.client(), &self.writing.destination).await {
+            Ok(now) if now != Some(epoch) => {
+                self.epoch = None;
+                Tenure { destination: self.writing.destination.clone(), epoch }.lost().source(error)
+            }
+            _ => error,
+        }
+    }
+}
+
+#[async_trait]
+impl WriteStrategy for Destination {
+    /// Large: a unit costs a round of bookkeeping, and rows of an initial sync are loaded side by side within one.
+    fn appetite(&self) -> Appetite {
+        Appetite { rows: 500_000, bytes: 64 << 20, ..Appetite::default() }
+    }
+
+    async fn open(&mut self, log: &LogId) -> Result<Option<Standing>> {
+        // A transaction left open by a failed `apply` must end before the next can begin.
+        self.opened = None;
+        let opened =
+            Opened::open(&self.server, &self.writing, self.schema.as_deref(), self.loaders, log, &mut self.epoch);
+        let opened = opened.await;
+        let (opened, standing) =
+            opened.map_err(|failure| failure.explain(format_args!("cannot open `{}`", self.server.place())))?;
+        self.epoch = Some(opened.epoch());
+        self.opened = Some(opened);
+        Ok(standing)
+    }
+
+    async fn apply(&mut self, unit: &mut Unit) -> Result<()> {
+        let mut opened =
+            self.opened.take().ok_or_else(|| Error::internal("`apply` was called before `open`"))?;
+        let failure = match opened.apply(unit).await {
+            Ok(()) => {
+                self.opened = Some(opened);
+                return Ok(());
+            }
+            Err(failure) => failure,
+        };
+        let epoch = opened.epoch();
+        drop(opened);
+        let error = failure.explain(format_args!("cannot write to `{}`", self.server.place()));
+        Err(self.explained(error, epoch).await)
+    }
+
+    async fn close(&mut self) -> Result<()> {
+        self.opened = None;
+        Ok(())
+    }
+}

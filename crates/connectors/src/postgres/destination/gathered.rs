@@ -1,0 +1,174 @@
+//! Changes of one stream on their way into its table: gathered over commits, so that each trip to the server is worth it.
+
+use std::sync::Arc;
+
+use tidemark_engine::{
+    LogId,
+    change::{ChangeBatch, Op},
+    write::WriteMode,
+};
+
+use super::{
+    ahead::runs,
+    bulk::{Copied, add_missing, copy},
+    failure::Result,
+    merge::merge,
+    parking::Parking,
+    piece::Piece,
+    stepwise,
+    table::Table,
+    writer::Writer,
+};
+
+/// A stream's changes are applied when there are this many of them.
+const MOST_ROWS: usize = 10_000;
+/// Or when all that is gathered takes this much memory.
+pub(super) const MOST_BYTES: usize = 8 << 20;
+/// Up to this many changes go one by one, by prepared statements: a work table would take longer.
+const FEW: usize = 8;
+
+/// What is known of a stream while a destination is open.
+pub(super) struct Stream {
+    pub(super) table: Arc<Table>,
+    /// The newest commit of the log that the table had seen before this unit.
+    pub(super) applied: Option<u64>,
+    /// The newest commit of this unit that concerns it.
+    pub(super) seen: Option<u64>,
+    /// Whether this unit holds rows of its initial sync.
+    pub(super) has_loaded: bool,
+    parking: Parking,
+    gathered: Vec<(u64, ChangeBatch)>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Stream {
+    pub(super) fn new(table: Table, applied: Option<u64>) -> Self {
+        Self {
+            table: Arc::new(table),
+            applied,
+            seen: None,
+            has_loaded: false,
+            parking: Parking::default(),
+            gathered: Vec::new(),
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// How much memory the gathered changes take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Notes that commit `sequence` concerns the stream.
+    pub(super) fn see(&mut self, sequence: u64) {
+        self.seen = self.seen.max(Some(sequence));
+    }
+
+    /// Notes that commit `sequence` holds rows of its initial sync.
+    pub(super) fn load(&mut self, sequence: u64) {
+        self.see(sequence);
+        self.has_loaded = true;
+    }
+
+    /// Adds changes of commit `sequence`, and applies what is gathered when that is enough.
+    pub(super) async fn add(
+        &mut self,
+        writer: &mut Writer,
+        log: &LogId,
+        mode: WriteMode,
+        sequence: u64,
+        changes: ChangeBatch,
+    ) -> Result<()> {
+        let mut start = 0;
+        while start < changes.rows() {
+            let rows = (changes.rows() - start).min(MOST_ROWS - self.rows);
+            let part = changes.slice(start, rows);
+            start += rows;
+            self.rows += rows;
+            self.bytes += part.byte_size();
+            self.gathered.push((sequence, part));
+            if self.rows >= MOST_ROWS {
+                self.flush(writer, log, mode).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies what is gathered. The failure is that of the stream.
+    pub(super) async fn flush(&mut self, writer: &mut Writer, log: &LogId, mode: WriteMode) -> Result<()> {
+        let gathered = std::mem::take(&mut self.gathered);
+        (self.rows, self.bytes) = (0, 0);
+        if gathered.is_empty() {
+            return Ok(());
+        }
+        let applied = match mode {
+            WriteMode::Append => self.append(writer, log, gathered).await,
+            WriteMode::Mirror => self.mirror(writer, gathered).await,
+        };
+        let Table { id, stream, .. } = &*self.table;
+        applied.map_err(|failure| failure.of_stream(format_args!("cannot write to table `{id}`"), stream))
+    }
+
+    /// Forgets displaced rows: the unit is over.
+    pub(super) async fn end_unit(&mut self, writer: &mut Writer) -> Result<()> {
+        self.parking.forget(writer, &self.table).await
+    }
+
+    fn is_replayed(&self, sequence: u64) -> bool {
+        self.applied.is_some_and(|applied| sequence <= applied)
+    }
+
+    async fn append(&self, writer: &mut Writer, log: &LogId, gathered: Vec<(u64, ChangeBatch)>) -> Result<()> {
+        let may_be_there = gathered.iter().any(|(sequence, _)| self.is_replayed(*sequence));
+        let piece = |(sequence, changes)| Piece {
+            table: self.table.clone(),
+            log: log.clone(),
+            sequence,
+            changes,
+            mode: WriteMode::Append,
+        };
+        let pieces = gathered.into_iter().map(piece).collect::<Vec<_>>();
+        if !may_be_there && copy(writer, &pieces).await? == Copied::All {
+            return Ok(());
+        }
+        add_missing(writer, &pieces).await
+    }
+
+    /// A truncate is a barrier; what lies between two of them is merged.
+    async fn mirror(&mut self, writer: &mut Writer, gathered: Vec<(u64, ChangeBatch)>) -> Result<()> {
+        let mut between = Vec::new();
+        for (sequence, changes) in gathered {
+            let ops = (0..changes.rows()).map(|row| changes.op(row)).collect::<Result<Vec<_>, _>>()?;
+            for (start, rows, truncates) in runs(ops.len(), |row| ops[row] == Op::Truncate) {
+                if truncates {
+                    self.merge(writer, std::mem::take(&mut between)).await?;
+                    self.step(writer, sequence, &changes.slice(start, 1)).await?;
+                } else {
+                    between.push((sequence, changes.slice(start, rows)));
+                }
+            }
+        }
+        self.merge(writer, between).await
+    }
+
+    async fn merge(&mut self, writer: &mut Writer, between: Vec<(u64, ChangeBatch)>) -> Result<()> {
+        let rows = between.iter().map(|(_, changes)| changes.rows()).sum::<usize>();
+        if rows > FEW && self.parking.is_empty() {
+            let batches = between.iter().map(|(_, changes)| changes.clone()).collect::<Vec<_>>();
+            if merge(writer, &self.table, &batches).await? {
+                return Ok(());
+            }
+        }
+        for (sequence, changes) in &between {
+            self.step(writer, *sequence, changes).await?;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, writer: &mut Writer, sequence: u64, changes: &ChangeBatch) -> Result<()> {
+        let replayed = self.is_replayed(sequence);
+        stepwise::apply(writer, &self.table, changes, replayed, &mut self.parking).await
+    }
+}

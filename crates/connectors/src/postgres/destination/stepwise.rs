@@ -1,0 +1,165 @@
+//! `mirror`, change by change in source order: whatever order of values the source's own constraints allowed is allowed here.
+//! For a few changes it is also the quickest way, for it needs no work table.
+
+use tidemark_engine::{
+    Error,
+    change::{ChangeBatch, Op},
+};
+use tokio_postgres::types::ToSql;
+
+use super::{
+    failure::Result,
+    literal::Literal,
+    parking::Parking,
+    table::{START_ANEW, Table},
+    view::View,
+    writer::Writer,
+};
+
+/// Applies every change of `changes` to `table`, inside a transaction. When they are `replayed`, the table has seen them before
+/// and may hold rows as they became later.
+pub(super) async fn apply(
+    writer: &mut Writer,
+    table: &Table,
+    changes: &ChangeBatch,
+    replayed: bool,
+    parking: &mut Parking,
+) -> Result<()> {
+    let view = View::new(changes);
+    for row in 0..view.rows() {
+        let mut step = Step { writer, table, view: &view, row, replayed };
+        match view.op(row)? {
+            Op::Truncate => parking.clear(&mut step).await?,
+            Op::Delete => {
+                view.keys(row)?;
+                if !parking.delete(&mut step).await? {
+                    step.delete().await?;
+                }
+            }
+            Op::Update if view.keys(row)?.old.is_some() => {
+                if !parking.move_row(&mut step).await? {
+                    step.update().await?;
+                }
+            }
+            Op::Update => step.update().await?,
+            // What a created record is missing is NULL.
+            Op::Read | Op::Create => step.upsert().await?,
+        }
+    }
+    Ok(())
+}
+
+/// One change on its way into a table.
+pub(super) struct Step<'a> {
+    pub(super) writer: &'a mut Writer,
+    pub(super) table: &'a Table,
+    view: &'a View<'a>,
+    row: usize,
+    /// Whether the table has seen this change before.
+    pub(super) replayed: bool,
+}
+
+impl Step<'_> {
+    /// Runs `sql` with `parameters` and tells how many rows it touched.
+    pub(super) async fn run(&mut self, sql: &str, parameters: &[Literal]) -> Result<u64> {
+        let parameters = parameters.iter().map(|literal| literal as &(dyn ToSql + Sync)).collect::<Vec<_>>();
+        self.writer.execute(sql, &parameters).await
+    }
+
+    /// The number in the first row that `sql` finds.
+    pub(super) async fn first(&mut self, sql: &str, parameters: &[Literal]) -> Result<Option<i64>> {
+        let parameters = parameters.iter().map(|literal| literal as &(dyn ToSql + Sync)).collect::<Vec<_>>();
+        self.writer.first(sql, &parameters).await
+    }
+
+    /// Deletes every row of the table. Not by TRUNCATE: to a reader whose transaction began before, a truncated table is empty
+    /// at once, and so half of this unit would show.
+    /// <https://www.postgresql.org/docs/current/mvcc-caveats.html>
+    pub(super) async fn delete_all(&mut self) -> Result<()> {
+        self.run(&format!("DELETE FROM {}", self.table.id.sql()), &[]).await?;
+        Ok(())
+    }
+
+    async fn delete(&mut self) -> Result<()> {
+        let sql = format!("DELETE FROM {} WHERE {}", self.table.id.sql(), self.key_is(1));
+        let key = self.key()?;
+        self.run(&sql, &key).await?;
+        Ok(())
+    }
+
+    /// Inserts the record, or replaces every value of the one that has its key.
+    async fn upsert(&mut self) -> Result<()> {
+        self.view.keys(self.row)?;
+        let fields = (0..self.table.fields.len()).collect::<Vec<_>>();
+        let marks = (1..=fields.len()).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ");
+        let sql = self.table.upsert_sql(&format!("VALUES ({marks})"));
+        let values = self.values(&fields)?;
+        self.run(&sql, &values).await?;
+        Ok(())
+    }
+
+    /// Applies an update that keeps its key.
+    async fn update(&mut self) -> Result<()> {
+        if !self.view.is_partial(self.row) {
+            return self.upsert().await;
+        }
+        self.view.keys(self.row)?;
+        let mut carried = self.carried();
+        if carried.len() > self.table.key.len() {
+            carried.retain(|index| !self.table.key.contains(index));
+        }
+        let (table, condition) = (self.table.id.sql(), self.key_is(carried.len() + 1));
+        let sql = format!("UPDATE {table} {} WHERE {condition}", self.set(&carried));
+        let mut values = self.values(&carried)?;
+        values.extend(self.key()?);
+        // In a replay the row may be gone because a later change removes it.
+        if self.run(&sql, &values).await? > 0 || self.replayed {
+            return Ok(());
+        }
+        Err(Error::data(format!(
+            "an update of stream `{}` leaves columns as they are in a row that table `{}` does not have",
+            self.table.stream, self.table.id
+        ))
+        .hint(START_ANEW)
+        .into())
+    }
+
+    /// The fields that the change carries.
+    pub(super) fn carried(&self) -> Vec<usize> {
+        (0..self.table.fields.len()).filter(|&field| self.view.carries(field, self.row)).collect()
+    }
+
+    /// The SET clause for `fields`, with parameters from 1 on.
+    pub(super) fn set(&self, fields: &[usize]) -> String {
+        let parts = fields.iter().zip(1..).map(|(&index, at)| format!("{} = ${at}", self.table.fields[index].name));
+        format!("SET {}", parts.collect::<Vec<_>>().join(", "))
+    }
+
+    /// The condition that the key is the parameters from `at` on.
+    pub(super) fn key_is(&self, at: usize) -> String {
+        let parts = self.table.key.iter().zip(at..);
+        let parts = parts.map(|(&index, at)| format!("{} = ${at}", self.table.fields[index].name));
+        parts.collect::<Vec<_>>().join(" AND ")
+    }
+
+    pub(super) fn values(&self, fields: &[usize]) -> Result<Vec<Literal>> {
+        fields.iter().map(|&index| self.literal(index, false)).collect()
+    }
+
+    pub(super) fn key(&self) -> Result<Vec<Literal>> {
+        self.values(&self.table.key)
+    }
+
+    pub(super) fn old_key(&self) -> Result<Vec<Literal>> {
+        self.table.key.iter().map(|&index| self.literal(index, true)).collect()
+    }
+
+    fn literal(&self, index: usize, old: bool) -> Result<Literal> {
+        let field = &self.table.fields[index];
+        let cell = if old { self.view.old_cell(index, self.row) } else { self.view.cell(index, self.row) };
+        let text = field.target.literal_text(&cell).map_err(|error| {
+            error.context(format_args!("column `{}` of stream `{}`", field.plain, self.table.stream))
+        })?;
+        Ok(Literal(text))
+    }
+}

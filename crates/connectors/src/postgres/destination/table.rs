@@ -1,0 +1,379 @@
+//! The table of one stream: made on first sight, grown and widened as the stream's schema does, never narrowed.
+
+use std::collections::HashSet;
+
+use tidemark_engine::{
+    Digest, Error, LogId,
+    schema::{Field, StreamName, StreamSchema},
+    write::WriteMode,
+};
+use tokio_postgres::{Client, error::SqlState};
+
+use super::{
+    adopt,
+    failure::Result,
+    key,
+    ledger::{self, Owned, Tenure},
+    relation::{Existing, Relation},
+    widen,
+    writer::Writer,
+};
+use crate::{
+    config::Writing,
+    metadata,
+    postgres::{
+        identifier::{LONGEST, TableId, quoted},
+        types::{Catalog, Target},
+    },
+};
+
+/// How a table whose content cannot go on is filled from the beginning.
+pub(super) const START_ANEW: &str =
+    "give the destination a new name and `table`: it is filled anew from the staging log";
+
+/// The schema of streams that have none in their name.
+const DEFAULT_SCHEMA: &str = "public";
+
+/// The metadata columns of `append`, as they are declared. Positions sort as the changes came.
+const APPEND_COLUMNS: [(&str, &str); 4] = [
+    (metadata::POSITION, "text COLLATE \"C\""),
+    (metadata::OP, "text NOT NULL"),
+    (metadata::SOURCE_TIME, "timestamp with time zone"),
+    (metadata::UNCHANGED, "text"),
+];
+
+/// Whose tables these are and what the pipeline file says of them.
+pub(super) struct Terms {
+    pub(super) writing: Writing,
+    /// The schema of all tables, where one is named.
+    pub(super) schema: Option<String>,
+    pub(super) log: LogId,
+    pub(super) tenure: Tenure,
+    /// Who we are at the server.
+    pub(super) user: String,
+    /// The types that the database has.
+    pub(super) types: HashSet<String>,
+}
+
+/// A table that is ready for the changes of one schema.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) stream: StreamName,
+    pub(super) id: TableId,
+    /// The schema it is ready for.
+    pub(super) schema: Digest,
+    /// Whether we made it.
+    pub(super) made: bool,
+    /// For each field of the schema, its column.
+    pub(super) fields: Vec<StoredField>,
+    /// The fields that tell rows apart; none in `append`.
+    pub(super) key: Vec<usize>,
+    /// Whether keys that differ to us differ to PostgreSQL.
+    pub(super) is_exact: bool,
+    /// The names as SQL of all columns that take values, those of others included.
+    pub(super) columns: Vec<String>,
+}
+
+/// The column of a field.
+#[derive(Debug)]
+pub(super) struct StoredField {
+    pub(super) plain: String,
+    /// The name as SQL.
+    pub(super) name: String,
+    pub(super) target: Target,
+}
+
+impl StoredField {
+    pub(super) fn new(name: &str, target: Target) -> Self {
+        Self { plain: name.to_owned(), name: quoted(name), target }
+    }
+}
+
+impl Terms {
+    /// How a new column for `field` is declared.
+    pub(super) fn target(&self, field: &Field) -> Target {
+        Target::of(field, &|name| self.types.contains(name))
+    }
+
+    /// Where the changes of `stream` go.
+    pub(super) fn table_of(&self, stream: &StreamName) -> Result<TableId> {
+        let parts = stream.as_str().split_once('.').filter(|(schema, name)| !schema.is_empty() && !name.is_empty());
+        let (schema, name) = parts.unwrap_or((DEFAULT_SCHEMA, stream.as_str()));
+        let schema = self.schema.as_deref().unwrap_or(schema);
+        let id = TableId { schema: schema.to_owned(), name: self.writing.table.of(&StreamName::new(name)) };
+        check_name("schema", &id.schema, "choose another with `schema`")?;
+        check_name("table", &id.name, "choose another with `table`")?;
+        if id.schema == ledger::SCHEMA || id.schema.starts_with("pg_") || id.schema == "information_schema" {
+            return Err(Error::config(format!("stream `{stream}` would be kept in schema `{}`, which is taken", id.schema))
+                .hint("choose another with `schema`")
+                .into());
+        }
+        Ok(id)
+    }
+}
+
+/// Refuses a name that PostgreSQL cannot keep as it is: it would cut it off, and could so make two names one.
+fn check_name(what: &str, name: &str, hint: &str) -> Result<()> {
+    let shown = name.replace('\0', "\u{2400}");
+    if name.is_empty() {
+        return Err(Error::config(format!("a {what} would have no name")).hint(hint).into());
+    }
+    if name.len() > LONGEST {
+        return Err(Error::config(format!(
+            "the name of {what} `{shown}` is {} bytes long, and PostgreSQL keeps {LONGEST}",
+            name.len()
+        ))
+        .hint(hint)
+        .into());
+    }
+    if name.contains('\0') {
+        return Err(Error::config(format!("the name of {what} `{shown}` holds a NUL, which PostgreSQL cannot keep"))
+            .hint(hint)
+            .into());
+    }
+    Ok(())
+}
+
+impl Table {
+    /// Makes the table of `schema` ready for it, inside a transaction, and tells the newest commit of the log it has seen.
+    pub(super) async fn prepare(writer: &Writer, terms: &Terms, schema: &StreamSchema) -> Result<(Self, Option<u64>)> {
+        let (client, stream) = (writer.client(), schema.stream());
+        let id = terms.table_of(stream)?;
+        check_schema(&terms.writing, schema)?;
+        let relation = Relation::find(client, &id).await?;
+        if let Some(relation) = &relation {
+            relation.check_kind(&id)?;
+        }
+        let owner = Self::owner(client, terms, &id, stream, relation.as_ref()).await?;
+        let applied = owner.as_ref().and_then(|owner| owner.applied);
+        let made = owner.is_none_or(|owner| owner.made);
+        let fields = match (made, relation) {
+            (true, None) if applied.is_none() => create(client, terms, &id, schema).await?,
+            (true, Some(relation)) => adapt(client, terms, &id, relation, schema).await?,
+            (false, Some(relation)) => {
+                adopt::check_mode(&id, &relation, terms.writing.mode)?;
+                adopt::check(client, terms, &id, &relation, schema).await?
+            }
+            (_, None) => {
+                return Err(Error::conflict(format!("table `{id}` has been removed")).hint(START_ANEW).into());
+            }
+        };
+        let columns = Relation::find(client, &id).await?.map(|relation| relation.columns).unwrap_or_default();
+        let columns = columns.iter().filter(|column| !column.is_generated).map(|column| quoted(&column.name)).collect();
+        let key = if terms.writing.mode == WriteMode::Mirror { schema.key().to_vec() } else { Vec::new() };
+        let is_exact = |index: &usize| key::is_exact(&schema.fields()[*index].kind, fields[*index].target.declared());
+        let is_exact = made && key.iter().all(is_exact);
+        Ok((Self { stream: stream.clone(), id, schema: schema.digest(), made, fields, key, is_exact, columns }, applied))
+    }
+
+    /// Who writes to table `id`: we, from now on if not before. `None` when it is to be made.
+    async fn owner(
+        client: &Client,
+        terms: &Terms,
+        id: &TableId,
+        stream: &StreamName,
+        relation: Option<&Relation>,
+    ) -> Result<Option<Owned>> {
+        let destination = &terms.writing.destination;
+        if let Some(owner) = ledger::owner(client, id, &terms.log).await? {
+            if owner.stream == stream.as_str() && &owner.destination == destination {
+                if owner.made && relation.is_none() {
+                    return Err(Error::conflict(format!("table `{id}` has been removed")).hint(START_ANEW).into());
+                }
+                return Ok(Some(owner));
+            }
+            return Err(Error::config(format!(
+                "table `{id}` of stream `{stream}` is written to by stream `{}` of destination `{}`",
+                owner.stream, owner.destination
+            ))
+            .hint("give each its own table with `table` or `schema`")
+            .into());
+        }
+        // Another table would begin in the middle of the log.
+        if let Some(kept) = terms.tenure.table_of(client, stream).await? {
+            return Err(Error::config(format!(
+                "stream `{stream}` of destination `{destination}` is kept in table `{kept}`, not in `{id}`"
+            ))
+            .hint(format!(
+                "set `schema` and `table` so that they name `{kept}` again, or give the destination a new name"
+            ))
+            .into());
+        }
+        let is_adopted = adopt::claim(client, &terms.writing, id, relation).await?;
+        terms.tenure.register(client, id, stream, !is_adopted).await?;
+        if is_adopted { ledger::owner(client, id, &terms.log).await } else { Ok(None) }
+    }
+
+    /// The names of all columns as SQL, each after `qualifier`.
+    pub(super) fn column_list(&self, qualifier: &str) -> String {
+        let names = self.columns.iter().map(|name| format!("{qualifier}{name}"));
+        names.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The names of the fields' columns as SQL.
+    pub(super) fn field_list(&self) -> String {
+        self.fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The names of the key's columns as SQL.
+    pub(super) fn key_list(&self) -> String {
+        self.key.iter().map(|&index| self.fields[index].name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The condition that the row `table` of the table has the key in `work`: the fields' columns (`c`) or the old key's (`o`).
+    pub(super) fn key_equals(&self, table: &str, work: &str, column: char) -> String {
+        let parts = self.key.iter().enumerate().map(|(part, &index)| {
+            let number = if column == 'c' { index } else { part };
+            format!("{table}.{} = {work}.{column}{number}", self.fields[index].name)
+        });
+        parts.collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// The statement that sets every field of the rows of `query`, new or not.
+    pub(super) fn upsert_sql(&self, query: &str) -> String {
+        let others = self.fields.iter().enumerate().filter(|(index, _)| !self.key.contains(index));
+        let sets = others.map(|(_, field)| format!("{0} = excluded.{0}", field.name)).collect::<Vec<_>>();
+        let action =
+            if sets.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", sets.join(", ")) };
+        format!(
+            "INSERT INTO {} ({}) {query} ON CONFLICT ({}) DO {action}",
+            self.id.sql(),
+            self.field_list(),
+            self.key_list()
+        )
+    }
+}
+
+fn check_schema(writing: &Writing, schema: &StreamSchema) -> Result<()> {
+    let stream = schema.stream();
+    if writing.mode == WriteMode::Mirror && schema.key().is_empty() {
+        return Err(Error::config(format!("stream `{stream}` has no key, so it cannot be mirrored"))
+            .hint(format!("name its key with `streams: {{{stream}: {{key: [...]}}}}`, or use `write: append`"))
+            .into());
+    }
+    schema.fields().iter().try_for_each(|field| check_name("column", &field.name, "rename it at the source, or exclude it"))
+}
+
+/// The columns that identify a row, in order.
+pub(super) fn key_of(mode: WriteMode, schema: &StreamSchema) -> Vec<String> {
+    match mode {
+        WriteMode::Append => vec![metadata::POSITION.to_owned()],
+        WriteMode::Mirror => schema.key_names().to_vec(),
+    }
+}
+
+/// The metadata columns of `mode` and their declarations.
+pub(super) fn metadata_of(mode: WriteMode) -> &'static [(&'static str, &'static str)] {
+    match mode {
+        WriteMode::Append => &APPEND_COLUMNS,
+        WriteMode::Mirror => &[],
+    }
+}
+
+/// How `field` is written into a column that is there.
+///
+/// Fails with [`tidemark_engine::ErrorKind::Config`] where that would alter values.
+async fn fitting(client: &Client, field: &Field, column: &Existing) -> Result<Target> {
+    let types = Catalog::default().resolve(client, &[(column.type_oid, column.typmod)]).await?;
+    let found = types.first().ok_or_else(|| Error::internal("a column has no type"))?;
+    Ok(Target::existing(field, found)?)
+}
+
+async fn create(client: &Client, terms: &Terms, id: &TableId, schema: &StreamSchema) -> Result<Vec<StoredField>> {
+    let mode = terms.writing.mode;
+    make_schema(client, &id.schema, &terms.user).await?;
+    let fields = schema.fields().iter().map(|field| StoredField::new(&field.name, terms.target(field)));
+    let fields = fields.collect::<Vec<_>>();
+    let metadata = metadata_of(mode).iter().map(|(name, declared)| format!("{} {declared}", quoted(name)));
+    let columns = fields.iter().map(|field| format!("{} {}", field.name, field.target.declared()));
+    let key = key_of(mode, schema).iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    let columns = metadata.chain(columns).collect::<Vec<_>>().join(", ");
+    let create = client.batch_execute(&format!("CREATE TABLE {} ({columns}, PRIMARY KEY ({key}))", id.sql())).await;
+    match create {
+        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            Err(Error::denied(format!("table `{id}` may not be made"))
+                .hint(format!("run: GRANT CREATE ON SCHEMA {} TO {}", quoted(&id.schema), quoted(&terms.user)))
+                .into())
+        }
+        created => Ok(created.map(|()| fields)?),
+    }
+}
+
+async fn make_schema(client: &Client, schema: &str, user: &str) -> Result<()> {
+    let exists = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)";
+    if client.query_one(exists, &[&schema]).await?.get(0) {
+        return Ok(());
+    }
+    let name = quoted(schema);
+    match client.batch_execute(&format!("CREATE SCHEMA {name}")).await {
+        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            Err(Error::denied(format!("schema `{schema}` may not be made"))
+                .hint(format!("run: CREATE SCHEMA {name} AUTHORIZATION {}; or choose another with `schema`", quoted(user)))
+                .into())
+        }
+        made => Ok(made?),
+    }
+}
+
+/// Adds and widens columns of a table we made until it can hold the changes of `schema`.
+async fn adapt(
+    client: &Client,
+    terms: &Terms,
+    id: &TableId,
+    relation: Relation,
+    schema: &StreamSchema,
+) -> Result<Vec<StoredField>> {
+    let mode = terms.writing.mode;
+    adopt::check_mode(id, &relation, mode)?;
+    let (had, key) = (relation.primary_key(client).await?, key_of(mode, schema));
+    if had != key {
+        let (had, key) = (had.join("`, `"), key.join("`, `"));
+        return Err(Error::conflict(format!("table `{id}` has the key `{had}`, but its stream now asks for `{key}`"))
+            .hint(START_ANEW)
+            .into());
+    }
+    let mut fields = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let target = match relation.column(&field.name) {
+            None => {
+                let target = terms.target(field);
+                let (table, column) = (id.sql(), quoted(&field.name));
+                client.batch_execute(&format!("ALTER TABLE {table} ADD COLUMN {column} {}", target.declared())).await?;
+                target
+            }
+            Some(column) => hold(client, terms, id, column, field).await?,
+        };
+        fields.push(StoredField::new(&field.name, target));
+    }
+    Ok(fields)
+}
+
+/// Makes an existing column hold `field`.
+async fn hold(client: &Client, terms: &Terms, id: &TableId, column: &Existing, field: &Field) -> Result<Target> {
+    let wanted = terms.target(field);
+    if wanted.declared() == column.declared {
+        return Ok(wanted);
+    }
+    if let Ok(target) = fitting(client, field, column).await {
+        return Ok(target);
+    }
+    let (table, name, from) = (id.sql(), quoted(&field.name), &column.declared);
+    let mut to = widen::widened(from, wanted.declared());
+    let is_altered = match widen::is_altered(&name, from, &to) {
+        Some(condition) => {
+            let sql = format!("SELECT EXISTS (SELECT FROM {table} WHERE {condition})");
+            client.query_one(&sql, &[]).await?.get(0)
+        }
+        None => false,
+    };
+    // Text holds everything.
+    if is_altered || &to == from {
+        to = "text".to_owned();
+    }
+    let conversion = widen::conversion(&name, from, &to);
+    client.batch_execute(&format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {to} USING {conversion}")).await?;
+    match Relation::find(client, id).await?.as_ref().and_then(|relation| relation.column(&field.name)) {
+        Some(column) => fitting(client, field, column).await,
+        None => Err(Error::internal(format!("table `{id}` lacks a column it was given")).into()),
+    }
+}

@@ -1,0 +1,92 @@
+//! A batch as a mirror reads it: keys before and after, and what each change carries.
+
+use tidemark_engine::{
+    Error, Result,
+    change::{Cell, ChangeBatch, Column, Op},
+};
+
+use super::key::{self, Key};
+
+/// A batch, ready to be read row by row.
+pub(super) struct View<'a> {
+    changes: &'a ChangeBatch,
+    fields: Vec<Column<'a>>,
+    /// The key's columns before each change.
+    old_key: Option<Vec<Column<'a>>>,
+}
+
+/// Where a change leaves a row, and where it finds it.
+pub(super) struct Keys {
+    pub(super) new: Key,
+    /// Where the row was, when it moves.
+    pub(super) old: Option<Key>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(changes: &'a ChangeBatch) -> Self {
+        let fields = (0..changes.schema().fields().len()).map(|index| changes.column(index)).collect();
+        let old_key = changes.schema().key().iter().map(|&index| changes.column_before(index)).collect();
+        Self { changes, fields, old_key }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.changes.rows()
+    }
+
+    /// How many columns there are.
+    pub(super) fn width(&self) -> usize {
+        self.fields.len()
+    }
+
+    pub(super) fn op(&self, row: usize) -> Result<Op> {
+        self.changes.op(row)
+    }
+
+    pub(super) fn cell(&self, field: usize, row: usize) -> Cell<'a> {
+        self.fields[field].cell(row)
+    }
+
+    /// The part of the key before the change in `row` that `field` was. A part that is not known has not changed.
+    pub(super) fn old_cell(&self, field: usize, row: usize) -> Cell<'a> {
+        let part = self.changes.schema().key().iter().position(|&index| index == field);
+        let old = part.zip(self.old_key.as_ref()).map(|(part, old_key)| old_key[part].cell(row));
+        match old {
+            Some(Cell::Unchanged) | None => self.cell(field, row),
+            Some(cell) => cell,
+        }
+    }
+
+    /// Whether the change in `row` leaves columns as they are.
+    pub(super) fn is_partial(&self, row: usize) -> bool {
+        let unchanged = self.changes.columns().unchanged.as_ref();
+        unchanged.is_some_and(|unchanged| !unchanged.is_empty(row))
+    }
+
+    /// Whether `row` carries a value of `field`.
+    pub(super) fn carries(&self, field: usize, row: usize) -> bool {
+        !matches!(self.cell(field, row), Cell::Unchanged)
+    }
+
+    /// The keys of the change in `row`, which is no truncate.
+    ///
+    /// Fails with [`tidemark_engine::ErrorKind::Data`] when a part of the key is NULL: such a key cannot tell rows apart.
+    pub(super) fn keys(&self, row: usize) -> Result<Keys> {
+        let (mut new, mut old) = (Key::new(), Key::new());
+        let may_move = self.old_key.is_some() && self.op(row)? == Op::Update;
+        for &field in self.changes.schema().key() {
+            let known = key::add(&mut new, &self.cell(field, row));
+            if !known || (may_move && !key::add(&mut old, &self.old_cell(field, row))) {
+                return Err(self.null_key(field));
+            }
+        }
+        let old = (may_move && old != new).then_some(old);
+        Ok(Keys { new, old })
+    }
+
+    fn null_key(&self, field: usize) -> Error {
+        let schema = self.changes.schema();
+        let (column, stream) = (&schema.fields()[field].name, schema.stream());
+        Error::data(format!("key column `{column}` of stream `{stream}` is NULL in a record"))
+            .hint("choose a key without NULLs, or use `write: append`")
+    }
+}
