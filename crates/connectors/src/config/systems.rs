@@ -22,6 +22,7 @@ pub enum SourceConfig {
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum DestinationConfig {
     Files(files::DestinationConfig),
+    Postgres(postgres::DestinationConfig),
     Sqlite(sqlite::DestinationConfig),
 }
 
@@ -114,6 +115,7 @@ impl DestinationConfig {
     pub fn system(&self) -> &'static str {
         match self {
             Self::Files(_) => "files",
+            Self::Postgres(_) => "postgres",
             Self::Sqlite(_) => "sqlite",
         }
     }
@@ -122,6 +124,7 @@ impl DestinationConfig {
     pub fn place(&self, folder: &Path) -> Place {
         match self {
             Self::Files(files) => Place::path(&folder.join(&files.path)),
+            Self::Postgres(postgres) => postgres.place(),
             Self::Sqlite(sqlite) => Place::path(&folder.join(&sqlite.path)),
         }
     }
@@ -131,6 +134,7 @@ impl DestinationConfig {
     pub fn validate(&self, writing: &Writing) -> Vec<Problem> {
         match self {
             Self::Files(files) => files.validate(writing),
+            Self::Postgres(postgres) => postgres.validate(writing),
             Self::Sqlite(sqlite) => sqlite.validate(),
         }
     }
@@ -139,6 +143,7 @@ impl DestinationConfig {
     pub async fn check(&self, home: &Home, writing: &Writing) -> Findings {
         match self {
             Self::Files(files) => files::Destination::check(files, &home.folder, writing).await.into(),
+            Self::Postgres(postgres) => postgres::Destination::check(postgres, writing).await.into(),
             Self::Sqlite(sqlite) => sqlite::Destination::check(sqlite, &home.folder, writing).await.into(),
         }
     }
@@ -148,6 +153,7 @@ impl DestinationConfig {
         let (folder, writing) = (&home.folder, writing.clone());
         match self {
             Self::Files(files) => Ok(Box::new(files::Destination::new(files, folder, writing))),
+            Self::Postgres(postgres) => Ok(Box::new(postgres::Destination::new(postgres, writing)?)),
             Self::Sqlite(sqlite) => Ok(Box::new(sqlite::Destination::new(sqlite, folder, writing))),
         }
     }

@@ -103,6 +103,11 @@ fn place(url: &Secret, schema: Option<String>) -> Place {
 }
 
 impl DestinationConfig {
+    /// Where it is, without secrets.
+    pub(crate) fn place(&self) -> Place {
+        place(&self.url, self.schema.clone())
+    }
+
     /// Everything that is wrong with it, and with how it is to be written, without connecting.
     pub fn validate(&self, _writing: &Writing) -> Vec<Problem> {
         let mut problems: Vec<Problem> = problem_of_url(&self.url).into_iter().collect();

@@ -9,4 +9,5 @@ mod source;
 mod types;
 
 pub use config::{DestinationConfig, SourceConfig, StreamConfig, Streams};
+pub use destination::Destination;
 pub use source::Source;

@@ -24,6 +24,8 @@ pub(super) struct Copying<'a> {
     pieces: Pin<Box<CopyOutStream>>,
     reader: CopyReader,
     rows: Rows<'a>,
+    /// Asked once more, the stream would not say that it is at its end.
+    ended: bool,
 }
 
 impl<'a> Copying<'a> {
@@ -31,18 +33,28 @@ impl<'a> Copying<'a> {
     pub(super) async fn begin(session: &Client, shape: &'a Shape, clauses: &str, point: Lsn) -> Result<Self> {
         let pieces =
             session.copy_out(&sql(shape, clauses)).await.map_err(|error| cannot_read(shape, error))?;
-        Ok(Self { pieces: Box::pin(pieces), reader: CopyReader::default(), rows: Rows::new(shape, point) })
+        Ok(Self {
+            pieces: Box::pin(pieces),
+            reader: CopyReader::default(),
+            rows: Rows::new(shape, point),
+            ended: false,
+        })
     }
 
     /// The next rows; `None` after the last.
     pub(super) async fn next(&mut self) -> Result<Option<ChangeBatch>> {
-        let Self { pieces, reader, rows } = self;
-        while !rows.is_enough() {
-            let Some(piece) = pieces.try_next().await.map_err(|error| cannot_read(rows.shape, error))? else {
-                reader.finish()?;
-                return (rows.count > 0).then(|| rows.batch()).transpose();
-            };
-            reader.read(piece, |fields| rows.add(fields))?;
+        let Self { pieces, reader, rows, ended } = self;
+        while !*ended && !rows.is_enough() {
+            match pieces.try_next().await.map_err(|error| cannot_read(rows.shape, error))? {
+                Some(piece) => reader.read(piece, |fields| rows.add(fields))?,
+                None => {
+                    reader.finish()?;
+                    *ended = true;
+                }
+            }
+        }
+        if rows.count == 0 {
+            return Ok(None);
         }
         rows.batch().map(Some)
     }
