@@ -71,7 +71,7 @@ fn a_mixed_load_converges_through_fifty_kills() {
 fn is_synced(bench: &Workbench) -> bool {
     let status = bench.tidemark("status pipeline.yaml --json").succeeds().stdout;
     let status: Json = serde_json::from_str(&status).unwrap();
-    status["source"]["syncing"].as_array().is_some_and(Vec::is_empty)
+    status["log"]["syncing"].as_array().is_some_and(Vec::is_empty)
 }
 
 /// Whether the mirror has the two tables and no money was made or lost in them. While they are loaded, it may have neither.

@@ -74,6 +74,7 @@ impl Server {
     }
 }
 
+/// Whether the connection broke. A login that fails by itself has an I/O error underneath too: only the text tells them apart.
 fn is_io(error: &tokio_postgres::Error) -> bool {
     std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>())
         && error.to_string().contains("communicating")

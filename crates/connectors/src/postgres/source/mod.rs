@@ -5,6 +5,7 @@
 //! | Which tables are there, and what is known of them? | `catalog` |
 //! | Which of them does the pipeline file ask for? | `selection` |
 //! | What do we make at the server, and is it still as we left it? | `name`, `publication`, `slot`, `teardown` |
+//! | What does it offer? | `discover` |
 //! | What keeps them from being read? | `check` |
 //! | How much of its log does the server keep for us? | `held` |
 //! | How are tables read as they are? | `sync/` |

@@ -60,6 +60,7 @@ impl Selection {
             }
             idle.remove(entry.name);
         }
+        selection.problems.extend(namesakes(&selection.tables));
         selection.problems.extend(idle.into_iter().map(|name| matches_nothing(name, tables)));
         if selection.tables.is_empty() && selection.problems.is_empty() {
             let nothing = Error::config("the database has no table that can be read");
@@ -110,6 +111,15 @@ fn entries(streams: Option<&Streams>) -> Vec<Entry<'_>> {
         Some(Streams::Names(names)) => names.iter().map(|name| entry(name, &plain)).collect(),
         Some(Streams::Map(map)) => map.iter().map(|(name, options)| entry(name, options)).collect(),
     }
+}
+
+/// Names with dots in them can make two tables one stream.
+fn namesakes(tables: &[TableToRead]) -> Option<Error> {
+    let mut seen = BTreeSet::new();
+    let twice =
+        tables.iter().map(|table| table.table.id.to_string()).find(|name| !seen.insert(name.clone()))?;
+    let error = Error::config(format!("two tables are called `{twice}`"));
+    Some(error.hint("rename one of them, or its schema: a dot in a name makes them alike"))
 }
 
 fn matches_nothing(name: &str, tables: &[Table]) -> Error {

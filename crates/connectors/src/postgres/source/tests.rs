@@ -264,3 +264,24 @@ async fn what_we_made_is_listed_and_removed() {
     source.tear_down().await.unwrap();
     assert!(Publication::inspect(&session, "theirs").await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn what_is_offered_has_kinds_and_keys() {
+    let database = Postgres::shared().database();
+    database.execute(
+        "CREATE TABLE a (id int PRIMARY KEY, n numeric(12,2) NOT NULL, secret text, twice int GENERATED ALWAYS AS (id * 2) STORED);
+         CREATE TABLE b (x text)",
+    );
+    let source = source(&database, r#", "streams": {"public.a": {"exclude": ["secret"]}, "public.b": {}}"#);
+    let streams = source.discover(0).await.unwrap();
+    let [a, b] = streams.as_slice() else { panic!("{streams:?}") };
+    let (a, b) = (&a.schema, &b.schema);
+    assert_eq!((a.stream().as_str(), a.key_names()), ("public.a", &["id".to_owned()][..]));
+    let fields: Vec<_> =
+        a.fields().iter().map(|f| (f.name.as_str(), f.nullable, f.source_type.as_deref().unwrap())).collect();
+    assert_eq!(fields, [("id", false, "integer"), ("n", false, "numeric(12,2)")]);
+    assert_eq!((b.key_names(), b.fields()[0].nullable), (&[][..], true));
+    let absent =
+        source_as(&database.url(), "x", r#", "streams": ["public.c"]"#).discover(0).await.unwrap_err();
+    assert!(absent.to_string().contains("no table is called `public.c`"), "{absent}");
+}
