@@ -41,9 +41,12 @@ fn a_mixed_load_converges_through_fifty_kills() {
             samples += u32::from(is_balanced(&mirror, &total));
         }
         let mut running = bench.start("run pipeline.yaml");
-        running.until("the initial sync is complete", || {
+        let mut complete = None;
+        running.until("the mirror has the whole initial sync", || {
             samples += u32::from(is_balanced(&mirror, &total));
-            is_synced(&bench)
+            let status = Status::of(&bench);
+            complete = complete.or(status.is_synced().then(|| status.commit()));
+            complete.is_some_and(|commit| status.commit_of("mirror") >= commit)
         });
         for _ in 0..50 {
             assert!(is_balanced(&mirror, &total), "half a transaction was seen");
@@ -67,14 +70,31 @@ fn a_mixed_load_converges_through_fifty_kills() {
     );
 }
 
-/// Whether no stream's initial sync is under way.
-fn is_synced(bench: &Workbench) -> bool {
-    let status = bench.tidemark("status pipeline.yaml --json").succeeds().stdout;
-    let status: Json = serde_json::from_str(&status).unwrap();
-    status["log"]["syncing"].as_array().is_some_and(Vec::is_empty)
+/// What `tidemark status` says.
+struct Status(Json);
+
+impl Status {
+    fn of(bench: &Workbench) -> Self {
+        Self(serde_json::from_str(&bench.tidemark("status pipeline.yaml --json").succeeds().stdout).unwrap())
+    }
+
+    /// Whether no stream's initial sync is under way.
+    fn is_synced(&self) -> bool {
+        self.0["log"]["syncing"].as_array().is_some_and(Vec::is_empty)
+    }
+
+    fn commit(&self) -> u64 {
+        self.0["log"]["commit"].as_u64().unwrap()
+    }
+
+    fn commit_of(&self, destination: &str) -> u64 {
+        let destinations = self.0["destinations"].as_array().unwrap();
+        let destination = destinations.iter().find(|standing| standing["name"] == destination);
+        destination.unwrap()["commit"].as_u64().unwrap()
+    }
 }
 
-/// Whether the mirror has the two tables and no money was made or lost in them. While they are loaded, it may have neither.
+/// Whether the mirror has the two tables, and no money was made or lost in them. While they are loaded, it may have neither.
 fn is_balanced(mirror: &Database<'_>, total: &str) -> bool {
     let tables = "SELECT to_regclass('accounts') IS NOT NULL AND to_regclass('savings') IS NOT NULL";
     value(mirror, tables) == "t" && value(mirror, load::TOTAL) == total

@@ -5,14 +5,14 @@ use tidemark_test_servers::{Database, Postgres};
 use tokio_postgres::Client;
 
 use super::{
-    Findings, HeldBack, Made, Source,
+    HeldBack, Made, Source,
     catalog::{self, ReplicaIdentity, Sort, Table},
     publication::Publication,
     replication::Replication,
     selection::Selection,
     slot::Slot,
 };
-use crate::postgres::connection::Session;
+use crate::{config::Findings, postgres::connection::Session};
 
 fn source(database: &Database<'_>, more: &str) -> Source {
     source_as(&database.url(), database.name(), more)
