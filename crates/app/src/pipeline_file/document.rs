@@ -153,7 +153,7 @@ pub(super) enum Write {
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum OnError {
-    /// Stop, and say which record it was.
+    /// Hold its stream until a person has seen to it; the others go on.
     #[default]
     Stop,
 }

@@ -64,7 +64,7 @@ destinations:
 fn a_stream_that_fails_is_held_alone_and_plays_up_when_the_cause_is_gone() {
     let bench = Workbench::with_pipeline(
         "
-name: held
+name: alone
 source: {type: files, path: ./data, streams: {orders: {key: [id]}, customers: {key: [id]}}}
 destinations:
   copy: {type: sqlite, path: ./copy.db, write: mirror}

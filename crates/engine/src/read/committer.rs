@@ -141,11 +141,12 @@ impl Gathered {
     /// sync begins in it, it has nothing from before.
     fn takes(&self, next: &Boundary) -> bool {
         let both = self.shape.and(Shape::of(&next.group));
+        let mixed = both.frames && both.segments;
         let mut begun = next.group.steps.iter().filter_map(|step| match step {
             SyncStep::Begin { stream, .. } => Some(stream),
             _ => None,
         });
-        !(both.frames && both.segments) && !begun.any(|stream| self.entry.concerns(stream))
+        !mixed && begun.all(|stream| !self.entry.concerns(stream))
     }
 }
 

@@ -37,6 +37,11 @@ impl<'a> Report<'a> {
         self.rows += rows;
     }
 
+    /// Where the destination last stood, in as far as anybody knows.
+    pub(super) fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
+    }
+
     /// Returns when it is time to say where the destination stands; never, while that has been said.
     pub(super) async fn due(&self) {
         let world = self.log.world();

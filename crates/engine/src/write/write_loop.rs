@@ -94,7 +94,7 @@ impl WriteLoop {
             run.report.say(MarkState::Retrying { error: error.to_string() }).await;
             if run.retry.pause(&self.stop).await.is_stopped() {
                 run.report.say(MarkState::Stopped).await;
-                return Ok(());
+                return run.report.standing().map_or(Ok(()), |standing| self.told_of_holds(standing));
             }
         }
     }

@@ -133,7 +133,7 @@ async fn a_stream_is_held_while_the_other_goes_on_and_plays_up_at_the_next_run()
     }
     let (_, mark) = Marks::open(&bench.log, "d").await.unwrap();
     let held = mark.unwrap().held;
-    assert_eq!(held.into_iter().map(|(_, hold)| hold.after).collect::<Vec<_>>(), [1]);
+    assert_eq!(held.into_values().map(|hold| hold.after).collect::<Vec<_>>(), [1]);
 
     bench.destination.refuse(None);
     bench.run_once().await.unwrap();
