@@ -223,13 +223,8 @@ fn other(name: &str, is_available: &dyn Fn(&str) -> bool) -> (String, Form) {
 fn list(of: &Kind, source_type: &str, is_available: &dyn Fn(&str) -> bool) -> (String, Form) {
     match stored(of, source_type, is_available) {
         (_, Form::Own(Format::Array { .. }) | Form::Json) => ("json".to_owned(), Form::Json),
-        (_, Form::Own(Format::Opaque)) if *of == (Kind::Other { name: "box".to_owned() }) => {
-            // Boxes alone are delimited by semicolons.
-            let format = Format::Array { of: Box::new(Format::Opaque), delimiter: ';' };
-            ("box[]".to_owned(), Form::Own(format))
-        }
         (declared, Form::Own(format)) => {
-            let format = Format::Array { of: Box::new(format), delimiter: ',' };
+            let format = Format::Array { of: Box::new(format), delimiter: literal::delimiter(of) };
             (format!("{declared}[]"), Form::Own(format))
         }
         (declared, Form::Canonical) => (declared, Form::Canonical),
