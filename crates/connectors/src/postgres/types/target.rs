@@ -224,6 +224,8 @@ fn list(of: &Kind, source_type: &str, is_available: &dyn Fn(&str) -> bool) -> (S
     match stored(of, source_type, is_available) {
         (_, Form::Own(Format::Array { .. }) | Form::Json) => ("json".to_owned(), Form::Json),
         (declared, Form::Own(format)) => {
+            // In binary an array names its elements' type, and an extension's has another oid in each database.
+            let format = if declared == "citext" { Format::Opaque } else { format };
             let format = Format::Array { of: Box::new(format), delimiter: literal::delimiter(of) };
             (format!("{declared}[]"), Form::Own(format))
         }

@@ -91,7 +91,8 @@ async fn round_trip(client: &Client, rows: &[Vec<Option<String>>]) {
 async fn expect_spelling(client: &Client, targets: &[Target]) {
     for (column, target) in types(client, "by_text").await.iter().zip(targets) {
         assert_eq!(column.declared, target.declared());
-        let field = Field::new("c", target.kind.clone());
+        let source_type = Some(column.declared.clone());
+        let field = Field { source_type, ..Field::new("c", target.kind.clone()) };
         if target.kind == column.kind {
             let existing = Target::existing(&field, column).unwrap();
             assert_eq!(existing.is_binary(), target.is_binary(), "{}", column.declared);
