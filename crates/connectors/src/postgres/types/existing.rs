@@ -26,9 +26,12 @@ impl Target {
     /// cannot hold (a text that is too long, a label that is not in the enum) the server refuses value by value.
     pub(in crate::postgres) fn existing(field: &Field, column: &ColumnType) -> Result<Self> {
         let ours = Self::of(field, &|_| true);
+        if column.declared == ours.declared {
+            return Ok(ours);
+        }
         let form = match form(field, column) {
-            // The binary form of an array names its elements' type, which must be the column's to the letter.
-            Some(Form::Own(Format::Array { delimiter, .. })) if column.declared != ours.declared => {
+            // The binary form of an array names its elements' type, which here is another than ours.
+            Some(Form::Own(Format::Array { delimiter, .. })) => {
                 Form::Own(Format::Array { of: Box::new(Format::Opaque), delimiter })
             }
             Some(form) => form,
