@@ -30,7 +30,7 @@ impl Source {
     /// The tables that are asked for, by name.
     ///
     /// Fails with the first problem where the pipeline file and the database do not go together.
-    pub(crate) async fn tables(&self, session: &Client) -> Result<Vec<TableToRead>> {
+    pub(in crate::postgres) async fn tables(&self, session: &Client) -> Result<Vec<TableToRead>> {
         let tables = catalog::tables(session).await?;
         let selection = Selection::of(self.config.streams.as_ref(), &tables);
         match selection.problems.into_iter().next() {
@@ -42,14 +42,18 @@ impl Source {
 
 impl TableToRead {
     /// The types of its [`columns`](Self::columns), in their order.
-    pub(crate) async fn types(&self, session: &Client, types: &mut Catalog) -> Result<Vec<ColumnType>> {
+    pub(in crate::postgres) async fn types(
+        &self,
+        session: &Client,
+        types: &mut Catalog,
+    ) -> Result<Vec<ColumnType>> {
         let wanted: Vec<_> = self.columns().map(|column| (column.type_oid, column.typmod)).collect();
         let resolved = types.resolve(session, &wanted).await;
         resolved.map_err(|error| error.context(format!("cannot read table `{}`", self.table.id)))
     }
 
     /// Its schema, where its columns are of these types.
-    pub(crate) fn schema(&self, types: &[ColumnType]) -> Result<Arc<StreamSchema>> {
+    pub(in crate::postgres) fn schema(&self, types: &[ColumnType]) -> Result<Arc<StreamSchema>> {
         let field = |(column, column_type): (&catalog::Column, &ColumnType)| Field {
             name: column.name.clone(),
             kind: column_type.kind.clone(),
