@@ -86,6 +86,7 @@ impl SourceConfig {
                 Problem::new(["readers"], "`0` readers read nothing").hint("write `readers: 1` or more"),
             );
         }
+        problems.extend(self.streams.iter().flat_map(Streams::validate));
         problems
     }
 }

@@ -9,21 +9,21 @@ use crate::postgres::{connection::failure, identifier::TableId};
 
 /// A table, or what looks like one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Table {
-    pub(crate) oid: u32,
-    pub(crate) id: TableId,
-    pub(crate) sort: Sort,
+pub(in crate::postgres) struct Table {
+    pub(in crate::postgres) oid: u32,
+    pub(in crate::postgres) id: TableId,
+    pub(in crate::postgres) sort: Sort,
     /// In the order of the table.
-    pub(crate) columns: Vec<Column>,
+    pub(in crate::postgres) columns: Vec<Column>,
     /// In the order of the key; empty when there is none.
-    pub(crate) primary_key: Vec<String>,
-    pub(crate) identity: ReplicaIdentity,
-    pub(crate) rights: Rights,
+    pub(in crate::postgres) primary_key: Vec<String>,
+    pub(in crate::postgres) identity: ReplicaIdentity,
+    pub(in crate::postgres) rights: Rights,
 }
 
 /// What kind of relation it is, as far as that decides whether it can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Sort {
+pub(in crate::postgres) enum Sort {
     Table,
     /// A partitioned table: read and published as one, through its root.
     Partitioned,
@@ -38,7 +38,7 @@ pub(crate) enum Sort {
 
 /// What the log tells of a row that is updated or deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ReplicaIdentity {
+pub(in crate::postgres) enum ReplicaIdentity {
     /// The primary key, where there is one.
     Default,
     Full,
@@ -49,36 +49,36 @@ pub(crate) enum ReplicaIdentity {
 
 /// What we may do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rights {
+pub(in crate::postgres) struct Rights {
     /// `USAGE` on its schema.
-    pub(crate) schema: bool,
+    pub(in crate::postgres) schema: bool,
     /// `SELECT` on all of it.
-    pub(crate) select: bool,
+    pub(in crate::postgres) select: bool,
     /// We are its owner, or a member of that role: it can be published.
-    pub(crate) owner: bool,
+    pub(in crate::postgres) owner: bool,
     /// Row-level security hides rows from us.
-    pub(crate) hidden_rows: bool,
+    pub(in crate::postgres) hidden_rows: bool,
 }
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Column {
-    pub(crate) name: String,
-    pub(crate) attnum: i16,
-    pub(crate) type_oid: u32,
-    pub(crate) typmod: i32,
+pub(in crate::postgres) struct Column {
+    pub(in crate::postgres) name: String,
+    pub(in crate::postgres) attnum: i16,
+    pub(in crate::postgres) type_oid: u32,
+    pub(in crate::postgres) typmod: i32,
     /// `numeric(12,2)`, `character varying(20)`.
-    pub(crate) declared: String,
-    pub(crate) not_null: bool,
+    pub(in crate::postgres) declared: String,
+    pub(in crate::postgres) not_null: bool,
     /// Computed from the others; the log leaves it out.
-    pub(crate) generated: bool,
+    pub(in crate::postgres) generated: bool,
     /// `SELECT` on it.
-    pub(crate) select: bool,
+    pub(in crate::postgres) select: bool,
 }
 
 impl Table {
     /// Why it cannot be read, though it looks like a table.
-    pub(crate) fn unreadable(&self) -> Option<(String, &'static str)> {
+    pub(in crate::postgres) fn unreadable(&self) -> Option<(String, &'static str)> {
         let id = &self.id;
         Some(match &self.sort {
             Sort::Table | Sort::Partitioned => return None,
@@ -100,7 +100,7 @@ impl Table {
     }
 
     /// The columns that a change tells of a row that is updated or deleted; all of them under `FULL`.
-    pub(crate) fn identity_columns(&self) -> Vec<&str> {
+    pub(in crate::postgres) fn identity_columns(&self) -> Vec<&str> {
         match &self.identity {
             ReplicaIdentity::Default => self.primary_key.iter().map(String::as_str).collect(),
             ReplicaIdentity::Index(columns) => columns.iter().map(String::as_str).collect(),
@@ -110,7 +110,7 @@ impl Table {
     }
 
     /// The columns that the log carries.
-    pub(crate) fn streamed(&self) -> impl Iterator<Item = &Column> {
+    pub(in crate::postgres) fn streamed(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|column| !column.generated)
     }
 }
@@ -148,7 +148,7 @@ const KEYS: &str = "
     WHERE i.indrelid = ANY($1) AND (i.indisprimary OR i.indisreplident) AND i.indisvalid";
 
 /// Every table and view of the database that is not the server's own, by name.
-pub(crate) async fn tables(session: &Client) -> Result<Vec<Table>> {
+pub(in crate::postgres) async fn tables(session: &Client) -> Result<Vec<Table>> {
     let doing = "cannot list the tables";
     let rows = session.query(TABLES, &[]).await.map_err(|error| failure(doing, error))?;
     let mut tables: Vec<Table> = rows.iter().map(table).collect();

@@ -22,7 +22,7 @@ mod discover;
 mod held;
 mod name;
 mod publication;
-pub(crate) mod replication;
+pub(in crate::postgres) mod replication;
 mod selection;
 mod slot;
 mod strategy;
@@ -72,12 +72,12 @@ impl Source {
     }
 
     /// The publication: the DBA's, else ours.
-    pub(crate) fn publication(&self) -> &str {
+    pub(in crate::postgres) fn publication(&self) -> &str {
         self.config.publication.as_deref().unwrap_or(&self.made)
     }
 
     /// The replication slot: the DBA's, else ours.
-    pub(crate) fn slot(&self) -> &str {
+    pub(in crate::postgres) fn slot(&self) -> &str {
         self.config.slot.as_deref().unwrap_or(&self.made)
     }
 }

@@ -14,7 +14,7 @@ use crate::postgres::{
 
 /// A publication as the server has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Publication {
+pub(in crate::postgres) struct Publication {
     name: String,
     /// Which kinds of change it lets through: insert, update, delete, truncate.
     operations: [bool; 4],
@@ -44,7 +44,7 @@ const TABLES: &str = "
 
 impl Publication {
     /// The publication called `name`, if there is one.
-    pub(crate) async fn inspect(session: &Client, name: &str) -> Result<Option<Self>> {
+    pub(in crate::postgres) async fn inspect(session: &Client, name: &str) -> Result<Option<Self>> {
         let failed = |error| failure(format!("cannot look at publication `{name}`"), error);
         let row = session.query_opt(PUBLICATION, &[&name]).await.map_err(failed)?;
         let Some(row) = row else { return Ok(None) };
@@ -63,7 +63,11 @@ impl Publication {
 
     /// Sees to it that the publication `name`, which is ours, has `tables`: makes it, or adds those it lacks. Tables that are no
     /// longer read stay in it, and cost nothing but the way here.
-    pub(crate) async fn ensure(session: &Client, name: &str, tables: &[TableToRead]) -> Result<()> {
+    pub(in crate::postgres) async fn ensure(
+        session: &Client,
+        name: &str,
+        tables: &[TableToRead],
+    ) -> Result<()> {
         let Some(existing) = Self::inspect(session, name).await? else {
             let created = session.batch_execute(&creation(name, tables)).await;
             return created.map_err(|error| failure(format!("cannot create publication `{name}`"), error));
@@ -80,7 +84,7 @@ impl Publication {
     }
 
     /// Drops the publication `name`; one that is not there is as good as dropped.
-    pub(crate) async fn drop(session: &Client, name: &str) -> Result<()> {
+    pub(in crate::postgres) async fn drop(session: &Client, name: &str) -> Result<()> {
         let dropped = session.batch_execute(&format!("DROP PUBLICATION IF EXISTS {}", quoted(name))).await;
         dropped.map_err(|error| failure(format!("cannot drop publication `{name}`"), error))
     }
@@ -91,7 +95,7 @@ impl Publication {
     }
 
     /// What keeps `tables` from being read through it as it is, each with the statement that mends it.
-    pub(crate) fn problems(&self, tables: &[TableToRead]) -> Vec<Error> {
+    pub(in crate::postgres) fn problems(&self, tables: &[TableToRead]) -> Vec<Error> {
         let name = quoted(&self.name);
         let mut problems = Vec::new();
         if self.operations != [true; 4] {

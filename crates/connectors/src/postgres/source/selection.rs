@@ -10,35 +10,35 @@ use crate::postgres::{StreamConfig, Streams};
 
 /// A table, and how it is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TableToRead {
-    pub(crate) table: Table,
+pub(in crate::postgres) struct TableToRead {
+    pub(in crate::postgres) table: Table,
     /// The columns that tell records apart; empty when nothing does.
-    pub(crate) key: Vec<String>,
+    pub(in crate::postgres) key: Vec<String>,
     /// Columns that are not staged.
-    pub(crate) excluded: BTreeSet<String>,
+    pub(in crate::postgres) excluded: BTreeSet<String>,
     /// Only records for which this holds.
-    pub(crate) condition: Option<String>,
+    pub(in crate::postgres) condition: Option<String>,
 }
 
 /// What becomes of the pipeline file's entries.
 #[derive(Debug, Default)]
-pub(crate) struct Selection {
+pub(in crate::postgres) struct Selection {
     /// By name.
-    pub(crate) tables: Vec<TableToRead>,
-    pub(crate) problems: Vec<Error>,
-    pub(crate) warnings: Vec<Error>,
+    pub(in crate::postgres) tables: Vec<TableToRead>,
+    pub(in crate::postgres) problems: Vec<Error>,
+    pub(in crate::postgres) warnings: Vec<Error>,
 }
 
 impl TableToRead {
     /// The columns that are staged.
-    pub(crate) fn columns(&self) -> impl Iterator<Item = &Column> {
+    pub(in crate::postgres) fn columns(&self) -> impl Iterator<Item = &Column> {
         self.table.streamed().filter(|column| !self.excluded.contains(&column.name))
     }
 }
 
 impl Selection {
     /// What `streams` asks for among `tables`; all tables where it says nothing.
-    pub(crate) fn of(streams: Option<&Streams>, tables: &[Table]) -> Self {
+    pub(in crate::postgres) fn of(streams: Option<&Streams>, tables: &[Table]) -> Self {
         let mut selection = Self::default();
         let entries = entries(streams);
         let mut idle: BTreeSet<&str> = entries.iter().map(|entry| entry.name).collect();

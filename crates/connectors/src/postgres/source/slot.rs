@@ -11,31 +11,31 @@ const RESYNC: &str = "changes may be missing: run `tidemark resync` to read the 
 
 /// A slot as the server has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Slot {
-    pub(crate) name: String,
+pub(in crate::postgres) struct Slot {
+    pub(in crate::postgres) name: String,
     plugin: String,
     database: String,
     /// Whether it is in the database we are connected to.
     here: bool,
     /// The server's process that streams from it now.
-    pub(crate) active_pid: Option<i32>,
+    pub(in crate::postgres) active_pid: Option<i32>,
     /// From where the log is kept.
-    pub(crate) restart: Option<Lsn>,
+    pub(in crate::postgres) restart: Option<Lsn>,
     /// Up to where we have acknowledged it; streaming begins no earlier.
-    pub(crate) confirmed: Option<Lsn>,
+    pub(in crate::postgres) confirmed: Option<Lsn>,
     /// `reserved`, `extended`, `unreserved`, `lost`.
-    pub(crate) wal_status: String,
+    pub(in crate::postgres) wal_status: String,
     /// Standbys keep it too (version 17).
     failover: bool,
 }
 
 /// Where we stand in which log, from a durable cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Standing {
-    pub(crate) system: String,
-    pub(crate) timeline: u32,
+pub(in crate::postgres) struct Standing {
+    pub(in crate::postgres) system: String,
+    pub(in crate::postgres) timeline: u32,
     /// Everything before it is durable with us.
-    pub(crate) lsn: Lsn,
+    pub(in crate::postgres) lsn: Lsn,
 }
 
 const SLOT: &str = "
@@ -47,7 +47,7 @@ const SLOT: &str = "
 
 impl Slot {
     /// The slot called `name`, if there is one.
-    pub(crate) async fn inspect(session: &Client, name: &str) -> Result<Option<Self>> {
+    pub(in crate::postgres) async fn inspect(session: &Client, name: &str) -> Result<Option<Self>> {
         let doing = || format!("cannot look at replication slot `{name}`");
         let row = session.query_opt(SLOT, &[&name]).await.map_err(|error| failure(doing(), error))?;
         let Some(row) = row else { return Ok(None) };
@@ -66,7 +66,7 @@ impl Slot {
     }
 
     /// Drops the slot called `name`; one that is not there is as good as dropped. Nobody may be streaming from it.
-    pub(crate) async fn drop(session: &Client, name: &str) -> Result<()> {
+    pub(in crate::postgres) async fn drop(session: &Client, name: &str) -> Result<()> {
         let sql = "SELECT pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots \
                    WHERE slot_name = $1::text::name";
         let dropped = session.execute(sql, &[&name]).await;
@@ -77,7 +77,7 @@ impl Slot {
     /// Whether it can be streamed from at all.
     ///
     /// Fails with [`tidemark_engine::ErrorKind::Conflict`].
-    pub(crate) fn usable(&self) -> Result<()> {
+    pub(in crate::postgres) fn usable(&self) -> Result<()> {
         let Self { name, plugin, database, .. } = self;
         if plugin != "pgoutput" {
             return Err(Error::conflict(format!(
@@ -110,7 +110,7 @@ impl Slot {
 ///
 /// A server silently begins at the slot's own place where that is later than the one asked for, so this is asked before every
 /// streaming. Fails with [`tidemark_engine::ErrorKind::Conflict`].
-pub(crate) fn verify(
+pub(in crate::postgres) fn verify(
     slot: Option<&Slot>,
     name: &str,
     standing: Option<&Standing>,
