@@ -9,3 +9,4 @@ mod source;
 mod types;
 
 pub use config::{DestinationConfig, SourceConfig, StreamConfig, Streams};
+pub use destination::Destination;
