@@ -28,7 +28,8 @@ async fn sqlite_destination() {
 async fn postgres_destination() {
     for mode in [WriteMode::Append, WriteMode::Mirror] {
         let database = Postgres::shared().database();
-        let config = postgres::DestinationConfig { url: Secret::new(database.url()), schema: None, loaders: 2 };
+        let config =
+            postgres::DestinationConfig { url: Secret::new(database.url()), schema: None, loaders: 2 };
         write::all(|| postgres::Destination::new(&config, writing(mode)).expect("the URL is sound")).await;
     }
 }

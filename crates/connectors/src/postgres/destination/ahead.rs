@@ -133,7 +133,9 @@ impl Load {
             Self::Begin(piece) => begin_anew(writer, piece, tenure).await,
             Self::Rows(piece) => load(writer, piece).await,
         };
-        loaded.map_err(|failure| failure.of_stream(format_args!("cannot load table `{}`", table.id), &table.stream))
+        loaded.map_err(|failure| {
+            failure.of_stream(format_args!("cannot load table `{}`", table.id), &table.stream)
+        })
     }
 
     /// What is to be noted of it.

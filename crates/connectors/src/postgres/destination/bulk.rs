@@ -55,7 +55,11 @@ pub(super) async fn add_missing(writer: &mut Writer, pieces: &[Piece]) -> Result
     debug_assert_eq!(first.mode, WriteMode::Append);
     let (table, columns) = (first.table.id.sql(), first.column_list());
     let staged = format!("pg_temp._tidemark_staged_{}", writer.next_number());
-    writer.run(&format!("CREATE TEMP TABLE {staged} AS SELECT {columns} FROM {table} WITH NO DATA; SAVEPOINT copy")).await?;
+    writer
+        .run(&format!(
+            "CREATE TEMP TABLE {staged} AS SELECT {columns} FROM {table} WITH NO DATA; SAVEPOINT copy"
+        ))
+        .await?;
     copy_in_some_form(writer, pieces, &staged, first.form()).await?;
     let position = quoted(metadata::POSITION);
     writer

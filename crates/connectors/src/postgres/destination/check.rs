@@ -50,7 +50,8 @@ impl Check<'_> {
     }
 
     async fn holds(&self, condition: &str, name: &str) -> Result<bool> {
-        Ok(self.client.query_one(&format!("SELECT {condition}"), &[&name]).await?.get::<_, Option<bool>>(0) == Some(true))
+        Ok(self.client.query_one(&format!("SELECT {condition}"), &[&name]).await?.get::<_, Option<bool>>(0)
+            == Some(true))
     }
 
     fn grant(&mut self, what: String, grant: &str) {
@@ -67,13 +68,15 @@ impl Check<'_> {
         let place = self.server.place();
         if number / 10_000 < OLDEST {
             let error = Error::config(format!("`{place}` is PostgreSQL {version}"));
-            self.errors.push(error.hint(format!("upgrade it: version {OLDEST} is the oldest that is supported")));
+            self.errors
+                .push(error.hint(format!("upgrade it: version {OLDEST} is the oldest that is supported")));
         } else if row.get(2) {
             let error = Error::config(format!("`{place}` is a standby, which cannot be written to"));
             self.errors.push(error.hint("name its primary with `url`"));
         } else if row.get(3) {
             let error = Error::config(format!("`{place}` is read-only for `{}`", self.server.user()));
-            self.errors.push(error.hint("set `default_transaction_read_only` to off for the user and the database"));
+            self.errors
+                .push(error.hint("set `default_transaction_read_only` to off for the user and the database"));
         }
         Ok(self.errors.is_empty())
     }

@@ -51,7 +51,8 @@ impl Failure {
     /// Whether rows contradict a constraint, or one another: in source order they may not.
     /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
     pub(super) fn is_collision(&self) -> bool {
-        self.code().is_some_and(|code| code.code().starts_with("23") || *code == SqlState::CARDINALITY_VIOLATION)
+        self.code()
+            .is_some_and(|code| code.code().starts_with("23") || *code == SqlState::CARDINALITY_VIOLATION)
     }
 
     /// The table that the server says it is about.

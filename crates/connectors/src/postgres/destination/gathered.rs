@@ -120,7 +120,12 @@ impl Stream {
         self.applied.is_some_and(|applied| sequence <= applied)
     }
 
-    async fn append(&self, writer: &mut Writer, log: &LogId, gathered: Vec<(u64, ChangeBatch)>) -> Result<()> {
+    async fn append(
+        &self,
+        writer: &mut Writer,
+        log: &LogId,
+        gathered: Vec<(u64, ChangeBatch)>,
+    ) -> Result<()> {
         let may_be_there = gathered.iter().any(|(sequence, _)| self.is_replayed(*sequence));
         let piece = |(sequence, changes)| Piece {
             table: self.table.clone(),

@@ -5,7 +5,10 @@ use tidemark_engine::{Digest, Error, LogId, Position, schema::StreamName, write:
 use tokio_postgres::{Client, Row, error::SqlState};
 
 use super::{failure::Result, writer::Writer};
-use crate::postgres::{connection::Server, identifier::{TableId, quoted}};
+use crate::postgres::{
+    connection::Server,
+    identifier::{TableId, quoted},
+};
 
 /// Where we keep our tables.
 pub(super) const SCHEMA: &str = "_tidemark";
@@ -69,7 +72,9 @@ pub(super) async fn make(client: &Client, server: &Server) -> Result<()> {
     let made = client.query_one("SELECT to_regnamespace('_tidemark') IS NOT NULL", &[]).await?.get(0);
     let schema = if made { "" } else { "CREATE SCHEMA _tidemark;" };
     match client.batch_execute(&format!("{schema} {TABLES} COMMIT")).await {
-        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Err(may_not_make(server, made).into()),
+        Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            Err(may_not_make(server, made).into())
+        }
         outcome => Ok(outcome?),
     }
 }
@@ -149,8 +154,10 @@ fn standing(destination: &str, row: &Row) -> Result<Option<Standing>> {
     let (hash, held): (Option<String>, Option<String>) = (row.get(3), row.get(4));
     let (Some(log), Some(sequence), Some(hash)) = (log, sequence, hash) else { return Ok(None) };
     let unreadable = || {
-        Error::conflict(format!("the position of destination `{destination}` in `_tidemark.positions` is damaged"))
-            .hint("restore the database from a backup")
+        Error::conflict(format!(
+            "the position of destination `{destination}` in `_tidemark.positions` is damaged"
+        ))
+        .hint("restore the database from a backup")
     };
     let sequence = u64::try_from(sequence).map_err(|_| unreadable())?;
     let hash = Digest::parse(&hash).ok_or_else(unreadable)?;
@@ -184,7 +191,8 @@ impl Tenure {
     pub(super) async fn advance(&self, writer: &mut Writer, begin: &Position, end: &Standing) -> Result<()> {
         let Standing { position: end, held } = end;
         let held = (!held.is_empty()).then(|| serde_json::to_string(held)).transpose();
-        let held = held.map_err(|error| Error::internal("cannot note which streams are held").source(error))?;
+        let held =
+            held.map_err(|error| Error::internal("cannot note which streams are held").source(error))?;
         let sql = "UPDATE _tidemark.positions SET log = $3, sequence = $4, hash = $5, held = $9
                    WHERE destination = $1 AND epoch = $2
                      AND (log IS NULL OR (log = $6 AND sequence = $7 AND hash = $8))";
@@ -216,8 +224,9 @@ impl Tenure {
                      AND (log IS NULL OR (log = $3 AND sequence = $4 AND hash = $5))
                    FOR SHARE";
         let (sequence, hash) = (integer(begin.sequence)?, begin.hash.to_string());
-        let held =
-            writer.execute(sql, &[&self.destination, &self.epoch, &begin.log.as_str(), &sequence, &hash]).await?;
+        let held = writer
+            .execute(sql, &[&self.destination, &self.epoch, &begin.log.as_str(), &sequence, &hash])
+            .await?;
         if held == 1 { Ok(()) } else { Err(self.lost().into()) }
     }
 
@@ -225,7 +234,9 @@ impl Tenure {
     pub(super) async fn note_loaded(&self, writer: &mut Writer, rows: &LoadedRows) -> Result<()> {
         let sql = "INSERT INTO _tidemark.loaded (destination, stream, sequence, first, last) VALUES ($1, $2, $3, $4, $5)";
         let (first, last) = (integer(rows.first)?, integer(rows.last)?);
-        writer.execute(sql, &[&self.destination, &rows.stream, &integer(rows.sequence)?, &first, &last]).await?;
+        writer
+            .execute(sql, &[&self.destination, &rows.stream, &integer(rows.sequence)?, &first, &last])
+            .await?;
         Ok(())
     }
 
@@ -237,7 +248,12 @@ impl Tenure {
     }
 
     /// Notes that the tables of these streams have seen these commits of `log`.
-    pub(super) async fn note_applied(&self, writer: &mut Writer, log: &LogId, seen: &[(&StreamName, u64)]) -> Result<()> {
+    pub(super) async fn note_applied(
+        &self,
+        writer: &mut Writer,
+        log: &LogId,
+        seen: &[(&StreamName, u64)],
+    ) -> Result<()> {
         let streams = seen.iter().map(|(stream, _)| stream.as_str()).collect::<Vec<_>>();
         let sequences = seen.iter().map(|(_, sequence)| integer(*sequence)).collect::<Result<Vec<_>>>()?;
         let sql = "UPDATE _tidemark.tables AS t SET log = $2, applied = s.sequence
@@ -255,9 +271,17 @@ impl Tenure {
     }
 
     /// Notes that `stream` is written to `table`.
-    pub(super) async fn register(&self, client: &Client, table: &TableId, stream: &StreamName, made: bool) -> Result<()> {
+    pub(super) async fn register(
+        &self,
+        client: &Client,
+        table: &TableId,
+        stream: &StreamName,
+        made: bool,
+    ) -> Result<()> {
         let sql = "INSERT INTO _tidemark.tables (schema, name, stream, destination, made) VALUES ($1, $2, $3, $4, $5)";
-        client.execute(sql, &[&table.schema, &table.name, &stream.as_str(), &self.destination, &made]).await?;
+        client
+            .execute(sql, &[&table.schema, &table.name, &stream.as_str(), &self.destination, &made])
+            .await?;
         Ok(())
     }
 }

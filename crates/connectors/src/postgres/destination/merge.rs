@@ -100,7 +100,8 @@ impl Work {
             for (index, field) in table.fields.iter().enumerate() {
                 let is_told = action != Action::Delete || table.key.contains(&index);
                 let cell = if is_told { folded.cell(entry, index) } else { Cell::Null };
-                rows.add(&field.target, &cell).map_err(|failure| of_column(failure, &field.plain, &table.stream))?;
+                rows.add(&field.target, &cell)
+                    .map_err(|failure| of_column(failure, &field.plain, &table.stream))?;
             }
             for &index in &table.key {
                 rows.add(&table.fields[index].target, &folded.base_cell(entry, index))?;
@@ -135,7 +136,8 @@ impl Work {
         into.finish().await?;
         let sql = steps.iter().map(|(sql, _)| sql.as_str()).collect::<Vec<_>>().join(";\n");
         let counts = writer.counts(&sql).await?;
-        let found = |((_, expected), count): (&(String, Option<u64>), &u64)| expected.is_none_or(|n| n == *count);
+        let found =
+            |((_, expected), count): (&(String, Option<u64>), &u64)| expected.is_none_or(|n| n == *count);
         Ok(counts.len() == steps.len() && steps.iter().zip(&counts).all(found))
     }
 
@@ -150,7 +152,10 @@ impl Work {
             steps.push((format!("SELECT FROM {work} GROUP BY {key} HAVING count(*) > 1 LIMIT 1"), Some(0)));
         }
         if self.any_free {
-            steps.push((format!("SELECT FROM {work} AS w JOIN {name} AS t ON {at_key} WHERE w.free LIMIT 1"), Some(0)));
+            steps.push((
+                format!("SELECT FROM {work} AS w JOIN {name} AS t ON {at_key} WHERE w.free LIMIT 1"),
+                Some(0),
+            ));
         }
         if self.moves > 0 {
             let (from, columns) = (table.key_equals("t", "w", 'o'), table.column_list("t."));
@@ -166,7 +171,9 @@ impl Work {
         if self.deletes || self.moves > 0 {
             // What a moved row finds under its new key has been moved or deleted itself.
             steps.push((
-                format!("DELETE FROM {name} AS t USING {work} AS w WHERE w.action IN ('d', 'r', 'm') AND {at_key}"),
+                format!(
+                    "DELETE FROM {name} AS t USING {work} AS w WHERE w.action IN ('d', 'r', 'm') AND {at_key}"
+                ),
                 None,
             ));
         }
@@ -181,7 +188,8 @@ impl Work {
             steps.push((self.insert_moved(table, scratch), Some(self.moves)));
         }
         if self.sets {
-            let values = (0..table.fields.len()).map(|index| format!("w.c{index}")).collect::<Vec<_>>().join(", ");
+            let values =
+                (0..table.fields.len()).map(|index| format!("w.c{index}")).collect::<Vec<_>>().join(", ");
             let query = format!("SELECT {values} FROM {work} AS w WHERE w.action IN ('s', 'r')");
             steps.push((table.upsert_sql(&query), None));
         }
@@ -192,7 +200,8 @@ impl Work {
     fn update_sets(&self, table: &Table) -> String {
         let fields = table.fields.iter().enumerate();
         let fields = fields.filter(|(index, _)| self.carried[*index] && !table.key.contains(index));
-        let sets = fields.map(|(index, field)| format!("{} = {}", field.name, overlaid(index, &field.name, "t")));
+        let sets =
+            fields.map(|(index, field)| format!("{} = {}", field.name, overlaid(index, &field.name, "t")));
         let sets = sets.collect::<Vec<_>>();
         match table.key.first().map(|&index| &table.fields[index].name) {
             Some(key) if sets.is_empty() => format!("{key} = t.{key}"),

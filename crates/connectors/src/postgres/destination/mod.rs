@@ -87,10 +87,12 @@ impl Destination {
     pub async fn identity(config: &DestinationConfig) -> Result<(String, u32)> {
         let server = Server::parse(config.url.expose())?;
         let session = server.connect("check").await?;
-        let sql = "SELECT system_identifier::text, (SELECT oid FROM pg_database WHERE datname = current_database())
+        let sql =
+            "SELECT system_identifier::text, (SELECT oid FROM pg_database WHERE datname = current_database())
                    FROM pg_control_system()";
         let row = session.query_one(sql, &[]).await;
-        let row = row.map_err(|error| super::connection::failure("cannot tell which database this is", error))?;
+        let row =
+            row.map_err(|error| super::connection::failure("cannot tell which database this is", error))?;
         Ok((row.get(0), row.get(1)))
     }
 
@@ -134,11 +136,17 @@ impl WriteStrategy for Destination {
     async fn open(&mut self, log: &LogId) -> Result<Option<Standing>> {
         // A transaction left open by a failed `apply` must end before the next can begin.
         self.opened = None;
-        let opened =
-            Opened::open(&self.server, &self.writing, self.schema.as_deref(), self.loaders, log, &mut self.epoch);
+        let opened = Opened::open(
+            &self.server,
+            &self.writing,
+            self.schema.as_deref(),
+            self.loaders,
+            log,
+            &mut self.epoch,
+        );
         let opened = opened.await;
-        let (opened, standing) =
-            opened.map_err(|failure| failure.explain(format_args!("cannot open `{}`", self.server.place())))?;
+        let (opened, standing) = opened
+            .map_err(|failure| failure.explain(format_args!("cannot open `{}`", self.server.place())))?;
         self.epoch = Some(opened.epoch());
         self.opened = Some(opened);
         Ok(standing)

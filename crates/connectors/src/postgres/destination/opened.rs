@@ -18,10 +18,7 @@ use super::{
     table::{Table, Terms},
     writer::Writer,
 };
-use crate::{
-    config::Writing,
-    postgres::connection::Server,
-};
+use crate::{config::Writing, postgres::connection::Server};
 
 /// A destination between `open` and the next `open`. Dropping it ends its sessions, and rolls back what they were doing.
 pub(super) struct Opened {
@@ -87,7 +84,9 @@ impl Opened {
     pub(super) async fn apply(&mut self, unit: &mut Unit) -> Result<()> {
         let (begin, end) = (unit.begin().position.clone(), unit.end().clone());
         if begin.log != self.terms.log || end.position.log != self.terms.log {
-            return Err(Error::internal("a unit belongs to another log than the destination was opened for").into());
+            return Err(
+                Error::internal("a unit belongs to another log than the destination was opened for").into()
+            );
         }
         let mut has_begun = false;
         let mut next = unit.next().await?;
@@ -191,8 +190,9 @@ impl Opened {
     async fn prepare(&mut self, schema: &StreamSchema) -> Result<()> {
         let stream = schema.stream();
         let prepared = Table::prepare(&self.writer, &self.terms, schema).await;
-        let (table, applied) = prepared
-            .map_err(|failure| failure.of_stream(format_args!("cannot make the table of stream `{stream}` ready"), stream))?;
+        let (table, applied) = prepared.map_err(|failure| {
+            failure.of_stream(format_args!("cannot make the table of stream `{stream}` ready"), stream)
+        })?;
         // A column's type, and with it a parameter's, may have changed.
         self.writer.forget_statements();
         let new = Stream::new(table, applied);

@@ -17,7 +17,10 @@ use super::{
     table::{Table, metadata_of},
     writer::{CopyIn, Writer},
 };
-use crate::{metadata, postgres::{identifier::quoted, types::Target}};
+use crate::{
+    metadata,
+    postgres::{identifier::quoted, types::Target},
+};
 use tidemark_engine::write::WriteMode;
 
 /// How much is written down at a time: while the server takes it, the next is being written down.
@@ -40,7 +43,8 @@ impl Piece {
         let mut copy = writer.copy_in(&form.copy_sql(into, &first.column_list())).await?;
         let width = first.width();
         let mut chunk = Rows::begin(form, width).finish();
-        for (piece, range) in pieces.iter().flat_map(|piece| piece.ranges().map(move |range| (piece, range))) {
+        for (piece, range) in pieces.iter().flat_map(|piece| piece.ranges().map(move |range| (piece, range)))
+        {
             chunk = Self::overlap(&mut copy, chunk, piece.clone(), form, range).await?;
         }
         copy.send(chunk).await?;
@@ -55,7 +59,13 @@ impl Piece {
     }
 
     /// Sends `chunk` while `range` is being written down.
-    async fn overlap(copy: &mut CopyIn, chunk: Bytes, piece: Self, form: Form, range: Range<usize>) -> Result<Bytes> {
+    async fn overlap(
+        copy: &mut CopyIn,
+        chunk: Bytes,
+        piece: Self,
+        form: Form,
+        range: Range<usize>,
+    ) -> Result<Bytes> {
         let next = spawn_blocking(move || piece.write(form, range));
         let send = async { if chunk.is_empty() { Ok(()) } else { copy.send(chunk).await } };
         let (sent, next) = tokio::join!(send, next);
@@ -115,7 +125,8 @@ struct Metadata<'a> {
 
 impl<'a> Metadata<'a> {
     fn new(piece: &'a Piece) -> Result<Self> {
-        let unnumbered = || Failure::Known(Error::internal("a batch reached a destination before it was numbered"));
+        let unnumbered =
+            || Failure::Known(Error::internal("a batch reached a destination before it was numbered"));
         let ordinals = piece.changes.ordinals().ok_or_else(unnumbered)?;
         let of = |kind| Target::of(&Field::new("metadata", kind), &|_| false);
         Ok(Self { piece, ordinals, text: of(Kind::Text), time: of(Kind::TimestampTz) })

@@ -83,8 +83,11 @@ impl Relation {
 
     /// The sets of columns that can tell rows apart for `ON CONFLICT`.
     pub(super) async fn unique_sets(&self, client: &Client) -> Result<Vec<Vec<String>>> {
-        self.unique_keys(client, "i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL")
-            .await
+        self.unique_keys(
+            client,
+            "i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL",
+        )
+        .await
     }
 
     async fn unique_keys(&self, client: &Client, condition: &str) -> Result<Vec<Vec<String>>> {

@@ -64,7 +64,8 @@ impl Scratch {
     /// The columns have the types and collations of the table's own, so that they compare as those do.
     fn create_sql(&self, table: &Table) -> String {
         let name = table.id.sql();
-        let fields = table.fields.iter().enumerate().map(|(index, field)| format!("{} AS c{index}", field.name));
+        let fields =
+            table.fields.iter().enumerate().map(|(index, field)| format!("{} AS c{index}", field.name));
         let old_key = table.key.iter().enumerate();
         let old_key = old_key.map(|(part, &index)| format!("{} AS o{part}", table.fields[index].name));
         let work = fields.chain(old_key).collect::<Vec<_>>().join(", ");

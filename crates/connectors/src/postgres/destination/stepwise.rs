@@ -131,7 +131,8 @@ impl Step<'_> {
 
     /// The SET clause for `fields`, with parameters from 1 on.
     pub(super) fn set(&self, fields: &[usize]) -> String {
-        let parts = fields.iter().zip(1..).map(|(&index, at)| format!("{} = ${at}", self.table.fields[index].name));
+        let parts =
+            fields.iter().zip(1..).map(|(&index, at)| format!("{} = ${at}", self.table.fields[index].name));
         format!("SET {}", parts.collect::<Vec<_>>().join(", "))
     }
 

@@ -97,16 +97,20 @@ impl Terms {
 
     /// Where the changes of `stream` go.
     pub(super) fn table_of(&self, stream: &StreamName) -> Result<TableId> {
-        let parts = stream.as_str().split_once('.').filter(|(schema, name)| !schema.is_empty() && !name.is_empty());
+        let parts =
+            stream.as_str().split_once('.').filter(|(schema, name)| !schema.is_empty() && !name.is_empty());
         let (schema, name) = parts.unwrap_or((DEFAULT_SCHEMA, stream.as_str()));
         let schema = self.schema.as_deref().unwrap_or(schema);
         let id = TableId { schema: schema.to_owned(), name: self.writing.table.of(&StreamName::new(name)) };
         check_name("schema", &id.schema, "choose another with `schema`")?;
         check_name("table", &id.name, "choose another with `table`")?;
         if id.schema == ledger::SCHEMA || id.schema.starts_with("pg_") || id.schema == "information_schema" {
-            return Err(Error::config(format!("stream `{stream}` would be kept in schema `{}`, which is taken", id.schema))
-                .hint("choose another with `schema`")
-                .into());
+            return Err(Error::config(format!(
+                "stream `{stream}` would be kept in schema `{}`, which is taken",
+                id.schema
+            ))
+            .hint("choose another with `schema`")
+            .into());
         }
         Ok(id)
     }
@@ -127,16 +131,22 @@ fn check_name(what: &str, name: &str, hint: &str) -> Result<()> {
         .into());
     }
     if name.contains('\0') {
-        return Err(Error::config(format!("the name of {what} `{shown}` holds a NUL, which PostgreSQL cannot keep"))
-            .hint(hint)
-            .into());
+        return Err(Error::config(format!(
+            "the name of {what} `{shown}` holds a NUL, which PostgreSQL cannot keep"
+        ))
+        .hint(hint)
+        .into());
     }
     Ok(())
 }
 
 impl Table {
     /// Makes the table of `schema` ready for it, inside a transaction, and tells the newest commit of the log it has seen.
-    pub(super) async fn prepare(writer: &Writer, terms: &Terms, schema: &StreamSchema) -> Result<(Self, Option<u64>)> {
+    pub(super) async fn prepare(
+        writer: &Writer,
+        terms: &Terms,
+        schema: &StreamSchema,
+    ) -> Result<(Self, Option<u64>)> {
         let (client, stream) = (writer.client(), schema.stream());
         let id = terms.table_of(stream)?;
         check_schema(&terms.writing, schema)?;
@@ -155,15 +165,31 @@ impl Table {
                 adopt::check(client, terms, &id, &relation, schema).await?
             }
             (_, None) => {
-                return Err(Error::conflict(format!("table `{id}` has been removed")).hint(START_ANEW).into());
+                return Err(Error::conflict(format!("table `{id}` has been removed"))
+                    .hint(START_ANEW)
+                    .into());
             }
         };
         let columns = Relation::find(client, &id).await?.map(|relation| relation.columns).unwrap_or_default();
-        let columns = columns.iter().filter(|column| !column.is_generated).map(|column| quoted(&column.name)).collect();
+        let columns =
+            columns.iter().filter(|column| !column.is_generated).map(|column| quoted(&column.name)).collect();
         let key = if terms.writing.mode == WriteMode::Mirror { schema.key().to_vec() } else { Vec::new() };
-        let is_exact = |index: &usize| key::is_exact(&schema.fields()[*index].kind, fields[*index].target.declared());
+        let is_exact =
+            |index: &usize| key::is_exact(&schema.fields()[*index].kind, fields[*index].target.declared());
         let is_exact = made && key.iter().all(is_exact);
-        Ok((Self { stream: stream.clone(), id, schema: schema.digest(), made, fields, key, is_exact, columns }, applied))
+        Ok((
+            Self {
+                stream: stream.clone(),
+                id,
+                schema: schema.digest(),
+                made,
+                fields,
+                key,
+                is_exact,
+                columns,
+            },
+            applied,
+        ))
     }
 
     /// Who writes to table `id`: we, from now on if not before. `None` when it is to be made.
@@ -178,7 +204,9 @@ impl Table {
         if let Some(owner) = ledger::owner(client, id, &terms.log).await? {
             if owner.stream == stream.as_str() && &owner.destination == destination {
                 if owner.made && relation.is_none() {
-                    return Err(Error::conflict(format!("table `{id}` has been removed")).hint(START_ANEW).into());
+                    return Err(Error::conflict(format!("table `{id}` has been removed"))
+                        .hint(START_ANEW)
+                        .into());
                 }
                 return Ok(Some(owner));
             }
@@ -248,10 +276,15 @@ fn check_schema(writing: &Writing, schema: &StreamSchema) -> Result<()> {
     let stream = schema.stream();
     if writing.mode == WriteMode::Mirror && schema.key().is_empty() {
         return Err(Error::config(format!("stream `{stream}` has no key, so it cannot be mirrored"))
-            .hint(format!("name its key with `streams: {{{stream}: {{key: [...]}}}}`, or use `write: append`"))
+            .hint(format!(
+                "name its key with `streams: {{{stream}: {{key: [...]}}}}`, or use `write: append`"
+            ))
             .into());
     }
-    schema.fields().iter().try_for_each(|field| check_name("column", &field.name, "rename it at the source, or exclude it"))
+    schema
+        .fields()
+        .iter()
+        .try_for_each(|field| check_name("column", &field.name, "rename it at the source, or exclude it"))
 }
 
 /// The columns that identify a row, in order.
@@ -279,7 +312,12 @@ async fn fitting(client: &Client, field: &Field, column: &Existing) -> Result<Ta
     Ok(Target::existing(field, found)?)
 }
 
-async fn create(client: &Client, terms: &Terms, id: &TableId, schema: &StreamSchema) -> Result<Vec<StoredField>> {
+async fn create(
+    client: &Client,
+    terms: &Terms,
+    id: &TableId,
+    schema: &StreamSchema,
+) -> Result<Vec<StoredField>> {
     let mode = terms.writing.mode;
     make_schema(client, &id.schema, &terms.user).await?;
     let fields = schema.fields().iter().map(|field| StoredField::new(&field.name, terms.target(field)));
@@ -288,11 +326,16 @@ async fn create(client: &Client, terms: &Terms, id: &TableId, schema: &StreamSch
     let columns = fields.iter().map(|field| format!("{} {}", field.name, field.target.declared()));
     let key = key_of(mode, schema).iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
     let columns = metadata.chain(columns).collect::<Vec<_>>().join(", ");
-    let create = client.batch_execute(&format!("CREATE TABLE {} ({columns}, PRIMARY KEY ({key}))", id.sql())).await;
+    let create =
+        client.batch_execute(&format!("CREATE TABLE {} ({columns}, PRIMARY KEY ({key}))", id.sql())).await;
     match create {
         Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             Err(Error::denied(format!("table `{id}` may not be made"))
-                .hint(format!("run: GRANT CREATE ON SCHEMA {} TO {}", quoted(&id.schema), quoted(&terms.user)))
+                .hint(format!(
+                    "run: GRANT CREATE ON SCHEMA {} TO {}",
+                    quoted(&id.schema),
+                    quoted(&terms.user)
+                ))
                 .into())
         }
         created => Ok(created.map(|()| fields)?),
@@ -308,7 +351,10 @@ async fn make_schema(client: &Client, schema: &str, user: &str) -> Result<()> {
     match client.batch_execute(&format!("CREATE SCHEMA {name}")).await {
         Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             Err(Error::denied(format!("schema `{schema}` may not be made"))
-                .hint(format!("run: CREATE SCHEMA {name} AUTHORIZATION {}; or choose another with `schema`", quoted(user)))
+                .hint(format!(
+                    "run: CREATE SCHEMA {name} AUTHORIZATION {}; or choose another with `schema`",
+                    quoted(user)
+                ))
                 .into())
         }
         made => Ok(made?),
@@ -328,9 +374,11 @@ async fn adapt(
     let (had, key) = (relation.primary_key(client).await?, key_of(mode, schema));
     if had != key {
         let (had, key) = (had.join("`, `"), key.join("`, `"));
-        return Err(Error::conflict(format!("table `{id}` has the key `{had}`, but its stream now asks for `{key}`"))
-            .hint(START_ANEW)
-            .into());
+        return Err(Error::conflict(format!(
+            "table `{id}` has the key `{had}`, but its stream now asks for `{key}`"
+        ))
+        .hint(START_ANEW)
+        .into());
     }
     let mut fields = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
@@ -338,7 +386,9 @@ async fn adapt(
             None => {
                 let target = terms.target(field);
                 let (table, column) = (id.sql(), quoted(&field.name));
-                client.batch_execute(&format!("ALTER TABLE {table} ADD COLUMN {column} {}", target.declared())).await?;
+                client
+                    .batch_execute(&format!("ALTER TABLE {table} ADD COLUMN {column} {}", target.declared()))
+                    .await?;
                 target
             }
             Some(column) => hold(client, terms, id, column, field).await?,
@@ -349,7 +399,13 @@ async fn adapt(
 }
 
 /// Makes an existing column hold `field`.
-async fn hold(client: &Client, terms: &Terms, id: &TableId, column: &Existing, field: &Field) -> Result<Target> {
+async fn hold(
+    client: &Client,
+    terms: &Terms,
+    id: &TableId,
+    column: &Existing,
+    field: &Field,
+) -> Result<Target> {
     let wanted = terms.target(field);
     if wanted.declared() == column.declared {
         return Ok(wanted);
@@ -371,7 +427,9 @@ async fn hold(client: &Client, terms: &Terms, id: &TableId, column: &Existing, f
         to = "text".to_owned();
     }
     let conversion = widen::conversion(&name, from, &to);
-    client.batch_execute(&format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {to} USING {conversion}")).await?;
+    client
+        .batch_execute(&format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {to} USING {conversion}"))
+        .await?;
     match Relation::find(client, id).await?.as_ref().and_then(|relation| relation.column(&field.name)) {
         Some(column) => fitting(client, field, column).await,
         None => Err(Error::internal(format!("table `{id}` lacks a column it was given")).into()),

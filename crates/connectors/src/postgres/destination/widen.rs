@@ -16,7 +16,8 @@ pub(super) fn widened(one: &str, other: &str) -> String {
     if is_number(one) && is_number(other) {
         return "numeric".to_owned();
     }
-    let is_small_number = |name: &str| integer(name).is_some() || name == "real" || name == "double precision";
+    let is_small_number =
+        |name: &str| integer(name).is_some() || name == "real" || name == "double precision";
     if is_small_number(one) && is_small_number(other) {
         return "double precision".to_owned();
     }

@@ -66,7 +66,11 @@ impl Writer {
     }
 
     /// Runs a query that is kept prepared, and tells the number in its first row.
-    pub(super) async fn first(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Option<i64>> {
+    pub(super) async fn first(
+        &mut self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<i64>> {
         let statement = self.prepared(sql).await?;
         Ok(self.session.query_opt(&statement, parameters).await?.map(|row| row.get(0)))
     }

@@ -72,7 +72,11 @@ pub(super) fn value(format: &Format, kind: &Kind, value: &Value<'_>, out: &mut B
         (Format::Uuid, Value::Uuid(bytes)) => out.put_slice(bytes),
         (Format::Array { of, .. }, Value::List(elements, kind)) => return list(of, kind, elements, out),
         _ => {
-            return Err(Error::internal(format!("a {} cannot be stored as `{}`", kind.name(), format.name())));
+            return Err(Error::internal(format!(
+                "a {} cannot be stored as `{}`",
+                kind.name(),
+                format.name()
+            )));
         }
     }
     Ok(true)

@@ -77,7 +77,8 @@ pub(super) fn batch(schema: &Arc<StreamSchema>, changes: &[Change], first: u64) 
         }
         unchanged.end_row();
     }
-    let values = columns(schema, |index| changes.iter().map(move |change| change.values.get(index)).collect());
+    let values =
+        columns(schema, |index| changes.iter().map(move |change| change.values.get(index)).collect());
     let present = changes.iter().map(|change| change.old_key.is_some()).collect::<Vec<_>>();
     let before = present.iter().any(|present| *present).then(|| {
         let mut unknown = BitmapBuilder::new(width);

@@ -71,7 +71,8 @@ async fn rows_out_of_line_stay_where_they_are() {
     database.execute(&format!("ALTER TABLE s ALTER b SET STORAGE EXTERNAL; UPDATE s SET b = '{large}'"));
     let toast = "SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE oid = 's'::regclass";
     let before = value(&database, toast);
-    let changes = (0..20).map(|id| Change::update([text(id), text("new"), Said::Unchanged])).collect::<Vec<_>>();
+    let changes =
+        (0..20).map(|id| Change::update([text(id), text("new"), Said::Unchanged])).collect::<Vec<_>>();
     apply(&mut copy, 1, 2, vec![batch(&schema, &changes, 0)]).await.unwrap();
     assert_eq!(value(&database, toast), before, "no value was written again");
     assert_eq!(value(&database, "SELECT count(*) FROM s WHERE a = 'new' AND length(b) = 20000"), "20");

@@ -179,7 +179,8 @@ async fn play(wide: bool, steps: Vec<Step>, mode: WriteMode) {
     let mut copy = open(&database, mode).await;
     for (step, at) in steps.iter().zip(0u64..) {
         let schema = &schemas[step.schema];
-        let changes = step.wishes.iter().flat_map(|wish| happen(wish, schema, &mut model)).collect::<Vec<_>>();
+        let changes =
+            step.wishes.iter().flat_map(|wish| happen(wish, schema, &mut model)).collect::<Vec<_>>();
         let (one, two) = changes.split_at(changes.len() / 2);
         let batches = vec![batch(schema, one, 0), batch(schema, two, one.len() as u64)];
         has_c |= schema.fields().len() > schema.key().len() + 2;
@@ -224,10 +225,11 @@ fn assert_history(database: &Database<'_>, history: &[(Vec<ChangeBatch>, Vec<Cha
         for (change, ordinal) in changes.iter().zip(0u64..) {
             let names = fields.iter().zip(&change.values).filter(|(_, said)| **said == Said::Unchanged);
             let names = names.map(|(field, _)| format!("\"{}\"", field.name)).collect::<Vec<_>>().join(",");
-            let said = |name: &str| match change.values.get(fields.iter().position(|field| field.name == name)?)? {
-                Said::Text(text) => Some(text.clone()),
-                _ => None,
-            };
+            let said =
+                |name: &str| match change.values.get(fields.iter().position(|field| field.name == name)?)? {
+                    Said::Text(text) => Some(text.clone()),
+                    _ => None,
+                };
             expected.push(vec![
                 Some(format!("testlog00000-{at:012}-{ordinal:09}")),
                 Some(change.op.as_str().to_owned()),
