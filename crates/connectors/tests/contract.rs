@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tidemark_connectors::{
-    config::{ByteSize, Interval, TableName, Writing},
+    config::{ByteSize, Interval, Secret, TableName, Writing},
     files::{self, DestinationFormat},
-    sqlite,
+    postgres, sqlite,
 };
 use tidemark_engine::{contract::write, write::WriteMode};
+use tidemark_test_servers::Postgres;
 
 fn writing(mode: WriteMode) -> Writing {
     Writing { destination: "copy".into(), mode, table: TableName::default(), adopt: false }
@@ -20,6 +21,16 @@ async fn sqlite_destination() {
         let folder = TempDir::new().expect("a folder can be made");
         let config = sqlite::DestinationConfig { path: "copy.db".into() };
         write::all(|| sqlite::Destination::new(&config, folder.path(), writing(mode))).await;
+    }
+}
+
+#[tokio::test]
+async fn postgres_destination() {
+    for mode in [WriteMode::Append, WriteMode::Mirror] {
+        let database = Postgres::shared().database();
+        let config =
+            postgres::DestinationConfig { url: Secret::new(database.url()), schema: None, loaders: 2 };
+        write::all(|| postgres::Destination::new(&config, writing(mode)).expect("the URL is sound")).await;
     }
 }
 

@@ -20,8 +20,10 @@ use super::{
 pub(super) enum Action {
     /// Whatever is there goes.
     Delete,
-    /// Every column is given.
+    /// Every field is given; what columns beside the fields hold stays.
     Set,
+    /// A new row, in the place of whatever is there.
+    Replace,
     /// The row that is there gets some of its columns anew.
     Update,
     /// The row that was under another key comes here, some of its columns anew.
@@ -32,6 +34,7 @@ pub(super) enum Action {
 pub(super) struct Folded<'a> {
     views: Vec<View<'a>>,
     entries: Vec<Entry>,
+    whole: bool,
 }
 
 /// One key, and what is under it after the changes so far.
@@ -41,6 +44,8 @@ struct Entry {
     /// Whether nothing may have been under it before the first change: a row has moved here, and if there was another it has
     /// been displaced and not replaced.
     was_free: bool,
+    /// Whether the row that was under it before the first change has gone from here.
+    was_left: bool,
     place: Place,
 }
 
@@ -78,11 +83,15 @@ enum Cells {
     Each(Vec<Option<At>>),
 }
 
-/// Folds changes in source order. `None` when they cannot be told apart this way (a row displaces another, as with keys that
+/// Folds changes in source order. `whole` says that the table has no columns beside the schema's fields, so that a row is nothing
+/// but its fields. `None` when they cannot be told apart this way (a row displaces another, as with keys that
 /// are swapped under a deferred constraint, or a row is changed that is not there): then each is to be applied by itself.
-pub(super) fn fold<'a>(batches: impl IntoIterator<Item = &'a ChangeBatch>) -> Result<Option<Folded<'a>>> {
+pub(super) fn fold<'a>(
+    batches: impl IntoIterator<Item = &'a ChangeBatch>,
+    whole: bool,
+) -> Result<Option<Folded<'a>>> {
     let views = batches.into_iter().map(View::new).collect::<Vec<_>>();
-    let mut entries = Entries::default();
+    let mut entries = Entries { list: Vec::new(), by_key: HashMap::new(), whole };
     for (batch, view) in views.iter().enumerate() {
         for row in 0..view.rows() {
             if !entries.change(view, At { batch, row })? {
@@ -90,13 +99,13 @@ pub(super) fn fold<'a>(batches: impl IntoIterator<Item = &'a ChangeBatch>) -> Re
             }
         }
     }
-    Ok(Some(Folded { views, entries: entries.list }))
+    Ok(Some(Folded { views, entries: entries.list, whole }))
 }
 
-#[derive(Default)]
 struct Entries {
     list: Vec<Entry>,
     by_key: HashMap<Key, usize>,
+    whole: bool,
 }
 
 impl Entries {
@@ -113,7 +122,9 @@ impl Entries {
                 true
             }
             (Op::Update, Some(old)) => self.relocate(view, at, old, new),
-            (Op::Update, None) if view.is_partial(at.row) => self.update(view, at, new),
+            (Op::Update, None) if view.is_partial(at.row) || self.has_more_than_fields(&new) => {
+                self.update(view, at, new)
+            }
             _ => {
                 self.put(new, at, Place::Row(Image { base: None, cells: Cells::All(at) }));
                 true
@@ -121,18 +132,29 @@ impl Entries {
         })
     }
 
+    /// Whether the row under `key`, as the changes so far have left it, may hold columns beside the fields.
+    fn has_more_than_fields(&self, key: &Key) -> bool {
+        let place = self.by_key.get(key).map(|&index| &self.list[index].place);
+        !self.whole && matches!(place, Some(Place::Row(_)))
+    }
+
     /// Says what is under `key` now, whatever was.
     fn put(&mut self, key: Key, at: At, place: Place) {
-        match self.by_key.get(&key) {
-            Some(&index) => self.list[index].place = place,
-            None => drop(self.add(key, Named { at, before: false }, place)),
-        }
+        let is_gone = matches!(place, Place::Gone);
+        let index = match self.by_key.get(&key) {
+            Some(&index) => {
+                self.list[index].place = place;
+                index
+            }
+            None => self.add(key, Named { at, before: false }, place),
+        };
+        self.list[index].was_left |= is_gone;
     }
 
     fn add(&mut self, key: Key, named: Named, place: Place) -> usize {
         let index = self.list.len();
         self.by_key.insert(key, index);
-        self.list.push(Entry { named, was_free: false, place });
+        self.list.push(Entry { named, was_free: false, was_left: false, place });
         index
     }
 
@@ -149,7 +171,7 @@ impl Entries {
         match &mut self.list[index].place {
             Place::Gone => false,
             Place::Row(image) => {
-                image.overlay(view, at);
+                image.overlay(view, at, self.whole);
                 true
             }
         }
@@ -168,8 +190,9 @@ impl Entries {
         let Place::Row(mut image) = std::mem::replace(&mut self.list[from].place, Place::Gone) else {
             return false;
         };
-        if view.is_partial(at.row) {
-            image.overlay(view, at);
+        self.list[from].was_left = true;
+        if view.is_partial(at.row) || !self.whole {
+            image.overlay(view, at, self.whole);
         } else {
             image = Image { base: None, cells: Cells::All(at) };
         }
@@ -191,8 +214,8 @@ impl Image {
         Self { base: Some(base), cells: Cells::Each(vec![None; view.width()]) }
     }
 
-    /// Gives the columns that the change carries.
-    fn overlay(&mut self, view: &View<'_>, at: At) {
+    /// Gives the columns that the change carries. When all are given, and `whole`, nothing is left of the row it was.
+    fn overlay(&mut self, view: &View<'_>, at: At, whole: bool) {
         if let Cells::All(all) = self.cells {
             self.cells = Cells::Each(vec![Some(all); view.width()]);
         }
@@ -202,7 +225,7 @@ impl Image {
                 *cell = Some(at);
             }
         }
-        if cells.iter().all(Option::is_some) {
+        if whole && cells.iter().all(Option::is_some) {
             self.base = None;
         }
     }
@@ -215,8 +238,10 @@ impl<'a> Folded<'a> {
     }
 
     pub(super) fn action(&self, entry: usize) -> Action {
-        match &self.entries[entry].place {
+        let Entry { place, was_left, .. } = &self.entries[entry];
+        match place {
             Place::Gone => Action::Delete,
+            Place::Row(Image { base: None, .. }) if *was_left && !self.whole => Action::Replace,
             Place::Row(Image { base: None, .. }) => Action::Set,
             Place::Row(Image { base: Some(base), .. }) if *base == entry => Action::Update,
             Place::Row(_) => Action::Move,

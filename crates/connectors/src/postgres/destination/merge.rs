@@ -49,7 +49,7 @@ struct Work {
     any_free: bool,
     updates: u64,
     moves: u64,
-    /// Whether there are keys to be deleted, rows to be set.
+    /// Whether there are rows to be deleted, rows to be set.
     deletes: bool,
     sets: bool,
     /// Fields that some update carries.
@@ -59,7 +59,7 @@ struct Work {
 impl Work {
     /// Folds and writes down. `None` when the changes cannot be folded.
     fn prepare(table: &Table, batches: &[ChangeBatch]) -> Result<Option<Self>> {
-        let Some(folded) = fold(batches)? else { return Ok(None) };
+        let Some(folded) = fold(batches, table.columns.len() == table.fields.len())? else { return Ok(None) };
         let form = Form::of(table.fields.iter().map(|field| &field.target));
         match Self::write(table, &folded, form) {
             Err(Failure::NeedsText) => Self::write(table, &folded, Form::Text).map(Some),
@@ -118,6 +118,7 @@ impl Work {
         match action {
             Action::Delete => self.deletes = true,
             Action::Set => self.sets = true,
+            Action::Replace => (self.deletes, self.sets) = (true, true),
             Action::Update => self.updates += 1,
             Action::Move => self.moves += 1,
         }
@@ -171,7 +172,7 @@ impl Work {
             // What a moved row finds under its new key has been moved or deleted itself.
             steps.push((
                 format!(
-                    "DELETE FROM {name} AS t USING {work} AS w WHERE w.action IN ('d', 'm') AND {at_key}"
+                    "DELETE FROM {name} AS t USING {work} AS w WHERE w.action IN ('d', 'r', 'm') AND {at_key}"
                 ),
                 None,
             ));
@@ -189,7 +190,7 @@ impl Work {
         if self.sets {
             let values =
                 (0..table.fields.len()).map(|index| format!("w.c{index}")).collect::<Vec<_>>().join(", ");
-            let query = format!("SELECT {values} FROM {work} AS w WHERE w.action = 's'");
+            let query = format!("SELECT {values} FROM {work} AS w WHERE w.action IN ('s', 'r')");
             steps.push((table.upsert_sql(&query), None));
         }
         steps
@@ -259,6 +260,7 @@ impl OwnColumns {
         let action = match action {
             Action::Delete => "d",
             Action::Set => "s",
+            Action::Replace => "r",
             Action::Update => "u",
             Action::Move => "m",
         };

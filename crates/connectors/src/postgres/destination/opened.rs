@@ -42,7 +42,7 @@ impl Opened {
         log: &LogId,
         former: &mut Option<i64>,
     ) -> Result<(Self, Option<Standing>)> {
-        let mut writer = Writer::connect(server, "writer").await?;
+        let writer = Writer::connect(server, "writer").await?;
         ledger::make(writer.client(), server).await?;
         let destination = writing.destination.clone();
         if former.is_some() && *former != ledger::epoch(writer.client(), &destination).await? {
