@@ -72,27 +72,32 @@ impl ReadStrategy for Strategy {
         };
 
         let mut definitions = Definitions::new(server.clone());
-        let syncs = InitialSync::begin(
-            server,
-            &tables,
-            &from,
-            &cursor,
-            &mut definitions,
-            config.readers,
-            out.clone(),
-            cx.world.clone(),
-        )
-        .await?;
+        let initial_sync = InitialSync {
+            server: server.clone(),
+            readers: config.readers,
+            out: out.clone(),
+            world: cx.world.clone(),
+            stop: cx.stop.clone(),
+            keep_snapshot: Arc::default(),
+        };
+        let incomplete = initial_sync.open(&tables, &from, &cursor, &mut definitions).await?;
         let binary = !self.text_only.load(Ordering::Relaxed) && are_binary(&tables, &mut definitions).await?;
         let feed =
             replication.start(self.source.slot(), cursor.lsn, self.source.publication(), binary).await?;
         let acknowledging = acknowledge(feed.acknowledger(), out.durable());
-        let (completed, completions) = mpsc::unbounded_channel();
+        let (notify, notices) = mpsc::unbounded_channel();
+        let (judge, verdicts) = mpsc::unbounded_channel();
         let reader = ChangeReader {
             feed,
             tables: tables.iter().map(|table| (table.id.to_string(), table.clone())).collect(),
-            syncs: syncs.open(),
-            completions,
+            syncs: incomplete
+                .iter()
+                .map(|sync| sync.describe())
+                .map(|sync| (sync.table.clone(), sync))
+                .collect(),
+            notices,
+            verdicts: judge,
+            keep_snapshot: initial_sync.keep_snapshot.clone(),
             definitions,
             lane,
             cursor,
@@ -103,7 +108,7 @@ impl ReadStrategy for Strategy {
             gathered: Gathered::default(),
         };
         drop(session);
-        side_by_side(reader.run(), syncs.run(completed, cx.stop.clone()), acknowledging).await
+        side_by_side(reader.run(), initial_sync.run(incomplete, notify, verdicts), acknowledging).await
     }
 }
 

@@ -20,7 +20,7 @@ use tidemark_engine::{
     Error, Result, Time,
     change::{ChangeBatch, Op},
     log::SyncStep,
-    read::{End, Lane, ReadContext, Span},
+    read::{End, Lane, ReadContext, Span, Ticket},
     schema::StreamName,
 };
 use tokio::sync::mpsc;
@@ -36,7 +36,7 @@ use super::{
         Feed, Frame,
         pgoutput::{self, Message},
     },
-    sync::{Completion, OpenSync},
+    sync::{Completion, Event, Notice, OpenSync, Verdict, What},
     table::{Table, definition},
 };
 use crate::postgres::{lsn::Lsn, types::ColumnType};
@@ -48,11 +48,9 @@ const ENOUGH_CHANGES: u64 = 8_192;
 /// A transaction that goes on beyond this many times as much is passed on before its end.
 const LARGE: u64 = 4;
 
-/// Mere progress of the log is told after this much of it, or after this time: it costs a commit, which may itself make the
-/// server's log grow where a destination lives on the same server.
-const IDLE_BYTES: u64 = 16 << 20;
-const IDLE_SHORT: Duration = Duration::from_secs(10);
-const IDLE_LONG: Duration = Duration::from_secs(60);
+/// Mere progress of the log is told no more often: it costs a commit, which itself makes the server's log grow where a
+/// destination lives on the same server. Nor less often: a server that shuts down waits for it.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// How often progress is looked at when nothing comes.
 const LOOK: Duration = Duration::from_secs(1);
@@ -61,10 +59,12 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct ChangeReader {
     pub(super) feed: Feed,
     pub(super) tables: HashMap<String, Arc<Table>>,
-    /// Initial syncs under way, by stream.
+    /// Initial syncs under way, by stream; what is told of them; and what we tell.
     pub(super) syncs: BTreeMap<String, OpenSync>,
-    /// Initial syncs that have read all their chunks.
-    pub(super) completions: mpsc::UnboundedReceiver<Completion>,
+    pub(super) notices: mpsc::UnboundedReceiver<Notice>,
+    pub(super) verdicts: mpsc::UnboundedSender<Verdict>,
+    /// See [`super::sync::InitialSync`].
+    pub(super) keep_snapshot: Arc<AtomicBool>,
     pub(super) definitions: Definitions,
     pub(super) lane: Lane,
     pub(super) cursor: StreamCursor,
@@ -98,14 +98,29 @@ pub(super) struct Gathered {
     last_boundary: Option<Time>,
     /// Initial syncs that have read all their chunks and wait for the stream to come as far.
     read: Vec<Completion>,
-    /// Why a run must end: an initial sync starts anew.
-    void: Option<String>,
+    /// Initial syncs that are void, and have not begun anew yet.
+    anew: usize,
+    /// The last boundary.
+    ticket: Option<Ticket>,
+    /// Why a run must end: the tables have to be looked at again.
+    altered: Option<String>,
 }
 
 impl ChangeReader {
     /// Reads until stopped or, with a target, until everything before it is in the log and every initial sync is complete.
     pub(super) async fn run(mut self) -> Result<End> {
         self.gathered.seen = self.cursor.lsn;
+        let end = self.read_on().await?;
+        // The server may forget what is durable before we leave.
+        if let Some(ticket) = self.gathered.ticket.take() {
+            ticket.durable().await?;
+            self.feed.acknowledger().acknowledge(self.cursor.lsn);
+        }
+        self.feed.close().await;
+        Ok(end)
+    }
+
+    async fn read_on(&mut self) -> Result<End> {
         loop {
             self.settle().await?;
             if self.is_at_its_end() {
@@ -115,7 +130,7 @@ impl ChangeReader {
             tokio::select! {
                 biased;
                 () = self.cx.stop.stopped() => return Ok(End::Stopped),
-                Some(completion) = self.completions.recv() => self.gathered.read.push(completion),
+                Some(notice) = self.notices.recv() => self.take_notice(notice),
                 frame = self.feed.next() => self.take(frame?).await?,
                 () = world.sleep(LOOK) => {}
             }
@@ -129,7 +144,8 @@ impl ChangeReader {
 
     fn is_at_its_end(&self) -> bool {
         let reached = self.target.is_some_and(|target| self.cursor.lsn >= target);
-        reached && self.syncs.is_empty() && self.gathered.transaction.is_none()
+        let is_syncing = !self.syncs.is_empty() || self.gathered.anew > 0;
+        reached && !is_syncing && self.gathered.transaction.is_none()
     }
 
     async fn take(&mut self, frame: Frame) -> Result<()> {
@@ -163,13 +179,15 @@ impl ChangeReader {
             Message::Insert { relation, new } => self.change(relation, |table| table.insert(new)),
             Message::Update { relation, old, new } => {
                 self.change(relation, |table| table.update(old, new))?;
-                self.watch_move(relation);
+                if self.gathered.tables.get(&relation).is_some_and(TableChanges::last_moved_in_part) {
+                    self.note_event(relation, What::MovedInPart);
+                }
                 Ok(())
             }
             Message::Delete { relation, old } => self.change(relation, |table| table.delete(old)),
             Message::Truncate(truncate) => truncate.relations().try_for_each(|relation| {
                 self.change(relation, TableChanges::truncate)?;
-                self.void_sync(relation, "was truncated");
+                self.note_event(relation, What::Truncated);
                 Ok(())
             }),
             // What types are called is asked of the catalog; where a transaction came from first does not matter; what
@@ -205,19 +223,18 @@ impl ChangeReader {
             )));
         }
         let relation = Relation::new(&table, message, types)?;
-        if let Some(sync) = self.syncs.get(&name)
-            && sync.definition != definition(&relation.schema)
-        {
-            self.void(&name, "was altered");
-        }
+        let is_altered = definition(&relation.schema);
+        let is_altered = self.syncs.get(&name).is_some_and(|sync| sync.definition != is_altered);
         let known = self.gathered.relations.get(&message.oid).cloned().flatten();
-        if known.is_some_and(|known| known.is_read_alike(&relation)) {
-            return Ok(());
+        if !known.is_some_and(|known| known.is_read_alike(&relation)) {
+            if let Some(changes) = self.gathered.tables.remove(&message.oid) {
+                self.gathered.batches.push(changes.finish()?);
+            }
+            self.gathered.relations.insert(message.oid, Some(Arc::new(relation)));
         }
-        if let Some(changes) = self.gathered.tables.remove(&message.oid) {
-            self.gathered.batches.push(changes.finish()?);
+        if is_altered {
+            self.note_event(message.oid, What::Altered);
         }
-        self.gathered.relations.insert(message.oid, Some(Arc::new(relation)));
         Ok(())
     }
 
@@ -243,43 +260,83 @@ impl ChangeReader {
             }
             return Ok(());
         }
-        let completed = self.completed();
-        if self.gathered.spans.is_empty() && completed.is_empty() && !self.has_idle_progress() {
+        self.take_notices();
+        let judged = self.judge();
+        if self.gathered.spans.is_empty() && judged.is_empty() && !self.has_idle_progress() {
             return Ok(());
         }
         self.pass_on().await?;
-        for Completion { table, generation, chunks, .. } in completed {
-            self.lane.note(SyncStep::Done { stream: StreamName::new(&table), generation });
-            self.lane.forget(SyncCursor::part(&table));
-            (0..chunks).for_each(|chunk| self.lane.forget(SyncCursor::chunk_part(&table, chunk)));
-            self.cursor.void.remove(&table);
-            self.cursor.moved.remove(&table);
-            self.syncs.remove(&table);
-            self.cursor.synced.insert(table, generation);
-        }
+        let verdicts: Vec<_> = judged.into_iter().map(|completion| self.end_sync(completion)).collect();
         self.cursor.lsn = self.gathered.seen;
         let spans = std::mem::take(&mut self.gathered.spans);
         let ticket = self.lane.boundary_over(self.cursor.write()?, spans).await?;
         self.gathered.end_boundary(self.cx.world.now());
-        if let Some(why) = self.gathered.void.take() {
+        if !verdicts.is_empty() {
+            // A generation that is void is begun anew only when that is known for good.
             ticket.durable().await?;
-            return Err(Error::unavailable(why));
+        } else {
+            self.gathered.ticket = Some(ticket);
         }
-        Ok(())
+        for verdict in verdicts {
+            let _ = self.verdicts.send(verdict);
+        }
+        match self.gathered.altered.take() {
+            Some(why) => Err(Error::unavailable(why)),
+            None => Ok(()),
+        }
     }
 
-    /// Initial syncs that the stream has come far enough for.
-    fn completed(&mut self) -> Vec<Completion> {
+    fn take_notices(&mut self) {
+        while let Ok(notice) = self.notices.try_recv() {
+            self.take_notice(notice);
+        }
+    }
+
+    fn take_notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Begun(sync) => {
+                self.gathered.anew -= 1;
+                self.syncs.insert(sync.table.clone(), sync);
+            }
+            Notice::Read(completion) => self.gathered.read.push(completion),
+        }
+    }
+
+    /// The generations that are staged whole, now that the stream has come as far.
+    fn judge(&mut self) -> Vec<Completion> {
         let seen = self.gathered.seen;
-        let is_void =
-            |completion: &Completion| self.cursor.void.get(&completion.table) == Some(&completion.generation);
         let all = std::mem::take(&mut self.gathered.read);
-        let (ready, waiting) = all
-            .into_iter()
-            .filter(|completion| !is_void(completion))
-            .partition(|completion| completion.reached <= seen);
+        let (ready, waiting) = all.into_iter().partition(|completion| completion.reached <= seen);
         self.gathered.read = waiting;
         ready
+    }
+
+    /// Ends a generation with the next boundary: it is complete, or void.
+    fn end_sync(&mut self, completion: Completion) -> Verdict {
+        let Completion { table, generation, chunks, .. } = completion.clone();
+        let sync = self.syncs.remove(&table);
+        let events = sync.iter().flat_map(|sync| &sync.events);
+        let harm = events.filter(|event| completion.suffers(event)).map(|event| event.what).next();
+        self.cursor.moved.remove(&table);
+        match harm {
+            Some(what) => {
+                self.cursor.void.insert(table.clone(), generation);
+                self.gathered.anew += 1;
+                if what == What::Altered {
+                    let why =
+                        format!("table `{table}` was altered while it was being read: it is looked at again");
+                    self.gathered.altered.get_or_insert(why);
+                }
+            }
+            None => {
+                self.lane.note(SyncStep::Done { stream: StreamName::new(&table), generation });
+                self.lane.forget(SyncCursor::part(&table));
+                (0..chunks).for_each(|chunk| self.lane.forget(SyncCursor::chunk_part(&table, chunk)));
+                self.cursor.void.remove(&table);
+                self.cursor.synced.insert(table.clone(), generation);
+            }
+        }
+        Verdict { table, void: harm }
     }
 
     /// Whether it is time to tell that the log went on without changes for us.
@@ -293,8 +350,7 @@ impl ChangeReader {
         }
         let now = self.cx.world.now();
         let since = self.gathered.last_boundary.map_or(u64::MAX, |last| now.micros_since(last));
-        let pause = if advanced >= IDLE_BYTES { IDLE_SHORT } else { IDLE_LONG };
-        u128::from(since) >= pause.as_micros()
+        u128::from(since) >= IDLE.as_micros()
     }
 
     /// Hands everything that has arrived to the lane.
@@ -311,31 +367,28 @@ impl ChangeReader {
         Ok(())
     }
 
-    /// A record that moved to another key without all its values: chunks of two snapshots could each miss it.
-    fn watch_move(&mut self, relation: u32) {
+    /// Notes what happened to a table, if its initial sync is under way.
+    fn note_event(&mut self, relation: u32, what: What) {
+        // One that began before this happened has been told of.
+        self.take_notices();
         let Some(Some(known)) = self.gathered.relations.get(&relation) else { return };
-        let name = known.schema.stream().as_str().to_owned();
-        let moved = self.gathered.tables.get(&relation).is_some_and(TableChanges::last_moved_in_part);
-        let Some(sync) = self.syncs.get(&name).filter(|_| moved) else { return };
-        self.cursor.moved.insert(name.clone(), sync.generation);
-        if sync.resumed {
-            self.void(&name, "had a record moved to another key");
+        let Some(at) = self.gathered.transaction.as_ref().map(|transaction| transaction.commit) else {
+            return;
+        };
+        let Some(sync) = self.syncs.get_mut(known.schema.stream().as_str()) else { return };
+        let event = Event { at, what };
+        if sync.events.last() != Some(&event) {
+            sync.events.push(event);
         }
-    }
-
-    fn void_sync(&mut self, relation: u32, what: &str) {
-        if let Some(Some(known)) = self.gathered.relations.get(&relation) {
-            let name = known.schema.stream().as_str().to_owned();
-            self.void(&name, what);
+        let (table, generation) = (sync.table.clone(), sync.generation);
+        match what {
+            What::MovedInPart => {
+                self.keep_snapshot.store(true, Ordering::Relaxed);
+                self.cursor.moved.insert(table, generation);
+            }
+            // Should this process end before it is judged, the next one starts anew.
+            What::Truncated | What::Altered => drop(self.cursor.void.insert(table, generation)),
         }
-    }
-
-    /// Notes that the initial sync of `table`, if one is under way, must start anew.
-    fn void(&mut self, table: &str, what: &str) {
-        let Some(sync) = self.syncs.get(table) else { return };
-        self.cursor.void.insert(table.to_owned(), sync.generation);
-        let why = format!("table `{table}` {what} while it was being read: its initial sync starts anew");
-        self.gathered.void.get_or_insert(why);
     }
 }
 

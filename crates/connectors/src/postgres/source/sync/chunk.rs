@@ -1,9 +1,6 @@
 //! One chunk of a table, from the server into the log.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tidemark_engine::{
@@ -14,7 +11,7 @@ use tidemark_engine::{
     schema::{Kind, ordered},
 };
 
-use super::{TableSync, rows::Copying};
+use super::{TableSync, end_of_log, rows::Copying, work::Progress};
 use crate::postgres::{
     connection::{Session, failure},
     identifier::{literal, quoted},
@@ -27,22 +24,8 @@ use crate::postgres::{
 pub(super) struct Chunk {
     pub(super) sync: Arc<TableSync>,
     pub(super) number: usize,
-    /// Of the table's chunks.
+    /// Of the table.
     pub(super) progress: Arc<Progress>,
-}
-
-/// How many chunks of a table are not durable yet.
-pub(super) struct Progress(AtomicUsize);
-
-impl Progress {
-    pub(super) fn new(left: usize) -> Self {
-        Self(AtomicUsize::new(left))
-    }
-
-    /// Counts a chunk as durable; whether it was the last.
-    pub(super) fn is_last(&self) -> bool {
-        self.0.fetch_sub(1, Ordering::AcqRel) == 1
-    }
 }
 
 impl Chunk {
@@ -69,6 +52,7 @@ impl Chunk {
             lane.batch(batch).await?;
         }
         session.batch_execute("COMMIT").await.map_err(explain)?;
+        self.progress.reach(end_of_log(session).await?);
         lane.note(SyncStep::Chunk {
             stream: self.sync.shape.table.stream(),
             generation: self.sync.plan.generation,

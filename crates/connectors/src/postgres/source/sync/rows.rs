@@ -8,7 +8,7 @@ use tidemark_engine::{
     arrow_array::{BinaryArray, UInt8Array},
     change::{ChangeBatch, Columns, ExceptionsBuilder, Op},
 };
-use tokio_postgres::{Client, CopyOutStream};
+use tokio_postgres::{Client, CopyOutStream, error::SqlState};
 
 use super::copy::{CopyReader, Fields};
 use crate::postgres::{
@@ -61,6 +61,13 @@ impl<'a> Copying<'a> {
 }
 
 fn cannot_read(shape: &Shape, error: tokio_postgres::Error) -> Error {
+    let changed = [SqlState::UNDEFINED_COLUMN, SqlState::UNDEFINED_TABLE];
+    if error.code().is_some_and(|code| changed.contains(code)) {
+        let id = &shape.table.id;
+        return Error::unavailable(format!(
+            "table `{id}` was altered while it was being read: it is looked at again"
+        ));
+    }
     failure(format!("cannot read table `{}`", shape.table.id), error)
 }
 

@@ -1,0 +1,128 @@
+//! The initial sync of one table: a generation, its chunks, and which of them are staged.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tidemark_engine::{
+    Cursor, Result,
+    change::{BitmapBuilder, ChangeBatch, Columns, Op},
+    log::SyncStep,
+    read::{Outlet, Phase},
+};
+
+use super::{OpenSync, plan};
+use crate::postgres::{
+    connection::Session,
+    lsn::Lsn,
+    source::{
+        cursor::{StreamCursor, SyncCursor},
+        table::{Shape, definition},
+    },
+    types::ColumnBuilder,
+};
+
+/// A generation of one table.
+pub(in crate::postgres::source) struct TableSync {
+    pub(super) shape: Shape,
+    pub(super) plan: SyncCursor,
+    /// The points of the chunks that were staged when it was last looked at.
+    pub(super) staged: BTreeMap<usize, Lsn>,
+}
+
+impl TableSync {
+    /// Goes on with the generation that `cursor` knows, or begins one, durably.
+    pub(super) async fn open(
+        shape: Shape,
+        session: &Session,
+        out: &Outlet,
+        cursor: &Cursor,
+        stream: &StreamCursor,
+    ) -> Result<Arc<Self>> {
+        let name = shape.table.id.to_string();
+        match SyncCursor::read(cursor, &name)? {
+            Some(plan) if !must_start_anew(&plan, &shape, stream, cursor) => {
+                let staged = plan.staged(cursor, &name);
+                Ok(Arc::new(Self { shape, plan, staged }))
+            }
+            former => Self::begin(shape, session, out, former).await,
+        }
+    }
+
+    /// The next generation after this one, begun durably.
+    pub(super) async fn anew(&self, session: &Session, out: &Outlet) -> Result<Arc<Self>> {
+        Self::begin(self.shape.clone(), session, out, Some(self.plan.clone())).await
+    }
+
+    /// Begins a generation. Once that is durable, the table's changes wait for its completion. What came of a `former` one is
+    /// void, and destinations are told by a truncate.
+    async fn begin(
+        shape: Shape,
+        session: &Session,
+        out: &Outlet,
+        former: Option<SyncCursor>,
+    ) -> Result<Arc<Self>> {
+        let generation = former.as_ref().map_or(0, |former| former.generation) + 1;
+        let (column, bounds) = plan::chunks(session, &shape.table, &shape.schema).await?;
+        let plan = SyncCursor { generation, definition: definition(&shape.schema), column, bounds };
+        let begun = Self { shape, plan, staged: BTreeMap::new() };
+
+        let name = begun.name();
+        let mut lane = out.lane(SyncCursor::part(&name), Phase::InitialSync);
+        lane.note(SyncStep::Begin { stream: begun.shape.table.stream(), generation });
+        if let Some(former) = former {
+            tracing::info!(table = name, generation, "the initial sync starts anew");
+            (0..former.chunks()).for_each(|chunk| lane.forget(SyncCursor::chunk_part(&name, chunk)));
+            lane.batch(begun.nothing_left()?).await?;
+        }
+        lane.boundary(begun.plan.write()?, None).await?.durable().await?;
+        Ok(Arc::new(begun))
+    }
+
+    /// The stream's name.
+    pub(super) fn name(&self) -> String {
+        self.shape.table.id.to_string()
+    }
+
+    /// What the reader of the stream must know of it.
+    pub(in crate::postgres::source) fn describe(&self) -> OpenSync {
+        OpenSync {
+            table: self.name(),
+            generation: self.plan.generation,
+            definition: self.plan.definition,
+            events: Vec::new(),
+        }
+    }
+
+    /// The numbers of the chunks that are not staged.
+    pub(super) fn left(&self) -> Vec<usize> {
+        (0..self.plan.chunks()).filter(|number| !self.staged.contains_key(number)).collect()
+    }
+
+    /// A truncate: whatever a destination has of the table is void.
+    fn nothing_left(&self) -> Result<ChangeBatch> {
+        let Shape { schema, types, .. } = &self.shape;
+        let mut columns: Vec<_> = types.iter().map(ColumnBuilder::new).collect();
+        let mut unchanged = BitmapBuilder::new(columns.len());
+        for (index, column) in columns.iter_mut().enumerate() {
+            column.append_null();
+            unchanged.set(index);
+        }
+        unchanged.end_row();
+        let values = columns.iter_mut().map(ColumnBuilder::finish).collect::<Result<_>>()?;
+        let columns = Columns {
+            unchanged: unchanged.finish(),
+            ..Columns::new(vec![Op::Truncate.letter()].into(), values)
+        };
+        ChangeBatch::new(schema.clone(), columns)
+    }
+}
+
+/// Whether chunks that are staged cannot be put together with ones that would be read now.
+fn must_start_anew(plan: &SyncCursor, shape: &Shape, stream: &StreamCursor, cursor: &Cursor) -> bool {
+    let table = shape.table.id.to_string();
+    let staged = plan.staged(cursor, &table).len();
+    let is_partly_staged = staged > 0 && staged < plan.chunks();
+    let moved = stream.moved.get(&table) == Some(&plan.generation);
+    plan.definition != definition(&shape.schema)
+        || stream.void.get(&table) == Some(&plan.generation)
+        || (moved && is_partly_staged)
+}
