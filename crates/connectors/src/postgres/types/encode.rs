@@ -44,6 +44,7 @@ pub(super) fn value(format: &Format, kind: &Kind, value: &Value<'_>, out: &mut B
         (Format::Int4, Value::UInt(value)) => out.put_i32(narrow(*value)?),
         (Format::Int8, Value::Int(value)) => out.put_i64(*value),
         (Format::Int8, Value::UInt(value)) => out.put_i64(narrow(*value)?),
+        (Format::Oid, Value::UInt(value)) => out.put_u32(narrow(*value)?),
         (Format::Float4, Value::Float32(value)) => out.put_f32(*value),
         (Format::Float8, Value::Float64(value)) => out.put_f64(*value),
         (Format::Numeric, Value::Decimal(digits, scale)) => {

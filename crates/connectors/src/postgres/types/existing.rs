@@ -26,7 +26,14 @@ impl Target {
     /// cannot hold (a text that is too long, a label that is not in the enum) the server refuses value by value.
     pub(in crate::postgres) fn existing(field: &Field, column: &ColumnType) -> Result<Self> {
         let ours = Self::of(field, &|_| true);
+        if column.declared == ours.declared {
+            return Ok(ours);
+        }
         let form = match form(field, column) {
+            // The binary form of an array names its elements' type, which here is another than ours.
+            Some(Form::Own(Format::Array { delimiter, .. })) => {
+                Form::Own(Format::Array { of: Box::new(Format::Opaque), delimiter })
+            }
             Some(form) => form,
             None => {
                 return Err(Error::config(format!(
@@ -50,7 +57,8 @@ fn form(field: &Field, column: &ColumnType) -> Option<Form> {
             matches!(kind, Kind::Text | Kind::Number | Kind::Json | Kind::Enum { .. } | Kind::Other { .. });
         return Some(if is_text { Form::Own(Format::Text) } else { Form::Canonical });
     }
-    if *kind == column.kind && keeps_precision(column) {
+    let is_same = field.source_type.as_ref() == Some(&column.declared);
+    if *kind == column.kind && (is_same || keeps_all(column)) {
         return Some(Form::Own(column.format.clone()));
     }
     let literal = || Some(Form::Own(Format::Opaque));
@@ -68,7 +76,6 @@ fn form(field: &Field, column: &ColumnType) -> Option<Form> {
         (Kind::Int8 | Kind::UInt8 | Kind::Int16 | Kind::UInt16, Kind::Float32) => literal(),
         (Kind::Date, Kind::Timestamp) => literal(),
         (Kind::Text | Kind::Enum { .. }, Kind::Enum { .. } | Kind::Uuid | Kind::Json) => literal(),
-        (Kind::Text, Kind::Text) if column.oid == CHARACTER => literal(),
         // Lengths of bits aside, which the server checks, types of one name are one type.
         (Kind::Text | Kind::Enum { .. }, Kind::Other { .. }) => literal(),
         (Kind::Other { name }, Kind::Other { name: existing }) if is_same_other(name, existing) => literal(),
@@ -102,19 +109,18 @@ fn list(of: &Kind, existing: &Kind, field: &Field, column: &ColumnType) -> Optio
     }
 }
 
-/// Whether a column keeps times to the microsecond, and intervals in every field.
-fn keeps_precision(column: &ColumnType) -> bool {
-    let is_time =
-        |kind: &Kind| matches!(kind, Kind::Time | Kind::Timestamp | Kind::TimestampTz | Kind::Interval);
-    let is_time = match &column.kind {
-        Kind::List { of } => is_time(of),
-        kind => is_time(kind),
+/// Whether a column keeps every value of its own kind: times to the microsecond, intervals in every field, numbers with every
+/// digit, texts at any length.
+fn keeps_all(column: &ColumnType) -> bool {
+    let innermost = match &column.kind {
+        Kind::List { of } => of,
+        kind => kind,
     };
-    let is_number = matches!(column.kind, Kind::Number);
-    match column.modifier {
-        -1 => true,
-        6 if is_time && column.kind != Kind::Interval => true,
-        _ => !is_time && !is_number && column.oid != NAME,
+    match innermost {
+        Kind::Text => !matches!(column.oid, NAME | CHARACTER) && column.modifier == -1,
+        Kind::Time | Kind::Timestamp | Kind::TimestampTz => matches!(column.modifier, -1 | 6),
+        Kind::Number | Kind::Interval => column.modifier == -1,
+        _ => true,
     }
 }
 
@@ -139,4 +145,62 @@ fn scale_of(kind: &Kind) -> Option<i32> {
 fn is_same_other(name: &str, existing: &str) -> bool {
     let is_bits = |name: &str| name == "bit" || name == "bit varying";
     name == existing || (is_bits(name) && is_bits(existing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(kind: Kind, format: Format, declared: &str, modifier: i32) -> ColumnType {
+        let oid = format.oid();
+        ColumnType { kind, format, declared: declared.into(), oid, modifier, output: String::new() }
+    }
+
+    fn stored(kind: Kind, column: &ColumnType) -> Option<Form> {
+        Target::existing(&Field::new("c", kind), column).ok().map(|target| target.form)
+    }
+
+    #[test]
+    fn columns_that_would_round_or_cut_are_refused() {
+        let scaled = column(
+            Kind::Decimal { precision: 5, scale: 1 },
+            Format::Numeric,
+            "numeric(5,1)",
+            (5 << 16 | 1) + 4,
+        );
+        assert!(stored(Kind::Decimal { precision: 9, scale: 1 }, &scaled).is_some());
+        assert!(stored(Kind::Int64, &scaled).is_some());
+        assert!(stored(Kind::Decimal { precision: 5, scale: 2 }, &scaled).is_none());
+        assert!(stored(Kind::Number, &scaled).is_none());
+        assert!(stored(Kind::Float64, &scaled).is_none());
+        let date = column(Kind::Date, Format::Date, "date", -1);
+        assert!(stored(Kind::Timestamp, &date).is_none());
+        let seconds = column(Kind::Timestamp, Format::Timestamp, "timestamp(0) without time zone", 0);
+        assert!(stored(Kind::Timestamp, &seconds).is_none());
+        let double = column(Kind::Float64, Format::Float8, "double precision", -1);
+        assert!(stored(Kind::Int32, &double).is_some());
+        assert!(stored(Kind::Int64, &double).is_none());
+        let name = ColumnType { oid: NAME, ..column(Kind::Text, Format::Text, "name", -1) };
+        assert!(stored(Kind::Text, &name).is_none());
+    }
+
+    #[test]
+    fn text_takes_everything_and_a_refusal_says_what_would() {
+        let text = column(Kind::Text, Format::Text, "text", -1);
+        assert_eq!(stored(Kind::Text, &text), Some(Form::Own(Format::Text)));
+        assert_eq!(stored(Kind::Date, &text), Some(Form::Canonical));
+        let error = Target::existing(
+            &Field::new("at", Kind::Timestamp),
+            &column(Kind::Date, Format::Date, "date", -1),
+        );
+        let error = error.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "column `at` has the type `date`, which does not keep every timestamp as it is"
+        );
+        assert_eq!(
+            error.hint_text(),
+            Some("change its type to `timestamp without time zone`, or let Tidemark make the table")
+        );
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use tidemark_engine::{
     Error, Result,
+    arrow_array::Array,
     change::{Cell, Column, Value},
     schema::Kind,
 };
@@ -33,15 +34,15 @@ pub(super) fn write(value: &Value<'_>, kind: &Kind, out: &mut String) -> Result<
             let column = Column::elements(elements, of);
             out.push('{');
             let mut element = String::new();
-            for row in 0..tidemark_engine::arrow_array::Array::len(elements) {
+            for row in 0..elements.len() {
                 if row > 0 {
-                    out.push(',');
+                    out.push(delimiter(of));
                 }
                 match column.cell(row) {
                     Cell::Value(value) => {
                         element.clear();
                         write(&value, of, &mut element)?;
-                        write_element(&element, ',', out);
+                        write_element(&element, delimiter(of), out);
                     }
                     Cell::Null | Cell::Unchanged | Cell::Exception(_) => out.push_str("NULL"),
                 }
@@ -52,6 +53,14 @@ pub(super) fn write(value: &Value<'_>, kind: &Kind, out: &mut String) -> Result<
         _ => drop(write!(out, "{value}")),
     }
     Ok(())
+}
+
+/// What stands between the elements of an array of `of`: `box` alone, whose own text has commas, takes a semicolon.
+pub(super) fn delimiter(of: &Kind) -> char {
+    match of {
+        Kind::Other { name } if name == "box" => ';',
+        _ => ',',
+    }
 }
 
 /// `text`, when PostgreSQL can hold it.

@@ -199,7 +199,7 @@ fn stored(kind: &Kind, source_type: &str, is_available: &dyn Fn(&str) -> bool) -
         Kind::Json if source_type.trim_end_matches("[]") == "jsonb" => ("jsonb", Format::Jsonb),
         Kind::Json => ("json", Format::Json),
         Kind::Text if is_citext(source_type) && is_available("citext") => ("citext", Format::Text),
-        Kind::Other { name } => return (other(name, is_available)),
+        Kind::Other { name } => return other(name, is_available),
         Kind::List { of } => return list(of, source_type, is_available),
         _ => ("text", Format::Text),
     };
@@ -223,13 +223,10 @@ fn other(name: &str, is_available: &dyn Fn(&str) -> bool) -> (String, Form) {
 fn list(of: &Kind, source_type: &str, is_available: &dyn Fn(&str) -> bool) -> (String, Form) {
     match stored(of, source_type, is_available) {
         (_, Form::Own(Format::Array { .. }) | Form::Json) => ("json".to_owned(), Form::Json),
-        (_, Form::Own(Format::Opaque)) if *of == (Kind::Other { name: "box".to_owned() }) => {
-            // Boxes alone are delimited by semicolons.
-            let format = Format::Array { of: Box::new(Format::Opaque), delimiter: ';' };
-            ("box[]".to_owned(), Form::Own(format))
-        }
         (declared, Form::Own(format)) => {
-            let format = Format::Array { of: Box::new(format), delimiter: ',' };
+            // In binary an array names its elements' type, and an extension's has another oid in each database.
+            let format = if declared == "citext" { Format::Opaque } else { format };
+            let format = Format::Array { of: Box::new(format), delimiter: literal::delimiter(of) };
             (format!("{declared}[]"), Form::Own(format))
         }
         (declared, Form::Canonical) => (declared, Form::Canonical),

@@ -23,7 +23,6 @@ pub(super) fn read<'a>(
     text: &'a str,
     scratch: &'a mut Scratch,
 ) -> Result<Cell<'a>> {
-    let is_special = text.ends_with("infinity") || text.ends_with("Infinity") || text == "NaN";
     let value = match format {
         Format::Text | Format::Json | Format::Jsonb | Format::Opaque => Value::Text(text),
         Format::Bool => match text {
@@ -40,7 +39,7 @@ pub(super) fn read<'a>(
             decode_hex(text, &mut scratch.bytes).ok_or_else(|| unreadable(format))?;
             Value::Bytes(&scratch.bytes)
         }
-        Format::Date | Format::Timestamp | Format::TimestampTz | Format::Interval if is_special => {
+        Format::Date | Format::Timestamp | Format::TimestampTz | Format::Interval if is_infinite(text) => {
             return Ok(Cell::Exception(text));
         }
         Format::Date => Value::Date(calendar::parse_date(text).ok_or_else(|| unreadable(format))?),
@@ -60,6 +59,10 @@ pub(super) fn read<'a>(
         Format::Array { .. } => return Err(Error::internal("an array was to be read as a single value")),
     };
     Ok(Cell::Value(value))
+}
+
+fn is_infinite(text: &str) -> bool {
+    matches!(text, "infinity" | "-infinity")
 }
 
 fn numeric<'a>(text: &'a str, kind: &Kind) -> Cell<'a> {
