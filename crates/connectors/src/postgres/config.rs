@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use globset::Glob;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -85,7 +86,34 @@ impl SourceConfig {
                 Problem::new(["readers"], "`0` readers read nothing").hint("write `readers: 1` or more"),
             );
         }
+        problems.extend(self.streams.iter().flat_map(Streams::validate));
         problems
+    }
+}
+
+impl Streams {
+    fn validate(&self) -> Vec<Problem> {
+        let names: Vec<&String> = match self {
+            Self::Names(names) => names.iter().collect(),
+            Self::Map(map) => map.keys().collect(),
+        };
+        if names.is_empty() {
+            let problem = Problem::new(["streams"], "`streams` names no table");
+            return vec![problem.hint("name at least one, or leave `streams` out to read all user tables")];
+        }
+        let at = |name: &str| match self {
+            Self::Names(_) => vec!["streams".to_owned()],
+            Self::Map(_) => vec!["streams".to_owned(), name.to_owned()],
+        };
+        let unreadable = |name: &&String| Glob::new(name).is_err();
+        names
+            .into_iter()
+            .filter(unreadable)
+            .map(|name| {
+                Problem::new(at(name), format!("`{name}` is no pattern that can be read"))
+                    .hint("write a name such as `public.orders`, or a pattern such as `sales.*`")
+            })
+            .collect()
     }
 }
 
@@ -109,4 +137,23 @@ fn problem_of_url(url: &Secret) -> Option<Problem> {
         Some(hint) => problem.hint(hint),
         None => problem,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_is_found_without_connecting() {
+        let config = r#"{"url": "postgres://me:secret@db?sslmode=require", "readers": 0,
+                         "streams": {"public.{": {}, "public.*": {}}}"#;
+        let config: SourceConfig = serde_json::from_str(config).unwrap();
+        let problems = config.validate();
+        let paths: Vec<String> = problems.iter().map(|problem| problem.path.join(".")).collect();
+        assert_eq!(paths, ["url", "readers", "streams.public.{"]);
+        assert!(!format!("{problems:?}").contains("secret"));
+        let config = r#"{"url": "postgres://me@localhost", "streams": []}"#;
+        let config: SourceConfig = serde_json::from_str(config).unwrap();
+        assert_eq!(config.validate()[0].message, "`streams` names no table");
+    }
 }

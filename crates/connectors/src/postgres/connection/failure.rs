@@ -8,9 +8,9 @@ use tokio_postgres::error::DbError;
 
 /// What a server says has gone wrong, without its `DETAIL` and `CONTEXT`, which show rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct ServerReport {
+pub(in crate::postgres) struct ServerReport {
     /// The SQLSTATE: two characters of class and three more.
-    pub(crate) code: String,
+    pub(in crate::postgres) code: String,
     message: String,
     hint: Option<String>,
     schema: Option<String>,
@@ -20,7 +20,7 @@ pub(crate) struct ServerReport {
 }
 
 /// The error of a client's call. `doing` names what was being done, to what: "cannot read table `public.orders`".
-pub(crate) fn failure(doing: impl Display, error: tokio_postgres::Error) -> Error {
+pub(in crate::postgres) fn failure(doing: impl Display, error: tokio_postgres::Error) -> Error {
     if let Some(report) = error.as_db_error() {
         return ServerReport::from(report).into_error(doing);
     }
@@ -36,7 +36,7 @@ pub(crate) fn failure(doing: impl Display, error: tokio_postgres::Error) -> Erro
 impl ServerReport {
     /// Reads the fields of an `ErrorResponse`; what is cut off counts as absent.
     /// <https://www.postgresql.org/docs/current/protocol-error-fields.html>
-    pub(crate) fn read(fields: &[u8]) -> Self {
+    pub(in crate::postgres) fn read(fields: &[u8]) -> Self {
         let mut report = Self::default();
         for field in fields.split(|byte| *byte == 0) {
             let Some((name, value)) = field.split_first() else { break };
@@ -56,7 +56,7 @@ impl ServerReport {
     }
 
     /// The error it makes of `doing`.
-    pub(crate) fn into_error(self, doing: impl Display) -> Error {
+    pub(in crate::postgres) fn into_error(self, doing: impl Display) -> Error {
         let kind = kind(&self.code);
         let mut text = format!("{doing}: ");
         if self.may_show_values() {

@@ -17,7 +17,7 @@ mod transport;
 mod trust;
 mod url;
 
-pub(crate) use failure::{ServerReport, failure};
-pub(crate) use server::Server;
-pub(crate) use session::Session;
-pub(crate) use transport::Transport;
+pub(in crate::postgres) use failure::{ServerReport, failure};
+pub(in crate::postgres) use server::Server;
+pub(in crate::postgres) use session::Session;
+pub(in crate::postgres) use transport::Transport;

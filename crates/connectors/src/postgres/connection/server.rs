@@ -15,7 +15,7 @@ use crate::{config::Secret, postgres::types::SESSION};
 
 /// A database of a server, and a user of it.
 #[derive(Clone)]
-pub(crate) struct Server {
+pub(in crate::postgres) struct Server {
     pub(super) host: Host,
     pub(super) port: u16,
     pub(super) user: String,
@@ -73,7 +73,7 @@ impl Host {
 
 impl Server {
     /// Where it is and which database is meant, without user and password. Equal places are the same data.
-    pub(crate) fn place(&self) -> String {
+    pub(in crate::postgres) fn place(&self) -> String {
         let host = match &self.host {
             Host::Network(name) if name.contains(':') => format!("[{name}]"),
             Host::Network(name) => name.to_lowercase(),
@@ -83,12 +83,12 @@ impl Server {
     }
 
     /// Who we are there.
-    pub(crate) fn user(&self) -> &str {
+    pub(in crate::postgres) fn user(&self) -> &str {
         &self.user
     }
 
     /// The database.
-    pub(crate) fn database(&self) -> &str {
+    pub(in crate::postgres) fn database(&self) -> &str {
         &self.database
     }
 

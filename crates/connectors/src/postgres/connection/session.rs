@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Connection, tls::TlsStream};
 use super::{Server, ServerReport, Transport, failure, transport::Opened};
 
 /// A session. Dropping it ends it, with whatever it was doing.
-pub(crate) struct Session {
+pub(in crate::postgres) struct Session {
     client: Client,
     driver: JoinHandle<()>,
 }
@@ -23,13 +23,13 @@ impl Server {
     /// Fails with [`tidemark_engine::ErrorKind::Config`] where the server is not the one that was meant or the database does
     /// not exist, with [`Denied`](tidemark_engine::ErrorKind::Denied) where we are not let in, and otherwise with
     /// [`Unavailable`](tidemark_engine::ErrorKind::Unavailable).
-    pub(crate) async fn connect(&self, purpose: &str) -> Result<Session> {
+    pub(in crate::postgres) async fn connect(&self, purpose: &str) -> Result<Session> {
         let (client, connection) = self.log_in(purpose, |transport: Transport| transport).await?;
         Ok(Session { client, driver: tokio::spawn(drive(connection)) })
     }
 
     /// Opens a connection, puts `around` it, and logs in, all within the time that connecting may take.
-    pub(crate) async fn log_in<S: TlsStream + Unpin>(
+    pub(in crate::postgres) async fn log_in<S: TlsStream + Unpin>(
         &self,
         purpose: &str,
         around: impl FnOnce(Transport) -> S,
@@ -74,6 +74,7 @@ impl Server {
     }
 }
 
+/// Whether the connection broke. A login that fails by itself has an I/O error underneath too: only the text tells them apart.
 fn is_io(error: &tokio_postgres::Error) -> bool {
     std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>())
         && error.to_string().contains("communicating")

@@ -4,6 +4,7 @@ use tidemark_engine::{Error, ErrorKind, Result};
 use tidemark_test_servers::Postgres;
 
 use super::{Server, Session};
+use crate::postgres::types::SESSION;
 
 async fn connect(url: &str) -> Result<Session> {
     Server::parse(url)?.connect("test").await
@@ -26,6 +27,9 @@ async fn a_session_runs_statements_under_its_name() {
     let session = connect(&database.url()).await.unwrap();
     assert_eq!(text(&session, "SELECT current_database()::text").await, database.name());
     assert_eq!(text(&session, "SHOW application_name").await, "tidemark test");
+    for (name, value) in SESSION {
+        assert_eq!(text(&session, &format!("SHOW \"{name}\"")).await, *value);
+    }
     let url = format!("{}?options=-c%20work_mem%3D5MB", database.url());
     assert_eq!(text(&connect(&url).await.unwrap(), "SHOW work_mem").await, "5MB");
 }

@@ -29,7 +29,7 @@ use super::{
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// An open connection to a server that has proved itself. Nobody is logged in yet.
-pub(crate) enum Transport {
+pub(in crate::postgres) enum Transport {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<Tls>),
@@ -160,7 +160,7 @@ impl TlsStream for Transport {
 }
 
 /// Hands tokio-postgres a stream that is already open.
-pub(crate) struct Opened<S>(pub(crate) S);
+pub(in crate::postgres) struct Opened<S>(pub(in crate::postgres) S);
 
 impl<S: TlsStream + Unpin> TlsConnect<tokio::io::Empty> for Opened<S> {
     type Stream = S;

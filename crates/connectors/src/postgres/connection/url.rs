@@ -18,7 +18,7 @@ impl Server {
     /// Reads `postgres://user:password@host:port/database?sslmode=...`. Opens nothing; no message repeats the URL.
     ///
     /// Fails with [`tidemark_engine::ErrorKind::Config`].
-    pub(crate) fn parse(url: &str) -> Result<Self> {
+    pub(in crate::postgres) fn parse(url: &str) -> Result<Self> {
         let parts = Parts::of(url)?;
         let parameters = Parameters::of(parts.parameters)?;
         let (host, port) = (host(parts.host, parameters.host.as_deref())?, port(parts.port)?);

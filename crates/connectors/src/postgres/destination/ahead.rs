@@ -210,7 +210,7 @@ impl Loaders {
 
     /// Waits until everything is loaded.
     pub(super) async fn finish(&mut self) -> Result<()> {
-        while self.busy.len() > 0 {
+        while !self.busy.is_empty() {
             self.join_one().await?;
         }
         Ok(())

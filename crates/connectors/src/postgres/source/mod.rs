@@ -1,3 +1,69 @@
 //! Reading a PostgreSQL database: its tables as they are, then every change from its log.
+//!
+//! | Question | Module |
+//! |---|---|
+//! | Which tables are there, and what is known of them? | `catalog` |
+//! | Which of them does the pipeline file ask for? | `selection` |
+//! | What do we make at the server, and is it still as we left it? | `name`, `publication`, `slot`, `teardown` |
+//! | What does it offer? | `discover` |
+//! | What keeps them from being read? | `check` |
+//! | How much of its log does the server keep for us? | `held` |
+//! | How does the log reach us? | `replication` |
 
-pub(crate) mod replication;
+mod catalog;
+mod check;
+mod discover;
+mod held;
+mod name;
+mod publication;
+pub(in crate::postgres) mod replication;
+mod selection;
+mod slot;
+mod teardown;
+#[cfg(test)]
+mod tests;
+
+use tidemark_engine::{Error, Result};
+
+pub use check::Findings;
+pub use held::HeldBack;
+pub use teardown::Made;
+
+use super::{SourceConfig, connection::Server};
+use name::made_name;
+
+/// A PostgreSQL database as the source of one pipeline.
+#[derive(Debug, Clone)]
+pub struct Source {
+    server: Server,
+    config: SourceConfig,
+    /// What we make at the server is called so.
+    made: String,
+}
+
+impl Source {
+    /// The source that `config` describes, of the pipeline called `pipeline`. Connects to nothing.
+    ///
+    /// Fails with [`tidemark_engine::ErrorKind::Config`] when [`SourceConfig::validate`] finds a problem.
+    pub fn new(config: SourceConfig, pipeline: &str) -> Result<Self> {
+        if let Some(problem) = config.validate().into_iter().next() {
+            let error = Error::config(format!("{}: {}", problem.path.join("."), problem.message));
+            return Err(match problem.hint {
+                Some(hint) => error.hint(hint),
+                None => error,
+            });
+        }
+        let server = Server::parse(config.url.expose())?;
+        Ok(Self { server, config, made: made_name(pipeline) })
+    }
+
+    /// The publication: the DBA's, else ours.
+    pub(in crate::postgres) fn publication(&self) -> &str {
+        self.config.publication.as_deref().unwrap_or(&self.made)
+    }
+
+    /// The replication slot: the DBA's, else ours.
+    pub(in crate::postgres) fn slot(&self) -> &str {
+        self.config.slot.as_deref().unwrap_or(&self.made)
+    }
+}

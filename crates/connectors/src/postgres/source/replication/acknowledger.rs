@@ -25,7 +25,7 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
 /// Tells the server that it may forget its log up to a place. Cheap; clones speak for the same feed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Acknowledger(Arc<State>);
+pub(in crate::postgres) struct Acknowledger(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -42,14 +42,14 @@ impl Acknowledger {
 
     /// Everything that commits before `to` is durable with us: the server will not send it again after a restart. A place
     /// before an earlier one changes nothing.
-    pub(crate) fn acknowledge(&self, to: Lsn) {
+    pub(in crate::postgres) fn acknowledge(&self, to: Lsn) {
         if self.0.durable.fetch_max(to.0, Ordering::AcqRel) < to.0 {
             self.0.news.notify_one();
         }
     }
 
     /// How far it has been acknowledged.
-    pub(crate) fn acknowledged(&self) -> Lsn {
+    pub(in crate::postgres) fn acknowledged(&self) -> Lsn {
         Lsn(self.0.durable.load(Ordering::Acquire))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidemark_engine::{Error, Result};
 
 use super::{
-    feed::Feed,
+    feed::{Feed, refused},
     startup,
     wire::{Row, Wire, unexpected},
 };
@@ -19,7 +19,7 @@ use crate::postgres::{
 const SENDS_BINARY: u32 = 14_00_00;
 
 /// A session for logical replication. Dropping it ends it, and with it the temporary slots and the snapshot it has made.
-pub(crate) struct Replication {
+pub(in crate::postgres) struct Replication {
     wire: Wire,
     server: String,
     version: u32,
@@ -29,27 +29,27 @@ pub(crate) struct Replication {
 
 /// Which log it is that the server writes, and how far.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub(in crate::postgres) struct Identity {
     /// The number a cluster is given when it is made; its physical copies share it.
-    pub(crate) system: String,
+    pub(in crate::postgres) system: String,
     /// Grows by one with each promotion of a standby.
-    pub(crate) timeline: u32,
+    pub(in crate::postgres) timeline: u32,
     /// How far the log is on the server's disk.
-    pub(crate) flushed: Lsn,
+    pub(in crate::postgres) flushed: Lsn,
 }
 
 /// The state of the database at one place in its log, which other sessions can look at too.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ExportedSnapshot {
+pub(in crate::postgres) struct ExportedSnapshot {
     /// For `SET TRANSACTION SNAPSHOT`, as long as the session that made it lives and asks nothing else.
-    pub(crate) snapshot: String,
+    pub(in crate::postgres) snapshot: String,
     /// It holds exactly what was committed before this place; the changes after it are those a slot streams from here.
-    pub(crate) point: Lsn,
+    pub(in crate::postgres) point: Lsn,
 }
 
 impl Replication {
     /// Logs in for `purpose`. Needs the `REPLICATION` attribute.
-    pub(crate) async fn connect(server: &Server, purpose: &str) -> Result<Self> {
+    pub(in crate::postgres) async fn connect(server: &Server, purpose: &str) -> Result<Self> {
         let transport = startup::log_in(server, purpose).await?;
         let mut session =
             Self { wire: Wire::new(transport), server: server.place(), version: 0, patience: None };
@@ -62,7 +62,7 @@ impl Replication {
     }
 
     /// Which log this is.
-    pub(crate) async fn identify(&mut self) -> Result<Identity> {
+    pub(in crate::postgres) async fn identify(&mut self) -> Result<Identity> {
         let rows = self.ask("identify the server", "IDENTIFY_SYSTEM").await?;
         Ok(Identity {
             system: field(&rows, 0, 0)?,
@@ -74,7 +74,10 @@ impl Replication {
     /// Makes a slot that goes with this session, and shows the database as it is where the slot begins.
     ///
     /// Waits until every transaction that is now open has ended.
-    pub(crate) async fn create_temporary_slot(&mut self, name: &str) -> Result<ExportedSnapshot> {
+    pub(in crate::postgres) async fn create_temporary_slot(
+        &mut self,
+        name: &str,
+    ) -> Result<ExportedSnapshot> {
         // The older of two ways to write it: every version understands it.
         let command =
             format!("CREATE_REPLICATION_SLOT {} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT", quoted(name));
@@ -85,7 +88,7 @@ impl Replication {
     /// Makes a lasting slot and returns where it begins.
     ///
     /// Waits until every transaction that is now open has ended.
-    pub(crate) async fn create_slot(&mut self, name: &str) -> Result<Lsn> {
+    pub(in crate::postgres) async fn create_slot(&mut self, name: &str) -> Result<Lsn> {
         let command = format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput NOEXPORT_SNAPSHOT", quoted(name));
         let rows = self.ask(&format!("create replication slot `{name}`"), &command).await?;
         field_lsn(&rows, 1)
@@ -95,7 +98,7 @@ impl Replication {
     /// is set and the server is version 14 or later.
     ///
     /// The slot itself may stand later than `from`; the server then begins there without a word, so look first.
-    pub(crate) async fn start(
+    pub(in crate::postgres) async fn start(
         mut self,
         slot: &str,
         from: Lsn,
@@ -116,7 +119,7 @@ impl Replication {
                 b'W' => return Ok(Feed::start(self.wire, self.server, from, self.patience)),
                 b'E' => {
                     let doing = format!("cannot stream from replication slot `{slot}` of `{}`", self.server);
-                    return Err(ServerReport::read(&message.body).into_error(doing));
+                    return Err(refused(doing, ServerReport::read(&message.body)));
                 }
                 b'N' | b'S' => {}
                 other => return Err(unexpected(other)),

@@ -1,9 +1,9 @@
 //! Changes as they arrive.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use bytes::{Buf, Bytes};
-use tidemark_engine::{Error, ErrorKind, Result};
+use tidemark_engine::{Error, Result};
 use tokio::{io::ReadHalf, task::JoinHandle};
 
 use super::{
@@ -21,7 +21,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// What a slot streams. Dropping it ends it at once; [`close`](Self::close) lets the server know first.
 ///
 /// Reading and acknowledging are apart: one who reads late holds the server back, and keeps the connection.
-pub(crate) struct Feed {
+pub(in crate::postgres) struct Feed {
     inbox: Inbox,
     from_server: ReadHalf<Transport>,
     acknowledger: Acknowledger,
@@ -31,7 +31,7 @@ pub(crate) struct Feed {
 
 /// What the server sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Frame {
+pub(in crate::postgres) enum Frame {
     /// A message of the output plugin. It shares the memory of what was read along with it: copy what is to be kept.
     Data {
         /// Where in the log what it tells of stands; zero for messages that stand nowhere.
@@ -55,9 +55,9 @@ impl Feed {
 
     /// The next frame, waiting for it. Dropped in between, it has lost nothing.
     ///
-    /// Fails with [`ErrorKind::Unavailable`] when the connection ends, and with [`ErrorKind::Conflict`] when the server no
+    /// Fails with [`tidemark_engine::ErrorKind::Unavailable`] when the connection ends, and with [`tidemark_engine::ErrorKind::Conflict`] when the server no
     /// longer has the log that is to be read.
-    pub(crate) async fn next(&mut self) -> Result<Frame> {
+    pub(in crate::postgres) async fn next(&mut self) -> Result<Frame> {
         loop {
             let message = self.inbox.next(&mut self.from_server).await;
             if let Some(frame) = self.frame(message?)? {
@@ -67,7 +67,7 @@ impl Feed {
     }
 
     /// The next frame, if it has arrived with an earlier one.
-    pub(crate) fn next_ready(&mut self) -> Option<Result<Frame>> {
+    pub(in crate::postgres) fn next_ready(&mut self) -> Option<Result<Frame>> {
         loop {
             let message = self.inbox.next_ready().transpose()?;
             if let Some(frame) = message.and_then(|message| self.frame(message)).transpose() {
@@ -77,13 +77,13 @@ impl Feed {
     }
 
     /// Tells the server how far we are.
-    pub(crate) fn acknowledger(&self) -> Acknowledger {
+    pub(in crate::postgres) fn acknowledger(&self) -> Acknowledger {
         self.acknowledger.clone()
     }
 
     /// Sends the last acknowledgement and waits until the server has let go of the slot, for a few seconds at most.
     #[expect(clippy::disallowed_methods, reason = "the wait is for a server, which lives in real time")]
-    pub(crate) async fn close(mut self) {
+    pub(in crate::postgres) async fn close(mut self) {
         self.acknowledger.end();
         let until_closed = async { while self.inbox.next(&mut self.from_server).await.is_ok() {} };
         tokio::time::timeout(FAREWELL, until_closed).await.ok();
@@ -100,22 +100,27 @@ impl Feed {
                 Ok(Some(frame))
             }
             b'N' | b'S' => Ok(None),
-            b'E' => Err(self.refused(ServerReport::read(&message.body))),
+            b'E' => {
+                let doing = format!("`{}` ended the replication stream", self.server);
+                Err(refused(doing, ServerReport::read(&message.body)))
+            }
             b'c' | b'C' | b'Z' => {
                 Err(Error::unavailable(format!("`{}` ended the replication stream", self.server)))
             }
             other => Err(unexpected(other)),
         }
     }
+}
 
-    fn refused(&self, report: ServerReport) -> Error {
-        let lost = matches!(report.code.as_str(), "55000" | "58P01");
-        let error = report.into_error(format!("`{}` ended the replication stream", self.server));
-        if lost && error.kind() != ErrorKind::Conflict {
-            return Error::conflict(error.message());
-        }
-        error
+/// A server's refusal to stream, or to go on. It gives the same codes to a slot whose log is lost as to a setting that is wrong:
+/// here both mean that what comes next is not what came last.
+pub(super) fn refused(doing: impl Display, report: ServerReport) -> Error {
+    let lost = matches!(report.code.as_str(), "55000" | "58P01");
+    let error = report.into_error(doing);
+    if !lost {
+        return error;
     }
+    Error::conflict(error.message()).hint("look at the slot in `pg_replication_slots`; if its log is lost, read the tables again by `tidemark resync`")
 }
 
 /// What is inside a `CopyData` message (`XLogData` or a primary keepalive), and whether the server wants a word from us.

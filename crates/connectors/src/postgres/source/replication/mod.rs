@@ -11,12 +11,12 @@
 mod acknowledger;
 mod commands;
 mod feed;
-pub(crate) mod pgoutput;
+pub(in crate::postgres) mod pgoutput;
 mod startup;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-pub(crate) use acknowledger::Acknowledger;
-pub(crate) use commands::{ExportedSnapshot, Identity, Replication};
-pub(crate) use feed::{Feed, Frame};
+pub(in crate::postgres) use acknowledger::Acknowledger;
+pub(in crate::postgres) use commands::{ExportedSnapshot, Identity, Replication};
+pub(in crate::postgres) use feed::{Feed, Frame};

@@ -10,7 +10,7 @@ const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Message<'a> {
+pub(in crate::postgres) enum Message<'a> {
     Begin(Begin),
     Commit(Commit),
     /// The transaction came to this server from another.
@@ -52,47 +52,47 @@ pub(crate) enum Message<'a> {
 
 /// The transaction that follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Begin {
+pub(in crate::postgres) struct Begin {
     /// Where its commit stands in the log.
-    pub(crate) final_lsn: Lsn,
-    pub(crate) commit_time: Time,
-    pub(crate) xid: u32,
+    pub(in crate::postgres) final_lsn: Lsn,
+    pub(in crate::postgres) commit_time: Time,
+    pub(in crate::postgres) xid: u32,
 }
 
 /// The end of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Commit {
+pub(in crate::postgres) struct Commit {
     /// Where the commit stands in the log.
-    pub(crate) commit_lsn: Lsn,
+    pub(in crate::postgres) commit_lsn: Lsn,
     /// Where the log goes on after it: what may be acknowledged.
-    pub(crate) end_lsn: Lsn,
-    pub(crate) commit_time: Time,
+    pub(in crate::postgres) end_lsn: Lsn,
+    pub(in crate::postgres) commit_time: Time,
 }
 
 /// How a table looks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Relation<'a> {
-    pub(crate) oid: u32,
-    pub(crate) schema: &'a str,
-    pub(crate) name: &'a str,
+pub(in crate::postgres) struct Relation<'a> {
+    pub(in crate::postgres) oid: u32,
+    pub(in crate::postgres) schema: &'a str,
+    pub(in crate::postgres) name: &'a str,
     /// `pg_class.relreplident`: `d` primary key, `n` nothing, `f` the whole row, `i` an index.
-    pub(crate) identity: u8,
-    pub(crate) columns: Vec<RelationColumn<'a>>,
+    pub(in crate::postgres) identity: u8,
+    pub(in crate::postgres) columns: Vec<RelationColumn<'a>>,
 }
 
 /// A column that tuples have a value for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RelationColumn<'a> {
+pub(in crate::postgres) struct RelationColumn<'a> {
     /// Whether it is part of the replica identity.
-    pub(crate) key: bool,
-    pub(crate) name: &'a str,
-    pub(crate) type_oid: u32,
-    pub(crate) typmod: i32,
+    pub(in crate::postgres) key: bool,
+    pub(in crate::postgres) name: &'a str,
+    pub(in crate::postgres) type_oid: u32,
+    pub(in crate::postgres) typmod: i32,
 }
 
 /// What is known of a row as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OldTuple<'a> {
+pub(in crate::postgres) enum OldTuple<'a> {
     /// The columns of the replica identity; the others read as NULL.
     Key(Tuple<'a>),
     /// The whole row.
@@ -101,29 +101,29 @@ pub(crate) enum OldTuple<'a> {
 
 /// Tables that were emptied together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Truncate<'a> {
-    pub(crate) cascade: bool,
-    pub(crate) restart_identity: bool,
+pub(in crate::postgres) struct Truncate<'a> {
+    pub(in crate::postgres) cascade: bool,
+    pub(in crate::postgres) restart_identity: bool,
     relations: &'a [u8],
 }
 
 impl Truncate<'_> {
     /// The tables' oids.
-    pub(crate) fn relations(&self) -> impl ExactSizeIterator<Item = u32> {
+    pub(in crate::postgres) fn relations(&self) -> impl ExactSizeIterator<Item = u32> {
         self.relations.as_chunks().0.iter().map(|oid| u32::from_be_bytes(*oid))
     }
 }
 
 /// A row: one value for each column of its relation. It has been found whole when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tuple<'a> {
+pub(in crate::postgres) struct Tuple<'a> {
     columns: u16,
     bytes: &'a [u8],
 }
 
 /// A value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Value<'a> {
+pub(in crate::postgres) enum Value<'a> {
     Null,
     /// A large value that this change has not touched; the server does not repeat it.
     Unchanged,
@@ -135,12 +135,12 @@ pub(crate) enum Value<'a> {
 
 impl<'a> Tuple<'a> {
     /// How many values it has.
-    pub(crate) fn len(&self) -> usize {
+    pub(in crate::postgres) fn len(&self) -> usize {
         self.columns.into()
     }
 
     /// Its values, in the order of the relation's columns.
-    pub(crate) fn values(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
+    pub(in crate::postgres) fn values(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
         let mut rest = Reader(self.bytes);
         (0..self.columns).map_while(move |_| rest.value())
     }
@@ -151,7 +151,7 @@ impl<'a> Message<'a> {
     ///
     /// Fails with [`tidemark_engine::ErrorKind::Data`] on one that is unknown, cut off or longer than it should be: what cannot
     /// be read is never passed over.
-    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self> {
+    pub(in crate::postgres) fn read(bytes: &'a [u8]) -> Result<Self> {
         let kind = bytes.first().copied();
         let mut rest = Reader(bytes.get(1..).unwrap_or_default());
         let known = kind.is_some_and(|kind| b"BCORYIUDTM".contains(&kind));

@@ -175,3 +175,13 @@ async fn replication_is_as_safe_as_any_session() {
     let mut session = Replication::connect(&Server::parse(&url).unwrap(), "test").await.unwrap();
     session.identify().await.unwrap();
 }
+
+#[tokio::test]
+async fn texts_are_written_as_every_session_asks_for_them() {
+    let database = Postgres::shared().database();
+    database.execute("CREATE TABLE t (a interval); CREATE PUBLICATION p FOR TABLE t");
+    let from = replication(&database).await.create_slot(database.name()).await.unwrap();
+    let mut feed = replication(&database).await.start(database.name(), from, "p", false).await.unwrap();
+    database.execute("SET IntervalStyle = postgres; INSERT INTO t VALUES ('1 day')");
+    assert_eq!(inserted(&mut feed, 1).await.unwrap().0, ["P1D"]);
+}

@@ -8,8 +8,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use crate::postgres::connection::{ServerReport, Transport};
 
-/// Room that each read offers: a burst of small changes comes in few system calls.
-const ROOM: usize = 128 << 10;
+/// A buffer: a burst of small changes comes in few system calls.
+const BUFFER: usize = 128 << 10;
+/// A buffer with less room than this is left to those who still hold pieces of it, and another one begun.
+const LEAST_ROOM: usize = 16 << 10;
 
 /// One message of the server.
 pub(super) struct Message {
@@ -45,7 +47,9 @@ impl Inbox {
                 return Ok(message);
             }
             let missing = self.length()?.map_or(0, |length| 1 + length - self.bytes.len());
-            self.bytes.reserve(missing.max(ROOM));
+            if self.bytes.capacity() - self.bytes.len() < missing.max(LEAST_ROOM) {
+                self.bytes.reserve(missing.max(BUFFER));
+            }
             let read = from.read_buf(&mut self.bytes).await.map_err(broken)?;
             if read == 0 {
                 return Err(Error::unavailable("the server closed the replication connection"));
