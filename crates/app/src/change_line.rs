@@ -48,11 +48,13 @@ impl<'a> ChangeLine<'a> {
         let position = ChangeId { log: self.log, sequence: *sequence, ordinal };
         let (stream, recorded) = (string(stream.as_str()), self.recorded);
         let source_time = self.source_time(row).map_or("null".to_owned(), |time| format!("\"{time}\""));
+        let source_position = self.source_position(row).map_or("null".to_owned(), |hex| format!("\"{hex}\""));
+        let transaction = self.transaction(row).map_or("null".to_owned(), string);
         let before = self.before.as_ref().filter(|_| self.has_before(row));
         let before = before.map(|before| format!(",\"before\":{}", object(self.fields, before, row)));
         Ok(format!(
             "{{\"position\":\"{position}\",\"op\":\"{op}\",\"stream\":{stream},\"recorded\":\"{recorded}\",\
-             \"source_time\":{source_time},\"values\":{values}{}}}",
+             \"source_time\":{source_time},\"source_position\":{source_position},\"transaction\":{transaction},\"values\":{values}{}}}",
             before.unwrap_or_default()
         ))
     }
@@ -60,6 +62,18 @@ impl<'a> ChangeLine<'a> {
     fn source_time(&self, row: usize) -> Option<Time> {
         let times = self.delivery.changes.columns().source_times.as_ref()?;
         times.is_valid(row).then(|| Time::from_micros(times.value(row)))
+    }
+
+    /// Where it stands in the source, as hexadecimal digits that sort as it does.
+    fn source_position(&self, row: usize) -> Option<String> {
+        let positions = self.delivery.changes.columns().source_positions.as_ref()?;
+        let digits = || positions.value(row).iter().map(|byte| format!("{byte:02x}")).collect();
+        positions.is_valid(row).then(digits)
+    }
+
+    fn transaction(&self, row: usize) -> Option<&str> {
+        let transactions = self.delivery.changes.columns().transactions.as_ref()?;
+        transactions.is_valid(row).then(|| transactions.value(row))
     }
 
     fn has_before(&self, row: usize) -> bool {

@@ -19,7 +19,7 @@ pub(crate) async fn select(log: &Log, names: &[String]) -> Result<Selection> {
             return Err(unknown("the staging log holds", name, &known));
         }
     }
-    Ok(Selection { streams })
+    Ok(Selection { streams, ..Selection::default() })
 }
 
 /// The error for a stream that is not among the `known` ones. `whose` begins the sentence.

@@ -2,13 +2,16 @@
 
 use std::{error, fmt};
 
+use serde::{Deserialize, Serialize};
+
 use crate::schema::StreamName;
 
 /// `Result` with Tidemark's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The reaction an error asks for. Retry policy and exit code are functions of the kind alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ErrorKind {
     /// The pipeline file, a flag or an option is wrong: a person must change it. Never retried.
     Config,

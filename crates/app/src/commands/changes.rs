@@ -60,7 +60,10 @@ impl Changes {
         let log = staging::existing_log(&pipeline).await?;
         let selection = match self.follow {
             // A stream may come to be while we wait for it.
-            true => Selection { streams: self.stream.iter().map(StreamName::new).collect() },
+            true => Selection {
+                streams: self.stream.iter().map(StreamName::new).collect(),
+                ..Selection::default()
+            },
             false => streams::select(&log, &self.stream).await?,
         };
         let stop = stop_on_signals()?;

@@ -1,12 +1,12 @@
 //! `tidemark check`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use futures::future::{join, join_all};
 use serde_json::json;
-use tidemark_connectors::config::{Interval, Writing};
-use tidemark_engine::write::WriteMode;
+use tidemark_connectors::config::{Interval, Place, Writing};
+use tidemark_engine::{Error, write::WriteMode};
 
 use crate::{
     cli::EXIT_CODES,
@@ -41,8 +41,9 @@ Examples:
 impl Check {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let pipeline = pipeline_file::load(&self.file)?;
-        if !self.offline {
-            try_systems(&pipeline).await?;
+        let warnings = if self.offline { Vec::new() } else { try_systems(&pipeline).await? };
+        for warning in &warnings {
+            tracing::warn!(hint = warning.hint_text(), "{}", pipeline.origin.hide(&warning.to_string()));
         }
         if self.json {
             return output.json(&json!([]));
@@ -52,47 +53,50 @@ impl Check {
 }
 
 /// Asks every system what would keep the pipeline from running, all at once.
-async fn try_systems(pipeline: &Pipeline) -> Result<(), Problems> {
-    let Pipeline { base, source, destinations, origin, .. } = pipeline;
-    let of_source = async {
-        let errors = source.check(base).await;
-        errors.iter().map(|error| origin.problem(&["source"], error)).collect::<Vec<_>>()
-    };
+/// Returns what should be known although it keeps nothing from running.
+async fn try_systems(pipeline: &Pipeline) -> Result<Vec<Error>, Problems> {
+    let Pipeline { home, source, destinations, origin, .. } = pipeline;
     let of_destinations = join_all(destinations.iter().map(|Destination { writing, system, .. }| async {
-        let errors = system.check(base, writing).await;
-        let part = ["destinations", writing.destination.as_str()];
-        errors.iter().map(|error| origin.problem(&part, error)).collect::<Vec<_>>()
+        (vec!["destinations", writing.destination.as_str()], system.check(home, writing).await)
     }));
-    let (mut found, more) = join(of_source, of_destinations).await;
-    found.extend(more.into_iter().flatten());
-    if found.is_empty() { Ok(()) } else { Err(origin.problems(found)) }
+    let (of_source, of_destinations) = join(source.check(home), of_destinations).await;
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    for (part, findings) in std::iter::once((vec!["source"], of_source)).chain(of_destinations) {
+        problems.extend(findings.problems.iter().map(|error| origin.problem(&part, error)));
+        warnings.extend(findings.warnings.into_iter().map(|warning| warning.context(part.join("."))));
+    }
+    if problems.is_empty() { Ok(warnings) } else { Err(origin.problems(problems)) }
 }
 
 /// The pipeline in a few lines, so that a person sees whether it is what was meant.
 fn picture(pipeline: &Pipeline) -> String {
-    let Pipeline { name, base, source, staging, trigger, destinations, origin } = pipeline;
+    let Pipeline { name, home, source, staging, trigger, destinations, origin } = pipeline;
     let when = match trigger {
         Trigger::Always => "always".into(),
         Trigger::Every(time) => format!("every {}", Interval(*time)),
     };
     let mut lines = vec![
-        format!("  reads    {} `{}`, {when}", source.system(), shown(&source.place(base))),
-        format!("  keeps    `{}`", shown(&staging.path.join(name))),
+        format!("  reads    {} `{}`, {when}", source.system(), shown(&source.place(&home.folder))),
+        format!("  keeps    `{}`", shown(&Place::path(&staging.path.join(name)))),
     ];
-    for Destination { writing, live, system } in destinations {
+    for Destination { writing, live, system, .. } in destinations {
         let Writing { destination, mode, .. } = writing;
         let mode = match mode {
             WriteMode::Append => "append",
             WriteMode::Mirror => "mirror",
         };
         let when = if *live { "" } else { ", in replays alone" };
-        let place = shown(&system.place(base));
+        let place = shown(&system.place(&home.folder));
         lines.push(format!("  writes   {} `{}` as `{destination}`, {mode}{when}", system.system(), place));
     }
     origin.hide(&lines.join("\n"))
 }
 
-/// The path without a `./` in between.
-fn shown(path: &Path) -> String {
-    path.components().collect::<PathBuf>().display().to_string()
+/// The place, a path as seen from the working folder.
+fn shown(place: &Place) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    match place {
+        Place::Path(path) => path.strip_prefix(here).unwrap_or(path).display().to_string(),
+        database => database.to_string(),
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value as Json, json, value::RawValue};
-use tidemark_connectors::files::Discovered;
+use tidemark_connectors::config::{Discovered, Extent};
 use tidemark_engine::{Error, Result, schema::Field};
 
 use crate::{
@@ -45,7 +45,7 @@ impl Discover {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let pipeline = pipeline_file::load(&self.file)?;
         let sample = if self.sample { SAMPLE } else { 0 };
-        let mut streams = pipeline.source.discover(&pipeline.base, sample).await?;
+        let mut streams = pipeline.source.discover(&pipeline.home, sample).await?;
         if let Some(name) = &self.stream {
             let known: Vec<_> = streams.iter().map(|stream| stream.schema.stream().as_str()).collect();
             if !known.contains(&name.as_str()) {
@@ -67,14 +67,13 @@ impl Discover {
 }
 
 fn for_people(discovered: &Discovered) -> String {
-    let Discovered { schema, files, sample } = discovered;
+    let Discovered { schema, extent, sample } = discovered;
     let key = match schema.key_names() {
         [] => "no key".to_owned(),
         names => format!("key {}", names.join(", ")),
     };
-    let files = if *files == 1 { "1 file".to_owned() } else { format!("{files} files") };
     let width = schema.fields().iter().map(|field| field.name.len()).max().unwrap_or(0);
-    let mut lines = vec![format!("{}: {files}, {key}", schema.stream())];
+    let mut lines = vec![format!("{}: {extent}, {key}", schema.stream())];
     lines.extend(schema.fields().iter().map(|field| format!("  {:width$}  {}", field.name, kind(field))));
     if let Some(batch) = sample {
         lines.extend((0..batch.rows()).map(|row| format!("  {}", values_of(batch, row))));
@@ -86,27 +85,35 @@ fn for_people(discovered: &Discovered) -> String {
 #[derive(Serialize)]
 struct ForPrograms<'a> {
     stream: &'a str,
-    files: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    records: Option<u64>,
     key: &'a [String],
     columns: Vec<Json>,
     sample: Vec<Box<RawValue>>,
 }
 
 fn for_programs(discovered: &Discovered) -> Result<ForPrograms<'_>> {
-    let Discovered { schema, files, sample } = discovered;
+    let Discovered { schema, extent, sample } = discovered;
     let columns = schema.fields().iter().map(|field| {
         json!({"name": field.name, "kind": field.kind.name(), "nullable": field.nullable, "source_type": field.source_type})
     });
-    let records = sample.iter().flat_map(|batch| (0..batch.rows()).map(|row| values_of(batch, row)));
-    let records = records.map(|record| {
+    let shown = sample.iter().flat_map(|batch| (0..batch.rows()).map(|row| values_of(batch, row)));
+    let shown = shown.map(|record| {
         RawValue::from_string(record).map_err(|error| Error::internal("a sample is not JSON").source(error))
     });
+    let (files, records) = match extent {
+        Extent::Files(files) => (Some(*files), None),
+        Extent::Records(records) => (None, *records),
+    };
     Ok(ForPrograms {
         stream: schema.stream().as_str(),
-        files: *files,
+        files,
+        records,
         key: schema.key_names(),
         columns: columns.collect(),
-        sample: records.collect::<Result<_>>()?,
+        sample: shown.collect::<Result<_>>()?,
     })
 }
 

@@ -73,14 +73,14 @@ impl Replay {
         let range = self.range(&log, destination).await?;
         let (_, mark) = Marks::open(&log, &self.to).await?;
         // A destination that was removed to be filled anew has nothing to continue.
-        let mark = mark.filter(|_| destination.system.place(&pipeline.base).exists());
+        let mark = mark.filter(|_| !destination.system.place(&pipeline.home.folder).is_missing());
         check_continues(&self.to, mark.as_ref(), &range)?;
         if self.dry_run {
             return self.show(&count(&log, &range, mark.as_ref()).await?, "would be played", output);
         }
 
         let stop = stop_on_signals()?;
-        let mut strategy = destination.system.strategy(&pipeline.base, &destination.writing)?;
+        let mut strategy = destination.system.strategy(&pipeline.home, &destination.writing)?;
         let (_horizon, last) = watch::channel(Some(range.last));
         let write_loop = WriteLoop::new(log.clone(), &self.to, range.plan.clone(), last, stop.clone());
         let progress = write_loop.progress();
@@ -125,7 +125,7 @@ impl Replay {
             .hint("leave `--from` out, or write with `append`"));
         }
         let selection = streams::select(log, &self.stream).await?;
-        Ok(Range { plan: Plan { from, selection }, last })
+        Ok(Range { plan: Plan { from, selection, on_truncate: destination.on_truncate }, last })
     }
 
     fn show(&self, rows: &BTreeMap<StreamName, u64>, what: &str, output: &Output) -> Result<(), Failure> {
@@ -162,7 +162,7 @@ fn find<'p>(pipeline: &'p Pipeline, name: &str) -> Result<&'p Destination> {
 /// A destination holds one range of the log: it can be continued, not mixed with another.
 fn check_continues(name: &str, mark: Option<&Mark>, range: &Range) -> Result<()> {
     let Some(mark) = mark else { return Ok(()) };
-    let Plan { from, selection } = &range.plan;
+    let Plan { from, selection, .. } = &range.plan;
     if mark.from == *from && mark.streams == selection.streams {
         return Ok(());
     }

@@ -7,6 +7,8 @@ use serde_json::{Value as Json, json};
 use tidemark_engine::{
     Time,
     log::{Log, Mark, MarkState, Marks, RunLock},
+    schema::StreamName,
+    write::Hold,
 };
 
 use crate::{cli::EXIT_CODES, digits::grouped, failure::Failure, output::Output, pipeline_file, staging};
@@ -65,6 +67,11 @@ impl Standing<'_> {
         self.mark.as_ref().map_or(0, |mark| mark.position.sequence)
     }
 
+    /// The streams that wait for a person.
+    fn held(&self) -> impl Iterator<Item = (&StreamName, &Hold)> {
+        self.mark.iter().flat_map(|mark| &mark.held)
+    }
+
     /// What became of it. A loop that died could not say so: it only runs while its process does.
     fn state(&self, process_runs: bool) -> (&'static str, Option<&str>) {
         match self.mark.as_ref().map(|mark| &mark.state) {
@@ -99,6 +106,11 @@ fn for_people(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]) 
         format!("{}: {running}", log.pipeline()),
         format!("  log `{}` in {}: {head}", log.id(), log.store().description()),
     ];
+    match log.syncing().len() {
+        0 => {}
+        1 => lines.push("  initial sync of 1 stream under way".to_owned()),
+        streams => lines.push(format!("  initial sync of {} streams under way", grouped(streams as u64))),
+    }
     let width = destinations.iter().map(|standing| standing.name.len()).max().unwrap_or(0);
     for standing in destinations {
         let (state, error) = standing.state(holder.is_some());
@@ -115,11 +127,20 @@ fn for_people(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]) 
         };
         lines.push(format!("  {:width$}  {state}{progress}", standing.name));
         lines.extend(error.map(|error| format!("  {:width$}  {error}", "")));
+        for (stream, hold) in standing.held() {
+            let Hold { after, error, hint, .. } = hold;
+            lines.push(format!("  {:width$}  stream `{stream}` held after commit {after}: {error}", ""));
+            lines.extend(hint.as_ref().map(|hint| format!("  {:width$}  hint: {hint}", "")));
+        }
     }
     lines.join("\n")
 }
 
 fn for_programs(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]) -> Json {
+    let held = |(stream, hold): (&StreamName, &Hold)| {
+        let Hold { after, error, kind, hint } = hold;
+        json!({"stream": stream, "commit": after, "error": error, "kind": kind, "hint": hint})
+    };
     let standing = |standing: &Standing<'_>| {
         let (state, error) = standing.state(holder.is_some());
         json!({
@@ -127,6 +148,7 @@ fn for_programs(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]
             "live": standing.live,
             "state": state,
             "error": error,
+            "held": standing.held().map(held).collect::<Vec<_>>(),
             "commit": standing.sequence(),
             "behind": standing.behind(log),
             "changes": standing.mark.as_ref().map_or(0, |mark| mark.rows),
@@ -142,6 +164,7 @@ fn for_programs(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]
             "commit": log.head().sequence,
             "recorded": times.map(|(recorded, _)| recorded),
             "source_time": times.map(|(_, watermark)| watermark),
+            "syncing": log.syncing().keys().map(|stream| stream.as_str()).collect::<Vec<_>>(),
             "parts": log.cursor().parts().map(|(part, _)| part.as_str()).collect::<Vec<_>>(),
         },
         "destinations": destinations.iter().map(standing).collect::<Vec<_>>(),

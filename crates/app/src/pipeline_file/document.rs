@@ -121,6 +121,9 @@ pub(super) struct Destination {
     /// What to do with a record that cannot be written.
     #[serde(default)]
     pub(super) on_error: OnError,
+    /// What to do when a stream is truncated at the source.
+    #[serde(default)]
+    pub(super) on_truncate: OnTruncate,
     /// Whether `run` writes to it. `false`: only `replay` does.
     #[serde(default = "default_live")]
     pub(super) live: bool,
@@ -150,7 +153,20 @@ pub(super) enum Write {
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum OnError {
-    /// Stop, and say which record it was.
+    /// Hold its stream until a person has seen to it; the others go on.
     #[default]
+    Stop,
+}
+
+/// What to do when a stream is truncated at the source.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OnTruncate {
+    /// It is a change like any other: a mirror is emptied.
+    #[default]
+    Apply,
+    /// The records stay.
+    Ignore,
+    /// The stream is held until a person decides; the others go on.
     Stop,
 }

@@ -1,12 +1,13 @@
 //! From what was typed to what it means, with every problem that a schema cannot express.
 
-use std::{
-    collections::BTreeMap,
-    path::{Component, Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
-use tidemark_connectors::config::{self, SourceConfig, TableName, Writing};
-use tidemark_engine::{codec::Format, schema::StreamName, write::WriteMode};
+use tidemark_connectors::config::{self, Home, NamedStreams, Place, SourceConfig, TableName, Writing};
+use tidemark_engine::{
+    codec::Format,
+    schema::StreamName,
+    write::{OnTruncate, WriteMode},
+};
 
 use super::{
     document::{self, Document, StagingFormat, StagingKeys, Write},
@@ -19,16 +20,17 @@ use super::{
 pub(super) fn interpret(document: Document, origin: Origin, problems: &mut Vec<Problem>) -> Pipeline {
     let mut findings = Findings { origin: &origin, problems };
     let Document { name, source, staging, trigger, destinations } = document;
-    let base = origin.file.folder().to_owned();
+    let folder = origin.file.folder().to_owned();
 
     findings.connector(&["source"], source.validate());
-    let staging = findings.staging(staging, &base);
+    let staging = findings.staging(staging, &folder);
     let trigger = findings.trigger(trigger);
     let destinations: Vec<_> =
         destinations.into_iter().map(|(name, typed)| findings.destination(name, typed)).collect();
-    findings.shared_places(&base, &source, &staging, &destinations);
+    findings.shared_places(&folder, &source, &staging, &destinations);
     findings.streams_that_do_not_fit(&source, &destinations);
-    Pipeline { name: name.0, base, source, staging, trigger, destinations, origin }
+    let home = Home { folder, pipeline: name.0.clone() };
+    Pipeline { name: name.0, home, source, staging, trigger, destinations, origin }
 }
 
 /// Collects problems and finds where they stand.
@@ -95,8 +97,15 @@ impl Findings<'_> {
 
     fn destination(&mut self, name: String, typed: document::Destination) -> Destination {
         // The schema lets only `stop` through, and stopping is what the loops do anyway.
-        let document::Destination { write, table, adopt, on_error: document::OnError::Stop, live, system } =
-            typed;
+        let document::Destination {
+            write,
+            table,
+            adopt,
+            on_error: document::OnError::Stop,
+            on_truncate,
+            live,
+            system,
+        } = typed;
         let part = ["destinations", name.as_str()];
         let table = TableName::parse(&table).unwrap_or_else(|problem| {
             self.connector(&part, vec![problem]);
@@ -106,19 +115,29 @@ impl Findings<'_> {
             Write::Append => WriteMode::Append,
             Write::Mirror => WriteMode::Mirror,
         };
+        let on_truncate = match on_truncate {
+            document::OnTruncate::Apply => OnTruncate::Apply,
+            document::OnTruncate::Ignore => OnTruncate::Ignore,
+            document::OnTruncate::Stop => OnTruncate::Stop,
+        };
         let writing = Writing { destination: name.clone(), mode, table, adopt };
         self.connector(&part, system.validate(&writing));
-        Destination { writing, live, system }
+        Destination { writing, on_truncate, live, system }
     }
 
     /// A mirror tells records apart by their key, and a table holds one stream.
     fn streams_that_do_not_fit(&mut self, source: &SourceConfig, destinations: &[Destination]) {
         let streams = source.streams();
-        let keyless: Vec<_> =
-            streams.iter().flatten().filter(|(_, has_key)| !has_key).map(|(name, _)| *name).collect();
+        let keyless: Vec<_> = match &streams {
+            NamedStreams::Listed(streams) => {
+                streams.iter().filter(|(_, has_key)| !has_key).map(|(name, _)| *name).collect()
+            }
+            NamedStreams::Keyless | NamedStreams::Known => Vec::new(),
+        };
         for Destination { writing, .. } in destinations {
             let name = writing.destination.as_str();
-            if writing.mode == WriteMode::Mirror && (streams.is_none() || !keyless.is_empty()) {
+            if writing.mode == WriteMode::Mirror && (streams == NamedStreams::Keyless || !keyless.is_empty())
+            {
                 let without_key = match keyless.as_slice() {
                     [] => "the streams of `source` have no keys".to_owned(),
                     [stream] => format!("stream `{stream}` has no key"),
@@ -130,7 +149,8 @@ impl Findings<'_> {
             }
             let one_table =
                 writing.table.of(&StreamName::new("a")) == writing.table.of(&StreamName::new("b"));
-            if one_table && streams.as_ref().is_none_or(|streams| streams.len() != 1) {
+            let is_single = matches!(&streams, NamedStreams::Listed(streams) if streams.len() == 1);
+            if one_table && !is_single {
                 let message =
                     format!("all streams of `source` would share one table of destination `{name}`");
                 let hint = "write `{stream}` into `table`, which stands for the stream's name";
@@ -142,13 +162,14 @@ impl Findings<'_> {
     /// Two that write to one place would overwrite each other; a source that is written to would never end.
     fn shared_places(
         &mut self,
-        base: &Path,
+        folder: &Path,
         source: &SourceConfig,
         staging: &Staging,
         destinations: &[Destination],
     ) {
-        let log = plain(&staging.path);
-        if log == plain(&source.place(base)) {
+        let log = Place::path(&staging.path);
+        let read = source.place(folder);
+        if log == read {
             let hint = "give the staging log a folder of its own";
             self.add(
                 &["staging", "path"],
@@ -165,8 +186,8 @@ impl Findings<'_> {
                 let hint = "rename one; not every file system would tell their positions apart";
                 self.add(&path[..2], &message, Some(hint));
             }
-            let place = plain(&system.place(base));
-            if system.system() == source.system() && place == plain(&source.place(base)) {
+            let place = system.place(folder);
+            if system.system() == source.system() && read.is_written_by(&place) {
                 let hint = "give the destination a place of its own";
                 self.add(&path, &format!("destination `{name}` writes to what `source` reads"), Some(hint));
             }
@@ -185,17 +206,4 @@ impl Findings<'_> {
             }
         }
     }
-}
-
-/// The path without `.` and `..`, so that two ways to write it are equal. Links are not followed: no disk is touched.
-fn plain(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for component in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir => drop(plain.pop()),
-            other => plain.push(other),
-        }
-    }
-    plain
 }

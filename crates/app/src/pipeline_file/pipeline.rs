@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use tidemark_connectors::config::{DestinationConfig, SourceConfig, Writing};
-use tidemark_engine::codec::Format;
+use tidemark_connectors::config::{DestinationConfig, Home, SourceConfig, Writing};
+use tidemark_engine::{codec::Format, write::OnTruncate};
 
 use super::origin::Origin;
 
@@ -12,8 +12,8 @@ use super::origin::Origin;
 pub(crate) struct Pipeline {
     /// The name of its log.
     pub(crate) name: String,
-    /// The pipeline file's folder: where the relative paths of the source and the destinations begin.
-    pub(crate) base: PathBuf,
+    /// Where it lives: what its source and destinations know of it.
+    pub(crate) home: Home,
     /// What it reads.
     pub(crate) source: SourceConfig,
     /// Where its log is.
@@ -52,6 +52,8 @@ pub(crate) enum Trigger {
 pub(crate) struct Destination {
     /// How to write, whatever the system; its name is in here.
     pub(crate) writing: Writing,
+    /// What it does when a stream is truncated at the source.
+    pub(crate) on_truncate: OnTruncate,
     /// Whether `run` writes to it; otherwise only `replay` does.
     pub(crate) live: bool,
     /// The system.

@@ -40,7 +40,7 @@ impl Reading {
             memory: pipeline.staging.memory,
             until_caught_up: once || pipeline.trigger != Trigger::Always,
         };
-        let source = pipeline.source.strategy(&pipeline.base)?;
+        let source = pipeline.source.strategy(&pipeline.home)?;
         let read_loop = ReadLoop::new(log.clone(), settings, stop.clone());
         Ok(Self { log, trigger: pipeline.trigger, once, stop, read_loop, source, horizon })
     }

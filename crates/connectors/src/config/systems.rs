@@ -1,22 +1,20 @@
 //! The closed list of systems. A new connector is one line in each of these lists.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tidemark_engine::{Error, Result, read::ReadStrategy, write::WriteStrategy};
+use tidemark_engine::{Result, read::ReadStrategy, write::WriteStrategy};
 
-use super::{Problem, Writing};
-use crate::{
-    files::{self, Discovered},
-    sqlite,
-};
+use super::{Discovered, Findings, Home, Place, Problem, Writing};
+use crate::{files, postgres, sqlite};
 
 /// What a pipeline reads from, by its `type`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum SourceConfig {
     Files(files::SourceConfig),
+    Postgres(postgres::SourceConfig),
 }
 
 /// What a pipeline writes to, by its `type`.
@@ -24,7 +22,19 @@ pub enum SourceConfig {
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum DestinationConfig {
     Files(files::DestinationConfig),
+    Postgres(postgres::DestinationConfig),
     Sqlite(sqlite::DestinationConfig),
+}
+
+/// What a pipeline file says of the streams of its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedStreams<'c> {
+    /// Each by name, and whether it has a key.
+    Listed(Vec<(&'c str, bool)>),
+    /// The source decides what streams there are, and none has a key.
+    Keyless,
+    /// The source knows its streams and their keys; it has to be asked.
+    Known,
 }
 
 impl SourceConfig {
@@ -32,27 +42,28 @@ impl SourceConfig {
     pub fn system(&self) -> &'static str {
         match self {
             Self::Files(_) => "files",
+            Self::Postgres(_) => "postgres",
         }
     }
 
-    /// Where it reads from, where relative paths begin at `base`. Of two sources or destinations of one system, equal
-    /// places are the same data.
-    pub fn place(&self, base: &Path) -> PathBuf {
+    /// Where it reads from, where relative paths begin at `folder`.
+    pub fn place(&self, folder: &Path) -> Place {
         match self {
-            Self::Files(files) => base.join(&files.path),
+            Self::Files(files) => Place::path(&folder.join(&files.path)),
+            Self::Postgres(postgres) => postgres.place(),
         }
     }
 
-    /// The streams that it names, and whether each has a key; `None` when the source decides what streams there are, which
-    /// then have none.
-    pub fn streams(&self) -> Option<Vec<(&str, bool)>> {
+    /// What its part of the file says of its streams.
+    pub fn streams(&self) -> NamedStreams<'_> {
         match self {
-            Self::Files(files) => match files.streams.as_ref()? {
-                files::Streams::Names(_) => None,
-                files::Streams::Map(streams) => Some(
+            Self::Files(files) => match files.streams.as_ref() {
+                None | Some(files::Streams::Names(_)) => NamedStreams::Keyless,
+                Some(files::Streams::Map(streams)) => NamedStreams::Listed(
                     streams.iter().map(|(name, stream)| (name.as_str(), !stream.key.is_empty())).collect(),
                 ),
             },
+            Self::Postgres(_) => NamedStreams::Known,
         }
     }
 
@@ -60,30 +71,41 @@ impl SourceConfig {
     pub fn validate(&self) -> Vec<Problem> {
         match self {
             Self::Files(files) => files.validate(),
+            Self::Postgres(postgres) => postgres.validate(),
         }
     }
 
     /// Everything that would keep it from being read, as far as connecting tells. Changes nothing.
-    pub async fn check(&self, base: &Path) -> Vec<Error> {
+    pub async fn check(&self, home: &Home) -> Findings {
         match self {
-            Self::Files(files) => match files::Source::new(files.clone(), base) {
+            Self::Files(files) => match files::Source::new(files.clone(), &home.folder) {
+                Ok(source) => source.check().await.into(),
+                Err(error) => error.into(),
+            },
+            Self::Postgres(postgres) => match postgres::Source::new(postgres.clone(), &home.pipeline) {
                 Ok(source) => source.check().await,
-                Err(error) => vec![error],
+                Err(error) => error.into(),
             },
         }
     }
 
     /// What it offers, with up to `sample` records of each stream.
-    pub async fn discover(&self, base: &Path, sample: usize) -> Result<Vec<Discovered>> {
+    pub async fn discover(&self, home: &Home, sample: usize) -> Result<Vec<Discovered>> {
         match self {
-            Self::Files(files) => files::Source::new(files.clone(), base)?.discover(sample).await,
+            Self::Files(files) => files::Source::new(files.clone(), &home.folder)?.discover(sample).await,
+            Self::Postgres(postgres) => {
+                postgres::Source::new(postgres.clone(), &home.pipeline)?.discover(sample).await
+            }
         }
     }
 
     /// What reads it.
-    pub fn strategy(&self, base: &Path) -> Result<Box<dyn ReadStrategy>> {
+    pub fn strategy(&self, home: &Home) -> Result<Box<dyn ReadStrategy>> {
         match self {
-            Self::Files(files) => Ok(Box::new(files::Source::new(files.clone(), base)?.strategy())),
+            Self::Files(files) => Ok(Box::new(files::Source::new(files.clone(), &home.folder)?.strategy())),
+            Self::Postgres(postgres) => {
+                Ok(Box::new(postgres::Source::new(postgres.clone(), &home.pipeline)?.strategy()))
+            }
         }
     }
 }
@@ -93,16 +115,17 @@ impl DestinationConfig {
     pub fn system(&self) -> &'static str {
         match self {
             Self::Files(_) => "files",
+            Self::Postgres(_) => "postgres",
             Self::Sqlite(_) => "sqlite",
         }
     }
 
-    /// Where it writes to, where relative paths begin at `base`. Of two sources or destinations of one system, equal
-    /// places are the same data.
-    pub fn place(&self, base: &Path) -> PathBuf {
+    /// Where it writes to, where relative paths begin at `folder`.
+    pub fn place(&self, folder: &Path) -> Place {
         match self {
-            Self::Files(files) => base.join(&files.path),
-            Self::Sqlite(sqlite) => base.join(&sqlite.path),
+            Self::Files(files) => Place::path(&folder.join(&files.path)),
+            Self::Postgres(postgres) => postgres.place(),
+            Self::Sqlite(sqlite) => Place::path(&folder.join(&sqlite.path)),
         }
     }
 
@@ -111,23 +134,27 @@ impl DestinationConfig {
     pub fn validate(&self, writing: &Writing) -> Vec<Problem> {
         match self {
             Self::Files(files) => files.validate(writing),
+            Self::Postgres(postgres) => postgres.validate(writing),
             Self::Sqlite(sqlite) => sqlite.validate(),
         }
     }
 
     /// Everything that would keep it from being written to, as far as connecting tells. Changes nothing.
-    pub async fn check(&self, base: &Path, writing: &Writing) -> Vec<Error> {
+    pub async fn check(&self, home: &Home, writing: &Writing) -> Findings {
         match self {
-            Self::Files(files) => files::Destination::check(files, base, writing).await,
-            Self::Sqlite(sqlite) => sqlite::Destination::check(sqlite, base, writing).await,
+            Self::Files(files) => files::Destination::check(files, &home.folder, writing).await.into(),
+            Self::Postgres(postgres) => postgres::Destination::check(postgres, writing).await.into(),
+            Self::Sqlite(sqlite) => sqlite::Destination::check(sqlite, &home.folder, writing).await.into(),
         }
     }
 
     /// What writes to it.
-    pub fn strategy(&self, base: &Path, writing: &Writing) -> Result<Box<dyn WriteStrategy>> {
+    pub fn strategy(&self, home: &Home, writing: &Writing) -> Result<Box<dyn WriteStrategy>> {
+        let (folder, writing) = (&home.folder, writing.clone());
         match self {
-            Self::Files(files) => Ok(Box::new(files::Destination::new(files, base, writing.clone()))),
-            Self::Sqlite(sqlite) => Ok(Box::new(sqlite::Destination::new(sqlite, base, writing.clone()))),
+            Self::Files(files) => Ok(Box::new(files::Destination::new(files, folder, writing))),
+            Self::Postgres(postgres) => Ok(Box::new(postgres::Destination::new(postgres, writing)?)),
+            Self::Sqlite(sqlite) => Ok(Box::new(sqlite::Destination::new(sqlite, folder, writing))),
         }
     }
 }

@@ -8,4 +8,4 @@ pub use config::{
     DestinationConfig, DestinationFormat, OnRewrite, SourceConfig, SourceFormat, StreamConfig, Streams,
 };
 pub use destination::Destination;
-pub use source::{Discovered, FilesStrategy, Source};
+pub use source::{FilesStrategy, Source};

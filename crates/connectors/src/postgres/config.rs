@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::connection::Server;
-use crate::config::{Problem, Secret, Writing};
+use crate::config::{Place, Problem, Secret, Writing};
 
 /// A PostgreSQL database, version 13 or later, read by logical replication.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -91,6 +91,19 @@ impl SourceConfig {
     }
 }
 
+impl SourceConfig {
+    /// Where it is, without secrets.
+    pub(crate) fn place(&self) -> Place {
+        place(&self.url, None)
+    }
+}
+
+/// The database that `url` names; nothing of a URL that cannot be read, for it may hold a password.
+fn place(url: &Secret, schema: Option<String>) -> Place {
+    let url = Server::parse(url.expose()).map_or_else(|_| "postgres".to_owned(), |server| server.place());
+    Place::Database { url, schema }
+}
+
 impl Streams {
     fn validate(&self) -> Vec<Problem> {
         let names: Vec<&String> = match self {
@@ -118,6 +131,11 @@ impl Streams {
 }
 
 impl DestinationConfig {
+    /// Where it is, without secrets.
+    pub(crate) fn place(&self) -> Place {
+        place(&self.url, self.schema.clone())
+    }
+
     /// Everything that is wrong with it, and with how it is to be written, without connecting.
     pub fn validate(&self, _writing: &Writing) -> Vec<Problem> {
         let mut problems: Vec<Problem> = problem_of_url(&self.url).into_iter().collect();

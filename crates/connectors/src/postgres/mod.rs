@@ -10,4 +10,4 @@ mod types;
 
 pub use config::{DestinationConfig, SourceConfig, StreamConfig, Streams};
 pub use destination::Destination;
-pub use source::{Findings, HeldBack, Made, Source};
+pub use source::{HeldBack, Made, Source};

@@ -6,7 +6,9 @@
 mod batch;
 mod bitmap;
 mod exceptions;
+mod filter;
 mod json;
+mod key_move;
 mod op;
 mod record_batch;
 mod value;

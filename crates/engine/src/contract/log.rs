@@ -11,10 +11,11 @@ use crate::{
     change::ChangeBatch,
     codec::Format,
     log::{
-        Entry, Group, Log, LogWriter, Mark, MarkState, Marks, Moment, SegmentSettings, SegmentWriter,
-        Selection, Span, Store,
+        Entry, Group, KeyRange, Log, LogWriter, Mark, MarkState, Marks, Moment, SegmentSettings,
+        SegmentWriter, Selection, Span, Store, SyncStep, Syncing,
     },
     read::Phase,
+    schema::StreamName,
     world::World,
     write::Delivery,
 };
@@ -27,6 +28,8 @@ pub async fn all(store: impl Fn() -> Store) {
     segments_are_delivered_in_order_and_orphans_removed(store()).await;
     damage_is_found_and_nothing_delivered(store()).await;
     moments_are_found(store()).await;
+    transactions_of_one_boundary_keep_their_places(store()).await;
+    steps_out_of_turn_are_refused(store()).await;
     marks_tell_the_last_and_forget_the_old(store()).await;
 }
 
@@ -133,6 +136,7 @@ async fn segments_are_delivered_in_order_and_orphans_removed(store: Store) {
         segments.write(numbered_rows("a %/", 10, 5).numbered_from(14)).await.unwrap();
         let mut group = group(vec![], "1", None);
         group.rows = 19;
+        group.transactions = vec![Span { rows: 19, time: None }];
         group.segments = segments.finish().await.unwrap();
         assert_eq!(group.segments.len(), 3, "a segment has one schema");
         commit(&mut writer, vec![group]).await.unwrap();
@@ -217,12 +221,65 @@ async fn moments_are_found(store: Store) {
     log.grown_beyond(3).await;
 }
 
+async fn transactions_of_one_boundary_keep_their_places(store: Store) {
+    let log = open(&store).await;
+    let mut writer = LogWriter::open(&log).await.unwrap();
+    let over = |spans: &[(u64, i64)]| {
+        let span = |&(rows, micros): &(u64, i64)| Span { rows, time: Some(Time::from_micros(micros)) };
+        let transactions = spans.iter().map(span).collect();
+        Group { transactions, ..group(vec![numbered_rows("a", 0, 6)], "x", None) }
+    };
+    // The second is older than the first, as clocks of a source may have it; one holds no change.
+    let spans = [(2, 10), (1, 5), (0, 20), (3, 30)];
+    commit(&mut writer, vec![over(&spans), group(vec![numbered_rows("a", 6, 1)], "y", Some(40))])
+        .await
+        .unwrap();
+    let transactions = log.commit(1).await.unwrap().transactions().unwrap();
+    let found: Vec<_> = transactions.iter().map(|it| (it.end, it.watermark.as_micros())).collect();
+    assert_eq!(found, [(2, 10), (3, 10), (3, 20), (6, 30), (7, 40)], "the watermark never goes back");
+    for (micros, sequence) in [(9, 0), (10, 0), (39, 0), (40, 1)] {
+        let moment = Moment::Time(Time::from_micros(micros));
+        assert_eq!(log.seek(moment).await.unwrap(), sequence, "only whole commits are before {micros}");
+    }
+    let error = commit(&mut writer, vec![over(&[(2, 10), (3, 30)])]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Internal, "transactions hold every change: {error}");
+}
+
+async fn steps_out_of_turn_are_refused(store: Store) {
+    let log = open(&store).await;
+    let mut writer = LogWriter::open(&log).await.unwrap();
+    let stream = || StreamName::new("a");
+    let begin = |generation| SyncStep::Begin { stream: stream(), generation };
+    let done = |generation| SyncStep::Done { stream: stream(), generation };
+    let chunk = |generation| SyncStep::Chunk {
+        stream: stream(),
+        generation,
+        range: KeyRange::default(),
+        point: vec![1],
+    };
+    let say = |steps| vec![Group { steps, ..group(vec![], "x", None) }];
+
+    for steps in [vec![done(1)], vec![chunk(1)], vec![begin(2), chunk(1)], vec![begin(2), begin(2)]] {
+        let error = commit(&mut writer, say(steps)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Internal, "{error}");
+    }
+    commit(&mut writer, say(vec![begin(1), chunk(1)])).await.unwrap();
+    commit(&mut writer, say(vec![])).await.unwrap();
+    commit(&mut writer, say(vec![begin(2)])).await.unwrap();
+    let later = open(&store).await;
+    assert_eq!(later.syncing(), [(stream(), Syncing { generation: 2, since: 3 })].into());
+    commit(&mut writer, say(vec![chunk(2), done(2)])).await.unwrap();
+    later.refresh().await.unwrap();
+    assert!(later.syncing().is_empty());
+}
+
 async fn marks_tell_the_last_and_forget_the_old(store: Store) {
     let log = open(&store).await;
     let (mut marks, none) = Marks::open(&log, "d").await.unwrap();
     assert_eq!(none, None);
     let mark = |rows| Mark {
         position: log.head(),
+        held: Default::default(),
         from: 0,
         streams: Vec::new(),
         rows,

@@ -27,8 +27,8 @@ impl ReadBench {
         Self { log: log.expect("a log in memory opens"), seen: 0 }
     }
 
-    /// Runs `strategy` from the log's cursor until it has caught up, and returns what it added to the log, as a
-    /// destination would get it.
+    /// Runs `strategy` from the log's cursor until it has caught up, and returns what it added to the log, as it was
+    /// staged.
     pub async fn catch_up(&mut self, strategy: &mut dyn ReadStrategy) -> Result<Vec<Delivery>> {
         let settings = ReadSettings {
             format: Format::Parquet,
@@ -50,6 +50,13 @@ impl ReadBench {
         }
         self.seen = self.log.head().sequence;
         self.log.deliveries(commits, &Selection::default()).try_collect().await
+    }
+
+    /// Everything from the beginning, as a destination would get it: changes that meet an initial sync wait for its end.
+    pub async fn played(&self) -> Result<Vec<Delivery>> {
+        let last = self.log.commit(self.log.head().sequence).await?;
+        let commits = self.log.commits(1, last);
+        self.log.played(commits, &Selection::default(), 0).try_collect().await
     }
 
     /// The log.

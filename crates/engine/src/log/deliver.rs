@@ -1,8 +1,11 @@
-//! From commits to the changes a destination is given.
+//! The changes of commits, as they were staged.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
-use futures::{Stream, stream};
+use futures::{StreamExt, stream, stream::BoxStream};
 
 use super::{
     Commit, Log,
@@ -13,6 +16,7 @@ use crate::{
     Error, Result,
     change::ChangeBatch,
     codec::Batches,
+    read::Phase,
     schema::{StreamName, StreamSchema},
     write::Delivery,
 };
@@ -22,12 +26,14 @@ use crate::{
 pub struct Selection {
     /// Only these streams; empty: all.
     pub streams: Vec<StreamName>,
+    /// But none of these.
+    pub except: BTreeSet<StreamName>,
 }
 
 impl Selection {
     /// Whether it takes changes of `stream`.
     pub fn takes(&self, stream: &StreamName) -> bool {
-        self.streams.is_empty() || self.streams.contains(stream)
+        (self.streams.is_empty() || self.streams.contains(stream)) && !self.except.contains(stream)
     }
 }
 
@@ -49,24 +55,34 @@ struct OpenSegment {
 }
 
 impl Log {
-    /// The changes of `commits`, in order, read and verified one after another as they are asked for.
+    /// The changes of `commits`, in the order they were staged, read and verified one after another as they are asked for.
     pub fn deliveries(
         &self,
         commits: Vec<Arc<Commit>>,
         selection: &Selection,
-    ) -> impl Stream<Item = Result<Delivery>> + Send + 'static {
+    ) -> BoxStream<'static, Result<Delivery>> {
+        self.changes_of(&commits, |stream, _| selection.takes(stream))
+    }
+
+    /// Those of the streams and phases that `takes` names.
+    pub(super) fn changes_of(
+        &self,
+        commits: &[Arc<Commit>],
+        takes: impl Fn(&StreamName, Phase) -> bool,
+    ) -> BoxStream<'static, Result<Delivery>> {
         let mut pending = VecDeque::new();
         for commit in commits {
             let header = commit.header();
-            let frames = header.frames.iter().filter(|frame| selection.takes(&frame.stream));
+            let frames = header.frames.iter().filter(|frame| takes(&frame.stream, frame.phase));
             pending.extend(frames.map(|frame| Pending::Frame(commit.clone(), frame.clone())));
-            let segments = header.segments.iter().filter(|segment| selection.takes(&segment.stream));
+            let segments = header.segments.iter().filter(|segment| takes(&segment.stream, segment.phase));
             pending.extend(segments.map(|segment| Pending::Segment(commit.clone(), segment.clone())));
         }
-        stream::try_unfold((self.clone(), pending), |(log, mut pending)| async move {
+        let deliveries = stream::try_unfold((self.clone(), pending), |(log, mut pending)| async move {
             let delivery = log.next_delivery(&mut pending).await?;
             Ok(delivery.map(|delivery| (delivery, (log, pending))))
-        })
+        });
+        deliveries.boxed()
     }
 
     async fn next_delivery(&self, pending: &mut VecDeque<Pending>) -> Result<Option<Delivery>> {
@@ -95,7 +111,7 @@ impl Log {
                     let changes = batch.shifted_by(open.segment.first_ordinal)?;
                     let (sequence, phase) = (open.sequence, open.segment.phase);
                     pending.push_front(Pending::Rest(open));
-                    return Ok(Some(Delivery { sequence, phase, changes }));
+                    return Ok(Some(Delivery { sequence, played: sequence, phase, changes }));
                 }
             }
         }
@@ -117,7 +133,8 @@ impl Log {
             .ok_or_else(|| Error::conflict(format!("commit {sequence} of the log misses a frame")))?;
         let phase = frame.phase;
         let batches = self.world().compute(move || frame::read(&frame, &schema, bytes)).await??;
-        Ok(batches.into_iter().map(|changes| Delivery { sequence, phase, changes }).collect())
+        let delivery = |changes| Delivery { sequence, played: sequence, phase, changes };
+        Ok(batches.into_iter().map(delivery).collect())
     }
 }
 

@@ -59,6 +59,11 @@ impl Log {
         self.0.head.borrow().cursor.clone()
     }
 
+    /// The streams whose initial sync is under way, as of [`Log::head`].
+    pub fn syncing(&self) -> BTreeMap<StreamName, Syncing> {
+        self.0.head.borrow().syncing.clone()
+    }
+
     /// When the newest commit was recorded, and its watermark; `None` in an empty log.
     pub fn head_times(&self) -> Option<(Time, Time)> {
         let head = self.0.head.borrow();

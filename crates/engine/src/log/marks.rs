@@ -1,11 +1,13 @@
 //! Where destinations stand, as they last said: for people who ask. One chain of objects for each destination; the
 //! destination itself knows better, and nothing is decided by a mark alone.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Log, names, store::Created};
-use crate::{Error, Position, Result, Time, schema::StreamName};
+use crate::{Error, Position, Result, Time, schema::StreamName, write::Hold};
 
 /// How many old marks are kept beside the newest.
 const KEPT: u64 = 2;
@@ -15,6 +17,9 @@ const KEPT: u64 = 2;
 pub struct Mark {
     /// Where it stands.
     pub position: Position,
+    /// The streams that it holds at another place.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<StreamName, Hold>,
     /// The commit after which it began: 0, or where a replay started.
     pub from: u64,
     /// The streams it is given; empty: all.

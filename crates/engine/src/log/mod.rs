@@ -11,22 +11,26 @@
 //! | How does a commit come to be? | `writer` |
 //! | How is it found and verified? | `reader` |
 //! | How do changes get in and out of commits? | `frame`, `segment` |
-//! | What does a destination get of a commit? | `deliver` |
+//! | What changes does a commit hold? | `deliver` |
+//! | What does a destination get of a commit? | `playing`, `generation`, `chunks` |
 //! | Where does the log end? | `head` |
 //! | What becomes of segments that no commit names? | `orphans` |
 //! | Which commit was at a given time? | `seek` |
 //! | Where do destinations stand? | `marks` |
 //! | Which initial syncs are under way? | `sync` |
 
+mod chunks;
 mod commit;
 mod deliver;
 mod frame;
+mod generation;
 mod head;
 mod identity;
 mod lock;
 mod marks;
 mod names;
 mod orphans;
+mod playing;
 mod reader;
 mod schemas;
 mod seek;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::schema::StreamName;
+use crate::{Error, Result, schema::StreamName};
 
 /// A step of a stream's initial sync, durable together with the rows and the cursor of its boundary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,17 @@ pub enum SyncStep {
     },
 }
 
+impl SyncStep {
+    /// Whose initial sync it is of, and of which generation.
+    pub(crate) fn of(&self) -> (&StreamName, u64) {
+        match self {
+            Self::Begin { stream, generation }
+            | Self::Chunk { stream, generation, .. }
+            | Self::Done { stream, generation } => (stream, *generation),
+        }
+    }
+}
+
 /// A range of keys, by the first key column alone; without bounds it is the whole stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRange {
@@ -68,22 +79,36 @@ pub struct Syncing {
 }
 
 /// What is incomplete after `steps` of commit `sequence`, when `open` was before.
+///
+/// Fails with [`crate::ErrorKind::Internal`] when a step belongs to a generation that is not open: rows of one that was
+/// abandoned would stand among those of the next.
 pub(super) fn after(
     open: &BTreeMap<StreamName, Syncing>,
     steps: &[SyncStep],
     sequence: u64,
-) -> BTreeMap<StreamName, Syncing> {
+) -> Result<BTreeMap<StreamName, Syncing>> {
     let mut open = open.clone();
     for step in steps {
+        let (stream, generation) = step.of();
+        let current = open.get(stream).map(|syncing| syncing.generation);
+        let fits = match step {
+            SyncStep::Begin { .. } => current.is_none_or(|current| current < generation),
+            SyncStep::Chunk { .. } | SyncStep::Done { .. } => current == Some(generation),
+        };
+        if !fits {
+            return Err(Error::internal(format!(
+                "a step of initial sync {generation} of stream `{stream}` comes out of turn"
+            )));
+        }
         match step {
-            SyncStep::Begin { stream, generation } => {
-                open.insert(stream.clone(), Syncing { generation: *generation, since: sequence });
+            SyncStep::Begin { .. } => {
+                open.insert(stream.clone(), Syncing { generation, since: sequence });
             }
             SyncStep::Chunk { .. } => {}
-            SyncStep::Done { stream, .. } => drop(open.remove(stream)),
+            SyncStep::Done { .. } => drop(open.remove(stream)),
         }
     }
-    open
+    Ok(open)
 }
 
 /// Bytes as hexadecimal text.

@@ -13,12 +13,26 @@ use super::{
     store::Created,
     sync,
 };
-use crate::{Cursor, Error, ErrorKind, PartId, Result, Stop, Time, change::ChangeBatch, read::Phase};
+use crate::{
+    Cursor, Error, ErrorKind, PartId, Result, Stop, Time, change::ChangeBatch, read::Phase,
+    schema::StreamName,
+};
 
 /// What one commit is made of: boundaries of the source, whole and in order.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
     pub(crate) groups: Vec<Group>,
+}
+
+impl Entry {
+    /// Whether it has a change of `stream`, or says something of its initial sync.
+    pub(crate) fn concerns(&self, stream: &StreamName) -> bool {
+        self.groups.iter().any(|group| {
+            group.steps.iter().any(|step| step.of().0 == stream)
+                || group.batches.iter().any(|batch| batch.schema().stream() == stream)
+                || group.segments.iter().any(|segment| &segment.stream == stream)
+        })
+    }
 }
 
 /// One transaction of the source.
@@ -124,7 +138,7 @@ impl LogWriter {
         for batch in entry.groups.iter().flat_map(|group| &group.batches) {
             self.log.0.schemas.put(self.log.store(), batch.schema()).await?;
         }
-        let header = self.next_header(&entry);
+        let header = self.next_header(&entry)?;
         let commit = Arc::new(self.log.world().compute(move || seal(header, entry)).await??);
         self.put(&commit, stop).await?;
         self.head = Head::from(commit.as_ref());
@@ -134,7 +148,7 @@ impl LogWriter {
     }
 
     /// The header of the next commit, as far as it is known before its changes are laid out.
-    fn next_header(&self, entry: &Entry) -> Header {
+    fn next_header(&self, entry: &Entry) -> Result<Header> {
         let mut cursor = self.head.cursor.clone();
         for group in &entry.groups {
             cursor.set(group.part.clone(), group.cursor.clone());
@@ -142,7 +156,7 @@ impl LogWriter {
         }
         let sequence = self.head.sequence + 1;
         let steps: Vec<_> = entry.groups.iter().flat_map(|group| group.steps.iter().cloned()).collect();
-        Header {
+        Ok(Header {
             log: self.log.id().clone(),
             sequence,
             previous: self.head.hash,
@@ -151,13 +165,13 @@ impl LogWriter {
             time: self.log.world().now().max(self.head.time.next()),
             watermark: self.head.watermark,
             cursor,
-            syncing: sync::after(&self.head.syncing, &steps, sequence),
+            syncing: sync::after(&self.head.syncing, &steps, sequence)?,
             steps,
             rows: entry.groups.iter().map(|group| group.rows).sum(),
             transactions: entry.groups.iter().map(|group| group.transactions.len() as u64).sum(),
             frames: Vec::new(),
             segments: Vec::new(),
-        }
+        })
     }
 
     /// Offers the frozen commit under its number until it is known what became of it.

@@ -8,14 +8,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{lane::Boundary, memory::Held};
 use crate::{
     Cursor, Result, Stop,
-    log::{Entry, Group, Log, LogWriter},
+    log::{Entry, Group, Log, LogWriter, SyncStep},
 };
 
 /// Inline changes that end a group early.
 const GROUP_ROWS: u64 = 100_000;
 const GROUP_BYTES: usize = 4 << 20;
-/// Boundaries that do, for some hold no change at all.
-const GROUP_BOUNDARIES: usize = 16_384;
+/// Transactions that do; a boundary without any counts as one. They take 16 bytes each in the commit.
+const GROUP_TRANSACTIONS: usize = 65_536;
 
 /// Takes boundaries and commits them.
 pub(super) struct Committer<'a> {
@@ -109,6 +109,7 @@ struct Gathered {
     tickets: Vec<oneshot::Sender<()>>,
     rows: u64,
     bytes: usize,
+    transactions: usize,
     shape: Shape,
 }
 
@@ -125,6 +126,7 @@ impl Gathered {
         let Boundary { group, held, ticket } = boundary;
         self.rows += group.rows;
         self.bytes += held.bytes();
+        self.transactions += group.transactions.len().max(1);
         self.shape = self.shape.and(Shape::of(&group));
         self.entry.groups.push(group);
         self.held.push(held);
@@ -132,13 +134,19 @@ impl Gathered {
     }
 
     fn is_full(&self) -> bool {
-        self.rows >= GROUP_ROWS || self.bytes >= GROUP_BYTES || self.tickets.len() >= GROUP_BOUNDARIES
+        self.rows >= GROUP_ROWS || self.bytes >= GROUP_BYTES || self.transactions >= GROUP_TRANSACTIONS
     }
 
-    /// A commit has segments or frames, not both, or the order of a stream's changes would not be plain.
+    /// A commit has segments or frames, not both, or the order of a stream's changes would not be plain. Of a stream whose initial
+    /// sync begins in it, it has nothing from before.
     fn takes(&self, next: &Boundary) -> bool {
         let both = self.shape.and(Shape::of(&next.group));
-        !(both.frames && both.segments)
+        let mixed = both.frames && both.segments;
+        let mut begun = next.group.steps.iter().filter_map(|step| match step {
+            SyncStep::Begin { stream, .. } => Some(stream),
+            _ => None,
+        });
+        !mixed && begun.all(|stream| !self.entry.concerns(stream))
     }
 }
 

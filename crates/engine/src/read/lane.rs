@@ -20,6 +20,9 @@ use crate::{
     schema::StreamName,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Changes between two boundaries ride inside the commit up to this many bytes, and in segments beyond it.
 const INLINE_BYTES: usize = 1 << 20;
 

@@ -1,9 +1,12 @@
 //! From the log into a destination: the trait every write strategy implements, and the loop that drives it.
 
+mod gathering;
+mod holding;
 mod progress;
 mod report;
 mod standing;
 mod strategy;
+mod truncate;
 mod unit;
 mod write_loop;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future;
 
-use super::Plan;
+use super::{Plan, Standing};
 use crate::{
     Position, Result, Time,
     log::{Log, Mark, MarkState, Marks},
@@ -21,20 +21,25 @@ pub(super) struct Report<'a> {
     plan: &'a Plan,
     marks: Option<Marks>,
     /// `None` until the destination has told.
-    position: Option<Position>,
+    standing: Option<Standing>,
     rows: u64,
-    said: Option<(Time, Option<Position>)>,
+    said: Option<(Time, Option<Standing>)>,
 }
 
 impl<'a> Report<'a> {
     pub(super) fn new(log: &'a Log, destination: &'a str, plan: &'a Plan) -> Self {
-        Self { log, destination, plan, marks: None, position: None, rows: 0, said: None }
+        Self { log, destination, plan, marks: None, standing: None, rows: 0, said: None }
     }
 
-    /// Notes that the destination stands at `position` after `rows` more changes.
-    pub(super) fn stands_at(&mut self, position: &Position, rows: u64) {
-        self.position = Some(position.clone());
+    /// Notes that the destination stands at `standing` after `rows` more changes.
+    pub(super) fn stands_at(&mut self, standing: &Standing, rows: u64) {
+        self.standing = Some(standing.clone());
         self.rows += rows;
+    }
+
+    /// Where the destination last stood, in as far as anybody knows.
+    pub(super) fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
     }
 
     /// Returns when it is time to say where the destination stands; never, while that has been said.
@@ -42,7 +47,7 @@ impl<'a> Report<'a> {
         let world = self.log.world();
         match &self.said {
             None => {}
-            Some((_, position)) if position == &self.position => future::pending().await,
+            Some((_, standing)) if standing == &self.standing => future::pending().await,
             Some((time, _)) => {
                 let passed = Duration::from_micros(world.now().micros_since(*time));
                 world.sleep(EVERY.saturating_sub(passed)).await;
@@ -60,7 +65,7 @@ impl<'a> Report<'a> {
 
     /// Says how the destination is.
     pub(super) async fn say(&mut self, state: MarkState) {
-        self.said = Some((self.log.world().now(), self.position.clone()));
+        self.said = Some((self.log.world().now(), self.standing.clone()));
         if let Err(error) = self.try_say(state).await {
             tracing::warn!(destination = self.destination, %error, "cannot note where the destination stands");
         }
@@ -68,11 +73,12 @@ impl<'a> Report<'a> {
 
     /// Goes on from what was said before this process: unless the destination has been emptied since.
     fn resume(&mut self, last: Mark) {
-        let begins_anew = self.position.as_ref().is_some_and(|position| position.sequence <= self.plan.from);
+        let stands_at = self.standing.as_ref().map(|standing| standing.position.sequence);
+        let begins_anew = stands_at.is_some_and(|sequence| sequence <= self.plan.from);
         if !begins_anew {
             self.rows += last.rows;
         }
-        self.position.get_or_insert(last.position);
+        self.standing.get_or_insert(Standing { position: last.position, held: last.held });
     }
 
     async fn try_say(&mut self, state: MarkState) -> Result<()> {
@@ -87,9 +93,11 @@ impl<'a> Report<'a> {
             }
         };
         // One that never told stands nowhere, as far as anybody knows.
-        let position = self.position.clone().unwrap_or_else(|| Position::start(self.log.id().clone()));
+        let nowhere = || Position::start(self.log.id().clone()).into();
+        let Standing { position, held } = self.standing.clone().unwrap_or_else(nowhere);
         let mark = Mark {
             position,
+            held,
             from: self.plan.from,
             streams: self.plan.selection.streams.clone(),
             rows: self.rows,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Position, schema::StreamName};
+use crate::{Error, ErrorKind, Position, schema::StreamName};
 
 /// A destination's position, and the streams that it holds at another.
 ///
@@ -27,6 +27,29 @@ pub struct Hold {
     pub after: u64,
     /// What it failed with.
     pub error: String,
+    /// The reaction that asks for.
+    pub kind: ErrorKind,
+    /// What a person can do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Hold {
+    /// A stream that failed with `error` when all up to commit `after` had been applied.
+    pub fn new(after: u64, error: &Error) -> Self {
+        let hint = error.hint_text().map(str::to_owned);
+        Self { after, error: error.to_string(), kind: error.kind(), hint }
+    }
+
+    /// The error again, of `stream`.
+    pub fn error(&self, stream: &StreamName) -> Error {
+        let error =
+            Error::new(self.kind, format!("stream `{stream}` is held: {}", self.error)).of_stream(stream);
+        match &self.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
 }
 
 impl From<Position> for Standing {

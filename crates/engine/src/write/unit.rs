@@ -21,6 +21,9 @@ pub struct Delivery {
     /// The commit that holds them. With the log's id and a change's ordinal it makes the change's identity,
     /// [`crate::ChangeId`].
     pub sequence: u64,
+    /// The commit that they are played with: the one that holds them or, for changes that waited for their stream's initial
+    /// sync, the one that completed it.
+    pub played: u64,
     /// Whether they belong to the initial sync. A truncate that does is the beginning of a new one: what came before of the
     /// stream is void, whatever [`OnTruncate`](super::OnTruncate) says.
     pub phase: Phase,
@@ -50,7 +53,8 @@ impl Unit {
 
     /// The next changes; `None` after the last.
     ///
-    /// Changes of one stream come in source order. Of different streams inside one commit any may come first; their
+    /// Changes of one stream come in source order: the records of an initial sync, the changes that waited for it, those that
+    /// came later. Of different streams inside one commit any may come first; their
     /// ordinals give the order between them.
     pub async fn next(&mut self) -> Result<Option<Delivery>> {
         self.deliveries.next().await.transpose()

@@ -5,12 +5,14 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use futures::{StreamExt, future};
+use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use tokio::sync::watch;
 
-use super::{Appetite, Progress, Standing, Unit, WriteStrategy, report::Report};
+use super::{
+    Appetite, OnTruncate, Progress, Standing, Unit, WriteStrategy, holding::Revival, report::Report, truncate,
+};
 use crate::{
-    Position, Result, Stop,
+    Result, Stop,
     log::{Commit, Log, MarkState, Selection},
     retry::Retry,
 };
@@ -22,22 +24,37 @@ pub struct Plan {
     pub from: u64,
     /// Which streams.
     pub selection: Selection,
+    /// What becomes of truncates.
+    pub on_truncate: OnTruncate,
 }
-
-/// Bytes of commits that a unit holds in memory, whatever the appetite: segments are read as they are asked for.
-const HELD_BYTES: u64 = 16 << 20;
 
 /// The last commit to play: `None` while there is no last one. It may become known while the loop runs.
 pub type Horizon = watch::Receiver<Option<u64>>;
 
 /// Plays a log into one destination.
 pub struct WriteLoop {
-    log: Log,
-    destination: String,
-    plan: Plan,
-    horizon: Horizon,
-    stop: Stop,
+    pub(super) log: Log,
+    pub(super) destination: String,
+    pub(super) plan: Plan,
+    pub(super) horizon: Horizon,
+    pub(super) stop: Stop,
     progress: Arc<Progress>,
+}
+
+/// One run of the loop, over all of its attempts.
+pub(super) struct Run<'a> {
+    retry: Retry,
+    report: Report<'a>,
+    pub(super) revival: Revival,
+}
+
+/// What there is to do.
+enum Next {
+    Commits(Vec<Arc<Commit>>),
+    /// Held streams are to be tried again.
+    Revival,
+    /// Nothing, for the horizon is reached or somebody asked to stop.
+    Nothing,
 }
 
 impl WriteLoop {
@@ -51,154 +68,127 @@ impl WriteLoop {
         self.progress.clone()
     }
 
-    /// Runs to the horizon. A destination that is down is waited for until the loop is stopped; any other error ends the
-    /// loop, with nothing lost.
+    /// Runs to the horizon. A destination that is down is waited for until the loop is stopped; a stream that fails alone is
+    /// held while the others go on, and its error returned in the end; any other error ends the loop, with nothing lost.
     pub async fn run(&self, strategy: &mut dyn WriteStrategy) -> Result<()> {
-        let mut retry = Retry::new(self.log.world().clone());
-        let mut report = Report::new(&self.log, &self.destination, &self.plan);
+        let world = self.log.world();
+        let mut run = Run {
+            retry: Retry::new(world.clone()),
+            report: Report::new(&self.log, &self.destination, &self.plan),
+            revival: Revival::due(world.clone()),
+        };
         loop {
-            let error = match self.attempt(strategy, &mut retry, &mut report).await {
-                Ok(()) => {
-                    report.say(MarkState::Stopped).await;
-                    return strategy.close().await;
+            let error = match self.attempt(strategy, &mut run).await {
+                Ok(standing) => {
+                    run.report.say(MarkState::Stopped).await;
+                    strategy.close().await?;
+                    return self.told_of_holds(&standing);
                 }
                 Err(error) => error.context(format_args!("destination `{}`", self.destination)),
             };
             if !error.kind().is_transient() {
-                report.say(MarkState::Failed { error: error.to_string() }).await;
+                run.report.say(MarkState::Failed { error: error.to_string() }).await;
                 return Err(error);
             }
             tracing::warn!(%error, hint = error.hint_text(), "the destination or the staging store does not answer: trying again");
-            report.say(MarkState::Retrying { error: error.to_string() }).await;
-            if retry.pause(&self.stop).await.is_stopped() {
-                report.say(MarkState::Stopped).await;
-                return Ok(());
+            run.report.say(MarkState::Retrying { error: error.to_string() }).await;
+            if run.retry.pause(&self.stop).await.is_stopped() {
+                run.report.say(MarkState::Stopped).await;
+                return run.report.standing().map_or(Ok(()), |standing| self.told_of_holds(standing));
             }
         }
     }
 
-    /// Plays from where the destination says it stands. The outcome of whatever failed before may be unknown, so it is
-    /// always asked.
-    async fn attempt(
-        &self,
-        strategy: &mut dyn WriteStrategy,
-        retry: &mut Retry,
-        report: &mut Report<'_>,
-    ) -> Result<()> {
-        let mut standing = match strategy.open(self.log.id()).await? {
+    /// Plays from where the destination says it stands, and returns where it stands in the end.
+    async fn attempt(&self, strategy: &mut dyn WriteStrategy, run: &mut Run<'_>) -> Result<Standing> {
+        let mut standing = self.open(strategy).await?;
+        self.progress.stands_at(standing.position.sequence);
+        run.report.stands_at(&standing, 0);
+        run.report.say(MarkState::Running).await;
+        loop {
+            let appetite = strategy.appetite();
+            standing = match self.next(&standing, appetite, run).await? {
+                Next::Commits(commits) => self.advance(strategy, standing, commits, run).await?,
+                Next::Revival => self.revive(strategy, standing, run).await?,
+                Next::Nothing => return Ok(standing),
+            };
+        }
+    }
+
+    /// Asks the destination where it stands. The outcome of whatever failed before may be unknown, so it is always asked.
+    pub(super) async fn open(&self, strategy: &mut dyn WriteStrategy) -> Result<Standing> {
+        let standing = match strategy.open(self.log.id()).await? {
             Some(standing) => standing,
             None => self.log.position(self.plan.from).await?.into(),
         };
         self.log.verify(&standing.position).await?;
-        let mut position = standing.position.clone();
-        self.progress.stands_at(position.sequence);
-        report.stands_at(&position, 0);
-        report.say(MarkState::Running).await;
-        while let Some(commits) =
-            self.next_commits_while_reporting(&position, strategy.appetite(), report).await?
-        {
-            let Some(end) = commits.last().map(|commit| commit.position()) else { continue };
-            let rows = Arc::new(AtomicU64::new(0));
-            let counter = rows.clone();
-            let deliveries = self.log.deliveries(commits, &self.plan.selection).inspect(move |delivery| {
-                let rows = delivery.as_ref().map_or(0, |delivery| delivery.changes.rows());
-                counter.fetch_add(rows as u64, Ordering::Relaxed);
-            });
-            let after = Standing { position: end.clone(), held: standing.held.clone() };
-            strategy.apply(&mut Unit::new(standing, after.clone(), deliveries)).await?;
-            standing = after;
-            let rows = rows.load(Ordering::Relaxed);
-            position = end;
-            self.progress.applied(rows);
-            self.progress.stands_at(position.sequence);
-            retry.reset();
-            report.stands_at(&position, rows);
-            report.say_if_due().await;
-        }
-        Ok(())
+        Ok(standing)
     }
 
-    /// The next commits; while there are none, the report is kept up to date.
-    async fn next_commits_while_reporting(
-        &self,
-        position: &Position,
-        appetite: Appetite,
-        report: &mut Report<'_>,
-    ) -> Result<Option<Vec<Arc<Commit>>>> {
-        let mut next = std::pin::pin!(self.next_commits(position, appetite));
+    /// What there is to do; while there is nothing, the report is kept up to date.
+    async fn next(&self, standing: &Standing, appetite: Appetite, run: &mut Run<'_>) -> Result<Next> {
+        let Run { report, revival, .. } = run;
+        let mut commits = std::pin::pin!(self.next_commits(&standing.position, appetite));
         loop {
             tokio::select! {
                 biased;
-                commits = &mut next => return commits,
+                () = revival.wait(), if !standing.held.is_empty() => return Ok(Next::Revival),
+                commits = &mut commits => return Ok(commits?.map_or(Next::Nothing, Next::Commits)),
                 () = report.due() => report.say(MarkState::Running).await,
             }
         }
     }
 
-    /// The commits after `position`, as many as `appetite` takes; `None` at the horizon or when stopped.
-    async fn next_commits(
+    /// Plays `commits`. Of a stream that fails alone it is only noted that it is to be held; they are to be played again.
+    async fn advance(
         &self,
-        position: &Position,
-        appetite: Appetite,
-    ) -> Result<Option<Vec<Arc<Commit>>>> {
-        let mut commits = Vec::new();
-        let (mut rows, mut bytes, mut held) = (0, 0, 0);
-        let mut position = position.clone();
-        let mut linger = None;
-        while rows < appetite.rows && bytes < appetite.bytes && held < HELD_BYTES {
-            if !self.has_grown_beyond(position.sequence) {
-                let more = match commits.is_empty() {
-                    true => self.growth(position.sequence, future::pending()).await,
-                    false if appetite.linger.is_zero() => false,
-                    false => {
-                        let world = self.log.world();
-                        let linger = linger.get_or_insert_with(|| Box::pin(world.sleep(appetite.linger)));
-                        self.growth(position.sequence, linger).await
-                    }
-                };
-                if !more {
-                    break;
-                }
-            }
-            let commit = self.log.commit_after(&position).await?;
-            rows += commit.rows();
-            bytes += commit.staged_bytes();
-            held += commit.held_bytes();
-            position = commit.position();
-            commits.push(commit);
-        }
-        Ok((!commits.is_empty()).then_some(commits))
-    }
-
-    /// Waits for a commit after `sequence`; `false` when there will be none, or not before `patience` ends.
-    async fn growth(&self, sequence: u64, patience: impl Future<Output = ()> + Unpin) -> bool {
-        let mut horizon = self.horizon.clone();
-        let mut patience = patience;
-        loop {
-            if self.stop.is_stopped() || horizon.borrow_and_update().is_some_and(|last| sequence >= last) {
-                return false;
-            }
-            if self.has_grown_beyond(sequence) {
-                return true;
-            }
-            let horizon_changed = async {
-                if horizon.changed().await.is_err() {
-                    // Whoever set the horizon is gone: it stays as it is.
-                    future::pending::<()>().await;
-                }
-            };
-            tokio::select! {
-                biased;
-                () = self.stop.stopped() => {}
-                () = self.log.grown_beyond(sequence) => {}
-                () = horizon_changed => {}
-                () = &mut patience => return false,
-            }
+        strategy: &mut dyn WriteStrategy,
+        standing: Standing,
+        commits: Vec<Arc<Commit>>,
+        run: &mut Run<'_>,
+    ) -> Result<Standing> {
+        let Some(position) = commits.last().map(|commit| commit.position()) else { return Ok(standing) };
+        let mut selection = self.plan.selection.clone();
+        selection.except.extend(standing.held.keys().cloned());
+        let end = Standing { position, ..standing.clone() };
+        let commits = stream::iter(commits).map(Ok);
+        match self.apply(strategy, (&standing, &end), commits, &selection, run).await {
+            Ok(()) => Ok(end),
+            Err(error) => self.hold(strategy, standing, error, run).await,
         }
     }
 
-    fn has_grown_beyond(&self, sequence: u64) -> bool {
-        let last = self.horizon.borrow().unwrap_or(u64::MAX);
-        !self.stop.is_stopped() && sequence < self.log.head().sequence.min(last)
+    /// Gives the destination what `commits` hold of `selection`, and with it the way from one standing to another.
+    pub(super) async fn apply(
+        &self,
+        strategy: &mut dyn WriteStrategy,
+        (begin, end): (&Standing, &Standing),
+        commits: impl Stream<Item = Result<Arc<Commit>>> + Send + 'static,
+        selection: &Selection,
+        run: &mut Run<'_>,
+    ) -> Result<()> {
+        let rows = Arc::new(AtomicU64::new(0));
+        let (counter, on_truncate) = (rows.clone(), self.plan.on_truncate);
+        let played = self.log.played(commits, selection, self.plan.from);
+        let deliveries = played
+            .try_filter_map(move |delivery| future::ready(truncate::treated(delivery, on_truncate)))
+            .inspect_ok(move |delivery| {
+                counter.fetch_add(delivery.changes.rows() as u64, Ordering::Relaxed);
+            });
+        strategy.apply(&mut Unit::new(begin.clone(), end.clone(), deliveries)).await?;
+        let rows = rows.load(Ordering::Relaxed);
+        self.progress.applied(rows);
+        self.progress.stands_at(end.position.sequence);
+        run.retry.reset();
+        run.note(end, rows).await;
+        Ok(())
+    }
+}
+
+impl Run<'_> {
+    /// Notes that the destination stands at `standing` after `rows` more changes, and says so when it is time to.
+    pub(super) async fn note(&mut self, standing: &Standing, rows: u64) {
+        self.report.stands_at(standing, rows);
+        self.report.say_if_due().await;
     }
 }

@@ -37,10 +37,12 @@ pub(crate) type Mirrored = BTreeMap<String, BTreeMap<i64, i64>>;
 impl Content for Mirrored {
     fn apply(&mut self, stream: &str, change: Change) {
         let table = self.entry(stream.to_owned()).or_default();
+        table.remove(&change.old_key.unwrap_or(change.key));
         match change.op {
-            Op::Delete => table.remove(&change.key),
-            _ => table.insert(change.key, change.serial),
-        };
+            Op::Truncate => table.clear(),
+            Op::Delete => {}
+            _ => drop(table.insert(change.key, change.serial)),
+        }
     }
 }
 
@@ -51,6 +53,8 @@ pub(crate) struct Durable<C>(Arc<Mutex<State<C>>>);
 #[derive(Debug, Default)]
 struct State<C> {
     content: C,
+    /// A stream that it does not take.
+    refused: Option<&'static str>,
     standing: Option<Standing>,
     epoch: u64,
 }
@@ -58,6 +62,11 @@ struct State<C> {
 impl<C: Content> Durable<C> {
     pub(crate) fn content(&self) -> C {
         self.lock().content.clone()
+    }
+
+    /// Refuses `stream` from now on, or none.
+    pub(crate) fn refuse(&self, stream: Option<&'static str>) {
+        self.lock().refused = stream;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State<C>> {
@@ -96,14 +105,23 @@ impl<C: Content> WriteStrategy for Destination<C> {
         while let Some(delivery) = unit.next().await? {
             self.fate.place().await;
             let changes = &delivery.changes;
+            let stream = changes.schema().stream();
+            if self.durable.lock().refused == Some(stream.as_str()) {
+                return Err(Error::data(format!("stream `{stream}` is refused")).of_stream(stream));
+            }
             let (keys, serials) = (changes.column(0), changes.column(1));
+            let old_keys = changes.column_before(0);
             for row in 0..changes.rows() {
                 let change = Change {
                     op: changes.op(row)?,
                     key: int(&keys.cell(row)),
+                    old_key: old_keys.as_ref().and_then(|keys| match keys.cell(row) {
+                        Cell::Value(Value::Int(key)) => Some(key),
+                        _ => None,
+                    }),
                     serial: int(&serials.cell(row)),
                 };
-                content.apply(changes.schema().stream().as_str(), change);
+                content.apply(stream.as_str(), change);
             }
         }
         self.fate.place().await;

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use tidemark_engine::change::Op;
 
-use crate::world::Seeded;
+use crate::{table::Table, world::Seeded};
 
 /// One change: what happened to which key, and a number that no other change has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) op: Op,
     pub(crate) key: i64,
+    /// The key before, where it changed.
+    pub(crate) old_key: Option<i64>,
     pub(crate) serial: i64,
 }
 
@@ -20,6 +22,8 @@ pub(crate) type Transaction = Vec<Change>;
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
     pub(crate) parts: BTreeMap<&'static str, Vec<Transaction>>,
+    /// A table that is read in chunks while it changes.
+    pub(crate) accounts: Table,
 }
 
 impl Model {
@@ -42,13 +46,14 @@ impl Model {
                     if op != Op::Delete {
                         alive.insert(key, ());
                     }
-                    Change { op, key, serial }
+                    Change { op, key, old_key: None, serial }
                 };
                 (0..size).map(|_| change()).collect()
             };
             (0..transactions).map(&mut transaction).collect::<Vec<_>>()
         };
-        Self { parts: BTreeMap::from([("orders", part(12)), ("customers", part(8))]) }
+        let parts = BTreeMap::from([("orders", part(12)), ("customers", part(8))]);
+        Self { parts, accounts: Table::new(&mut random) }
     }
 
     fn changes(&self, part: &str) -> impl Iterator<Item = Change> {
@@ -69,7 +74,7 @@ impl Model {
     pub(crate) fn check_mirrored(&self, mirrored: &BTreeMap<String, BTreeMap<i64, i64>>) {
         for part in self.parts.keys() {
             let mut expected = BTreeMap::new();
-            for Change { op, key, serial } in self.changes(part) {
+            for Change { op, key, serial, .. } in self.changes(part) {
                 match op {
                     Op::Delete => expected.remove(&key),
                     _ => expected.insert(key, serial),
@@ -77,5 +82,26 @@ impl Model {
             }
             assert_eq!(mirrored.get(*part), Some(&expected), "`{part}` does not look like the source");
         }
+    }
+    /// What came since the last initial sync began is the table, and every change of it fits upon the one before.
+    pub(crate) fn check_appended_accounts(&self, appended: &BTreeMap<String, Vec<Change>>) {
+        let appended = appended.get("accounts").map_or(&[][..], Vec::as_slice);
+        let begin =
+            appended.iter().rposition(|change| change.op == Op::Truncate).map_or(0, |begin| begin + 1);
+        let mut found = BTreeMap::new();
+        for Change { op, key, old_key, serial } in &appended[begin..] {
+            let there = found.remove(&old_key.unwrap_or(*key));
+            assert_eq!(there.is_some(), matches!(op, Op::Update | Op::Delete), "a {op:?} that does not fit");
+            if *op != Op::Delete {
+                assert_eq!(found.insert(*key, *serial), None, "a key is free before a record takes it");
+            }
+        }
+        assert_eq!(&found, self.accounts.at(self.accounts.last()), "`accounts` is not the table");
+    }
+
+    pub(crate) fn check_mirrored_accounts(&self, mirrored: &BTreeMap<String, BTreeMap<i64, i64>>) {
+        let expected = self.accounts.at(self.accounts.last());
+        let found = mirrored.get("accounts").cloned().unwrap_or_default();
+        assert_eq!(&found, expected, "`accounts` does not look like the source");
     }
 }

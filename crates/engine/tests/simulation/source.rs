@@ -9,15 +9,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tidemark_engine::{
     Cursor, Error, PartId, Result,
-    arrow_array::{ArrayRef, Int64Array, UInt8Array},
-    change::{ChangeBatch, Columns},
+    arrow_array::{ArrayRef, BinaryArray, Int64Array, UInt8Array},
+    arrow_buffer::BooleanBuffer,
+    change::{Before, ChangeBatch, Columns},
     read::{End, Outlet, Phase, ReadContext, ReadStrategy},
     schema::{Field, Kind, StreamName, StreamSchema},
 };
 
 use crate::{
     fate::{Call, Fate},
-    model::Model,
+    model::{Change, Model},
+    table::{self, Reading},
 };
 
 /// The source itself, which outlives processes.
@@ -26,15 +28,38 @@ pub(crate) struct Durable {
     model: Arc<Model>,
     /// How many transactions of each part it has been told are safe.
     acknowledged: Arc<Mutex<BTreeMap<&'static str, usize>>>,
+    /// How far the table `accounts` has come.
+    time: SourceTime,
+}
+
+/// How many transactions have happened.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SourceTime(Arc<Mutex<u64>>);
+
+impl SourceTime {
+    /// Some more transactions happen, up to `last`; returns the newest, at least the first.
+    pub(crate) fn pass(&self, transactions: u64, last: u64) -> u64 {
+        let mut now = self.0.lock().expect("nobody panics while time passes");
+        *now = (*now + transactions).clamp(1, last);
+        *now
+    }
 }
 
 impl Durable {
     pub(crate) fn new(model: &Model) -> Self {
-        Self { model: Arc::new(model.clone()), acknowledged: Arc::default() }
+        Self { model: Arc::new(model.clone()), acknowledged: Arc::default(), time: SourceTime::default() }
     }
 }
 
-/// The strategy that reads it: both parts side by side.
+impl Durable {
+    /// How many transactions of `part` it need not tell again.
+    fn forgotten(&self, part: &str) -> usize {
+        let acknowledged = self.acknowledged.lock().expect("nobody panics while acknowledging");
+        acknowledged.get(part).copied().unwrap_or(0)
+    }
+}
+
+/// The strategy that reads it: all parts side by side.
 pub(crate) struct Source {
     durable: Durable,
     fate: Fate,
@@ -50,14 +75,13 @@ impl Source {
         for part in self.durable.model.parts.keys() {
             acknowledged.insert(part, done(cursor, part));
         }
+        acknowledged.insert("accounts", table::staged(cursor));
     }
 
     async fn read_part(&self, part: &'static str, from: &Cursor, out: &Outlet) -> Result<()> {
         let transactions = &self.durable.model.parts[part];
-        let forgotten =
-            self.durable.acknowledged.lock().expect("nobody panics while acknowledging").get(part).copied();
         let begin = done(from, part);
-        assert!(begin >= forgotten.unwrap_or(0), "`{part}` was acknowledged beyond what is durable");
+        assert!(begin >= self.durable.forgotten(part), "`{part}` was acknowledged beyond what is durable");
         let mut lane = out.lane(PartId::new(part), Phase::Changes);
         for (index, transaction) in transactions.iter().enumerate().skip(begin) {
             for piece in transaction.chunks(200) {
@@ -65,7 +89,7 @@ impl Source {
                 if self.fate.call() != Call::Succeeds {
                     return Err(Error::unavailable("the source went away"));
                 }
-                if let Err(error) = lane.batch(batch(part, piece)).await {
+                if let Err(error) = lane.batch(batch(part, piece, 0)).await {
                     // A strategy may try to save what was good so far; the lane knows that it was not all.
                     let _ = lane.boundary(cursor_after(index), None).await;
                     return Err(error);
@@ -91,28 +115,48 @@ fn done(cursor: &Cursor, part: &str) -> usize {
     bytes.map_or(0, |bytes| usize::from_le_bytes(bytes.as_ref().try_into().expect("a cursor has 8 bytes")))
 }
 
-fn batch(part: &str, changes: &[crate::model::Change]) -> ChangeBatch {
+/// `changes` of `stream`, made by the transaction with the number `transaction`.
+pub(crate) fn batch(stream: &str, changes: &[Change], transaction: u64) -> ChangeBatch {
     let fields = vec![Field::new("key", Kind::Int64), Field::new("serial", Kind::Int64)];
     let schema =
-        StreamSchema::new(StreamName::new(part), fields, vec!["key".into()]).expect("the schema is sound");
-    let values: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from_iter_values(changes.iter().map(|change| change.key))),
-        Arc::new(Int64Array::from_iter_values(changes.iter().map(|change| change.serial))),
-    ];
-    let ops = UInt8Array::from_iter_values(changes.iter().map(|change| change.op.letter()));
-    ChangeBatch::new(schema, Columns::new(ops, values)).expect("the batch is sound")
+        StreamSchema::new(StreamName::new(stream), fields, vec!["key".into()]).expect("the schema is sound");
+    let integers = |value: &dyn Fn(&Change) -> Option<i64>| -> ArrayRef {
+        Arc::new(changes.iter().map(value).collect::<Int64Array>())
+    };
+    let serials = integers(&|change| Some(change.serial));
+    let before = Before {
+        present: changes.iter().map(|change| change.old_key.is_some()).collect::<BooleanBuffer>(),
+        unknown: None,
+        values: vec![integers(&|change| change.old_key), serials.clone()],
+    };
+    let columns = Columns {
+        source_positions: Some(BinaryArray::from_iter_values(
+            changes.iter().map(|_| transaction.to_be_bytes()),
+        )),
+        before: Some(before),
+        ..Columns::new(
+            UInt8Array::from_iter_values(changes.iter().map(|change| change.op.letter())),
+            vec![integers(&|change| Some(change.key)), serials],
+        )
+    };
+    ChangeBatch::new(schema, columns).expect("the batch is sound")
 }
 
 #[async_trait]
 impl ReadStrategy for Source {
     async fn run(&mut self, from: Cursor, out: Outlet, _cx: ReadContext) -> Result<End> {
-        let (orders, customers) = futures::future::join(
+        let forgotten = self.durable.forgotten("accounts");
+        assert!(table::staged(&from) >= forgotten, "`accounts` was acknowledged beyond what is durable");
+        let (table, time) = (&self.durable.model.accounts, &self.durable.time);
+        let (orders, customers, accounts) = futures::future::join3(
             self.read_part("orders", &from, &out),
             self.read_part("customers", &from, &out),
+            Reading::new(table, time, &self.fate, &from, &out).run(),
         )
         .await;
         orders?;
         customers?;
+        accounts?;
         Ok(End::CaughtUp)
     }
 }

@@ -64,7 +64,7 @@ impl Draft {
             writing: writing.clone(),
             log: unit.end().position.log.clone(),
             prefix,
-            commits: (unit.begin().position.sequence + 1, unit.end().position.sequence),
+            commits: commits(unit),
             open: HashMap::new(),
             done: Vec::new(),
             folders: HashMap::new(),
@@ -152,6 +152,15 @@ impl OpenFile {
         let (bytes, hash) = encoder.finish()?;
         Ok(DataFile { name, temporary, rows, bytes, hash })
     }
+}
+
+/// The commits that files of `unit` are named by: those it leads over or, for a stream that was held, those it had missed.
+/// Changes that waited for an initial sync may be older.
+fn commits(unit: &Unit) -> (u64, u64) {
+    let (begin, end) = (unit.begin(), unit.end());
+    let revived = begin.held.iter().filter(|(stream, _)| !end.held.contains_key(*stream));
+    let after = revived.map(|(_, hold)| hold.after).chain([begin.position.sequence]).min();
+    (after.unwrap_or_default() + 1, end.position.sequence)
 }
 
 fn extension(format: DestinationFormat) -> &'static str {

@@ -32,8 +32,8 @@ use std::{
 
 use async_trait::async_trait;
 use tidemark_engine::{
-    Error, LogId, Result,
-    write::{Appetite, Standing, Unit, WriteStrategy},
+    Error, ErrorKind, LogId, Result,
+    write::{Appetite, Delivery, Standing, Unit, WriteStrategy},
 };
 use tokio::task::spawn_blocking;
 
@@ -116,7 +116,7 @@ impl WriteStrategy for Destination {
         let mut next = unit.next().await?;
         while let Some(delivery) = next {
             // The next changes are read while these are written.
-            let written = spawn_blocking(move || draft.write(&delivery).map(|()| draft));
+            let written = spawn_blocking(move || write(draft, &delivery));
             let (written, following) = tokio::join!(written, unit.next());
             (draft, next) = (written??, following?);
         }
@@ -135,6 +135,18 @@ impl WriteStrategy for Destination {
     async fn close(&mut self) -> Result<()> {
         self.manifest = None;
         Ok(())
+    }
+}
+
+/// Adds `delivery` to `draft`. What cannot be written of a stream is no matter of the others.
+fn write(mut draft: Draft, delivery: &Delivery) -> Result<Draft> {
+    let stream = delivery.changes.schema().stream();
+    match draft.write(delivery) {
+        Ok(()) => Ok(draft),
+        Err(error) if matches!(error.kind(), ErrorKind::Config | ErrorKind::Data) => {
+            Err(error.of_stream(stream))
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn encode(name: &str) -> Result<String> {
     Ok(out)
 }
 
-/// The name of a file: the first and the last commit it may hold changes of, the destination that writes it, and its
+/// The name of a file: the first and the last commit that its unit plays, the destination that writes it, and its
 /// number among those. Sorts in the log's order. No two destinations of a folder make the same name: they would share
 /// their manifest as well.
 pub(super) fn data_file(

@@ -6,13 +6,12 @@ use futures::stream;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use tidemark_engine::{
-    ErrorKind, LogId, Position,
+    Error, ErrorKind, LogId, Position,
     arrow_array::{cast::AsArray, *},
     change::{BitmapBuilder, ChangeBatch, Columns, ExceptionsBuilder, Op},
-    contract::write::{log, position, standing, unit},
-    read::Phase,
+    contract::write::{delivery, log, position, standing, unit},
     schema::{Field, Kind, StreamName, StreamSchema},
-    write::{Delivery, Unit, WriteMode, WriteStrategy},
+    write::{Hold, Standing, Unit, WriteMode, WriteStrategy},
 };
 
 use super::Destination;
@@ -227,12 +226,30 @@ async fn two_pipelines_share_a_folder() {
         let log = LogId::new(log);
         archive.open(&log).await.unwrap();
         let [begin, end] = [0, 1].map(|sequence| Position { log: log.clone(), ..position(sequence) });
-        let deliveries =
-            stream::iter([Ok(Delivery { sequence: 1, phase: Phase::Changes, changes: batch("s", 1) })]);
+        let deliveries = stream::iter([Ok(delivery(1, batch("s", 1)))]);
         archive.apply(&mut Unit::new(begin, end, deliveries)).await.unwrap();
         expected.extend((0..3).map(|ordinal| format!("{log}-000000000001-{ordinal:09}")));
     }
     assert_eq!(positions(folder.path()), expected);
+}
+
+#[tokio::test]
+async fn files_of_a_stream_that_was_held_are_named_by_what_it_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = open(folder.path(), DestinationFormat::Jsonl).await;
+    archive.apply(&mut unit(0, 1, vec![batch("a", 1), batch("b", 1)])).await.unwrap();
+    let hold = Hold::new(1, &Error::data("a value does not fit"));
+    let held = Standing { held: [(StreamName::new("b"), hold)].into(), ..standing(3) };
+    let others = stream::iter([Ok(delivery(3, batch("a", 4)))]);
+    archive.apply(&mut Unit::new(standing(1), held.clone(), others)).await.unwrap();
+    let missed = stream::iter([Ok(delivery(2, batch("b", 4)))]);
+    archive.apply(&mut Unit::new(held, standing(3), missed)).await.unwrap();
+    let names: Vec<_> = visible(folder.path()).into_keys().collect();
+    let expected = ["a", "b"].map(|stream| {
+        ["000000000001-000000000001", "000000000002-000000000003"]
+            .map(|commits| format!("{stream}/{commits}-archive-0000.jsonl"))
+    });
+    assert_eq!(names, expected.concat());
 }
 
 #[tokio::test]

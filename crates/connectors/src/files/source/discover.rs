@@ -1,12 +1,6 @@
 //! What the source offers: its streams, with the schemas that the beginnings of their files have.
 
-use std::sync::Arc;
-
-use tidemark_engine::{
-    Result,
-    change::{ChangeBatch, Op},
-    schema::StreamSchema,
-};
+use tidemark_engine::{Result, change::Op};
 
 use super::{
     Source,
@@ -17,20 +11,10 @@ use super::{
     sweep::Seen,
     table::{Known, Table},
 };
+use crate::config::{Discovered, Extent};
 
 /// Files of a stream that are looked into.
 const FILES: usize = 32;
-
-/// A stream that the source offers.
-#[derive(Debug, Clone)]
-pub struct Discovered {
-    /// Its schema as far as the first records of its files tell; later ones may widen it.
-    pub schema: Arc<StreamSchema>,
-    /// How many files it has.
-    pub files: usize,
-    /// Its first records, where they were asked for.
-    pub sample: Option<ChangeBatch>,
-}
 
 impl Source {
     /// The streams that have columns, by name, with the first `sample_rows` records of each.
@@ -72,5 +56,5 @@ fn look_into(stream: &Stream, files: &[&Found], sample_rows: usize) -> Result<Op
     }
     table.settle();
     let sample = first.filter(|_| sample_rows > 0).map(|batch| batch.slice(0, batch.rows().min(sample_rows)));
-    Ok(Some(Discovered { schema: table.schema()?, files: files.len(), sample }))
+    Ok(Some(Discovered { schema: table.schema()?, extent: Extent::Files(files.len()), sample }))
 }

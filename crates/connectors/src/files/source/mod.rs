@@ -45,7 +45,6 @@ use std::{
 use tidemark_engine::{Error, Result};
 use tokio::sync::Semaphore;
 
-pub use discover::Discovered;
 pub use strategy::FilesStrategy;
 
 use super::SourceConfig;

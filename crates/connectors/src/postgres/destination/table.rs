@@ -169,6 +169,12 @@ impl Table {
         names.collect::<Vec<_>>().join(", ")
     }
 
+    /// The columns and their types as text: equal for tables that look the same to a statement.
+    pub(super) fn shape(&self) -> String {
+        let fields = self.fields.iter().map(|field| format!("{} {}", field.name, field.target.declared()));
+        fields.chain(self.columns.iter().cloned()).collect::<Vec<_>>().join(", ")
+    }
+
     /// The names of the fields' columns as SQL.
     pub(super) fn field_list(&self) -> String {
         self.fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")

@@ -10,6 +10,7 @@ use super::{
     selection::{Selection, TableToRead},
     slot::Slot,
 };
+use crate::config::Findings;
 use crate::postgres::{
     connection::failure,
     identifier::{TableId, quoted},
@@ -20,15 +21,6 @@ const OLDEST: i32 = 13_00_00;
 const FILTERS_ROWS: i32 = 15_00_00;
 /// The slot, and a temporary one while tables are read.
 const SLOTS: i32 = 2;
-
-/// What a check has found.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// What keeps the source from being read.
-    pub problems: Vec<Error>,
-    /// What is better known before it is read.
-    pub warnings: Vec<Error>,
-}
 
 impl Source {
     /// Everything that stands in the way, as far as the server tells. Changes nothing.

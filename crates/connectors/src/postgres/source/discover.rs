@@ -1,66 +1,47 @@
-//! What the source offers: the tables that would be read, with their columns and keys.
+//! What the source offers: its tables, with the schemas they are staged under.
 
 use std::sync::Arc;
 
-use tidemark_engine::{
-    Result,
-    schema::{Field, StreamName, StreamSchema},
-};
+use tidemark_engine::Result;
 use tokio_postgres::Client;
 
 use super::{
     Source, catalog,
-    selection::{Selection, TableToRead},
+    definitions::Definitions,
+    selection::Selection,
+    sync::sample,
+    table::{Shape, Table},
 };
-use crate::postgres::types::{Catalog, ColumnType};
+use crate::{
+    config::{Discovered, Extent},
+    postgres::connection::failure,
+};
 
 impl Source {
-    /// The schemas of the streams, by name.
-    pub async fn discover(&self) -> Result<Vec<Arc<StreamSchema>>> {
+    /// The tables that the pipeline file asks for, by name, with up to `records` records of each.
+    pub async fn discover(&self, records: usize) -> Result<Vec<Discovered>> {
         let session = self.server.connect("discover").await?;
-        let mut types = Catalog::default();
-        let mut schemas = Vec::new();
-        for table in self.tables(&session).await? {
-            let types = table.types(&session, &mut types).await?;
-            schemas.push(table.schema(&types)?);
+        let selection = Selection::of(self.config.streams.as_ref(), &catalog::tables(&session).await?);
+        if let Some(problem) = selection.problems.into_iter().next() {
+            return Err(problem);
         }
-        Ok(schemas)
-    }
-
-    /// The tables that are asked for, by name.
-    ///
-    /// Fails with the first problem where the pipeline file and the database do not go together.
-    pub(in crate::postgres) async fn tables(&self, session: &Client) -> Result<Vec<TableToRead>> {
-        let tables = catalog::tables(session).await?;
-        let selection = Selection::of(self.config.streams.as_ref(), &tables);
-        match selection.problems.into_iter().next() {
-            Some(problem) => Err(problem),
-            None => Ok(selection.tables),
+        let mut definitions = Definitions::new(self.server.clone());
+        let mut discovered = Vec::new();
+        for table in selection.tables {
+            let shape = Shape::ask(Arc::new(table.into()), &mut definitions).await?;
+            let sample = if records > 0 { sample(&session, &shape, records).await? } else { None };
+            let extent = Extent::Records(about(&session, &shape.table).await?);
+            discovered.push(Discovered { schema: shape.schema, extent, sample });
         }
+        Ok(discovered)
     }
 }
 
-impl TableToRead {
-    /// The types of its [`columns`](Self::columns), in their order.
-    pub(in crate::postgres) async fn types(
-        &self,
-        session: &Client,
-        types: &mut Catalog,
-    ) -> Result<Vec<ColumnType>> {
-        let wanted: Vec<_> = self.columns().map(|column| (column.type_oid, column.typmod)).collect();
-        let resolved = types.resolve(session, &wanted).await;
-        resolved.map_err(|error| error.context(format!("cannot read table `{}`", self.table.id)))
-    }
-
-    /// Its schema, where its columns are of these types.
-    pub(in crate::postgres) fn schema(&self, types: &[ColumnType]) -> Result<Arc<StreamSchema>> {
-        let field = |(column, column_type): (&catalog::Column, &ColumnType)| Field {
-            name: column.name.clone(),
-            kind: column_type.kind.clone(),
-            nullable: !column.not_null,
-            source_type: Some(column_type.declared.clone()),
-        };
-        let fields = self.columns().zip(types).map(field).collect();
-        StreamSchema::new(StreamName::new(self.table.id.to_string()), fields, self.key.clone())
-    }
+/// How many rows the server takes the table to have; `None` when it has not looked.
+async fn about(session: &Client, table: &Table) -> Result<Option<u64>> {
+    let sql = "SELECT sum(reltuples)::int8 FROM pg_class
+               WHERE oid IN (SELECT relid FROM pg_partition_tree($1::oid) WHERE isleaf) AND reltuples >= 0";
+    let row = session.query_one(sql, &[&table.oid]).await;
+    let row = row.map_err(|error| failure(format!("cannot ask how large `{}` is", table.id), error))?;
+    Ok(row.get::<_, Option<i64>>(0).and_then(|rows| u64::try_from(rows).ok()))
 }

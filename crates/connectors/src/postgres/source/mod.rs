@@ -8,10 +8,16 @@
 //! | What does it offer? | `discover` |
 //! | What keeps them from being read? | `check` |
 //! | How much of its log does the server keep for us? | `held` |
-//! | How does the log reach us? | `replication` |
+//! | How are tables read as they are? | `sync/` |
+//! | How does the log reach us? | `replication/` |
+//! | What do its messages become? | `changes/` |
+//! | How does all of it run? | `strategy`; what it keeps: `cursor` |
 
 mod catalog;
+mod changes;
 mod check;
+mod cursor;
+mod definitions;
 mod discover;
 mod held;
 mod name;
@@ -19,18 +25,21 @@ mod publication;
 pub(in crate::postgres) mod replication;
 mod selection;
 mod slot;
+mod strategy;
+mod sync;
+mod table;
 mod teardown;
 #[cfg(test)]
 mod tests;
 
-use tidemark_engine::{Error, Result};
+use tidemark_engine::{Error, Result, read::ReadStrategy};
 
-pub use check::Findings;
 pub use held::HeldBack;
 pub use teardown::Made;
 
 use super::{SourceConfig, connection::Server};
 use name::made_name;
+use strategy::Strategy;
 
 /// A PostgreSQL database as the source of one pipeline.
 #[derive(Debug, Clone)]
@@ -55,6 +64,11 @@ impl Source {
         }
         let server = Server::parse(config.url.expose())?;
         Ok(Self { server, config, made: made_name(pipeline) })
+    }
+
+    /// What reads it.
+    pub fn strategy(&self) -> impl ReadStrategy + use<> {
+        Strategy::new(self.clone())
     }
 
     /// The publication: the DBA's, else ours.

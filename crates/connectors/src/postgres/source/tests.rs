@@ -5,14 +5,14 @@ use tidemark_test_servers::{Database, Postgres};
 use tokio_postgres::Client;
 
 use super::{
-    Findings, HeldBack, Made, Source,
+    HeldBack, Made, Source,
     catalog::{self, ReplicaIdentity, Sort, Table},
     publication::Publication,
     replication::Replication,
     selection::Selection,
     slot::Slot,
 };
-use crate::postgres::connection::Session;
+use crate::{config::Findings, postgres::connection::Session};
 
 fn source(database: &Database<'_>, more: &str) -> Source {
     source_as(&database.url(), database.name(), more)
@@ -273,14 +273,15 @@ async fn what_is_offered_has_kinds_and_keys() {
          CREATE TABLE b (x text)",
     );
     let source = source(&database, r#", "streams": {"public.a": {"exclude": ["secret"]}, "public.b": {}}"#);
-    let streams = source.discover().await.unwrap();
+    let streams = source.discover(0).await.unwrap();
     let [a, b] = streams.as_slice() else { panic!("{streams:?}") };
+    let (a, b) = (&a.schema, &b.schema);
     assert_eq!((a.stream().as_str(), a.key_names()), ("public.a", &["id".to_owned()][..]));
     let fields: Vec<_> =
         a.fields().iter().map(|f| (f.name.as_str(), f.nullable, f.source_type.as_deref().unwrap())).collect();
     assert_eq!(fields, [("id", false, "integer"), ("n", false, "numeric(12,2)")]);
     assert_eq!((b.key_names(), b.fields()[0].nullable), (&[][..], true));
     let absent =
-        source_as(&database.url(), "x", r#", "streams": ["public.c"]"#).discover().await.unwrap_err();
+        source_as(&database.url(), "x", r#", "streams": ["public.c"]"#).discover(0).await.unwrap_err();
     assert!(absent.to_string().contains("no table is called `public.c`"), "{absent}");
 }

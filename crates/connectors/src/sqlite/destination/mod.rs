@@ -90,7 +90,7 @@ impl WriteStrategy for Destination {
         let mut next = unit.next().await?;
         while let Some(delivery) = next {
             // The next changes are read while these are written.
-            let written = run(session, move |session| session.apply(&delivery));
+            let written = run(session, move |session| Ok(session.apply(&delivery)?));
             let (written, following) = tokio::join!(written, unit.next());
             (session, next) = (written?, following?);
         }

@@ -10,10 +10,9 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 use tidemark_engine::{
-    Error, LogId, Position,
+    Error, ErrorKind, LogId, Position,
     schema::StreamName,
-    write::Standing,
-    write::{Delivery, WriteMode},
+    write::{Delivery, Standing, WriteMode},
 };
 
 use super::{append, ledger, mirror, parking::Parking, table::Table};
@@ -85,8 +84,17 @@ impl Session {
         ledger::advance(&self.connection, &self.writing.destination, self.epoch, begin, end)
     }
 
-    /// Applies some changes inside the transaction.
-    pub(super) fn apply(&mut self, delivery: &Delivery) -> Result<()> {
+    /// Applies some changes inside the transaction. What SQLite or we cannot do with them concerns their stream alone.
+    pub(super) fn apply(&mut self, delivery: &Delivery) -> Result<(), Error> {
+        self.write(delivery).map_err(|failure| {
+            let is_ours = matches!(failure, Failure::Known(_));
+            let error = failure.explain(&self.file);
+            let of_stream = is_ours || error.kind() == ErrorKind::Data;
+            if of_stream { error.of_stream(delivery.changes.schema().stream()) } else { error }
+        })
+    }
+
+    fn write(&mut self, delivery: &Delivery) -> Result<()> {
         let changes = &delivery.changes;
         let (schema, count) = (changes.schema(), self.tables.len());
         let ready =
@@ -102,11 +110,11 @@ impl Session {
             }
         }
         let Some((table, parking)) = self.tables.get_mut(schema.stream()) else { return Ok(()) };
-        table.seen = table.seen.max(delivery.sequence);
+        table.seen = table.seen.max(delivery.played);
         match self.writing.mode {
             WriteMode::Append => append::apply(&self.connection, table, &self.log, delivery),
             WriteMode::Mirror => {
-                let replayed = table.applied.is_some_and(|applied| delivery.sequence <= applied);
+                let replayed = table.applied.is_some_and(|applied| delivery.played <= applied);
                 mirror::apply(&self.connection, table, changes, replayed, parking)
             }
         }

@@ -1,10 +1,12 @@
 //! What must be refused, and must change nothing.
 
+use futures::stream;
 use tidemark_engine::{
     ErrorKind,
     change::{ChangeBatch, Op},
-    schema::Kind,
-    write::{WriteMode, WriteStrategy},
+    contract::write::delivery,
+    schema::{Kind, StreamName},
+    write::{Delivery, Unit, WriteMode, WriteStrategy},
 };
 
 use super::{
@@ -45,6 +47,7 @@ async fn a_failed_unit_leaves_nothing() {
     let error =
         apply(&mut copy, 0, 1, vec![created("s", ["id", "a"], &["id"], 1), keyless]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.stream().map(StreamName::as_str), Some("keyless"), "the others may go on");
     assert!(error.hint_text().unwrap().contains("write: append"));
     assert_eq!(copy.open(&log()).await.unwrap(), None);
     assert_eq!(rows(folder.path(), "SELECT name FROM sqlite_schema WHERE name = 's'").len(), 0);
@@ -206,6 +209,24 @@ async fn an_update_of_a_row_that_is_gone_is_an_error() {
     assert_eq!(error.kind(), ErrorKind::Data);
     copy.open(&log()).await.unwrap();
     apply(&mut copy, 0, 1, vec![batch(&schema, &[update(text("whole"))], 0)]).await.unwrap();
+}
+
+/// They are older than the records the table has, and no replay for that.
+#[tokio::test]
+async fn changes_that_waited_for_an_initial_sync_are_news() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut copy = open(folder.path(), WriteMode::Mirror).await;
+    let schema = schema("s", &[("id", Kind::Int64), ("a", Kind::Text)], &["id"]);
+    let update = |id| {
+        let change = Change { op: Op::Update, old_key: None, values: vec![text(id), Said::Unchanged] };
+        Delivery { played: 6, ..delivery(2, batch(&schema, &[change], 0)) }
+    };
+    apply(&mut copy, 0, 5, vec![created("s", ["id", "a"], &["id"], 1)]).await.unwrap();
+    let waited = |id| Unit::new(standing(5), standing(6), stream::iter([Ok(update(id))]));
+    let error = copy.apply(&mut waited(7)).await.unwrap_err();
+    assert_eq!((error.kind(), error.stream()), (ErrorKind::Data, Some(&StreamName::new("s"))), "{error}");
+    copy.open(&log()).await.unwrap();
+    copy.apply(&mut waited(1)).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,0 +1,1 @@
+//! What a PostgreSQL source promises, each case by itself.

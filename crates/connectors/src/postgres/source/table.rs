@@ -1,0 +1,123 @@
+//! A table that is read: what the pipeline file asks for and what the server's catalog says, together.
+
+use std::sync::Arc;
+
+use tidemark_engine::{
+    Digest, Error, Result,
+    schema::{Field, StreamName, StreamSchema},
+};
+
+use super::{catalog::Sort, definitions::Definitions, selection::TableToRead};
+use crate::postgres::{identifier::TableId, types::ColumnType};
+
+/// One table, known by one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Table {
+    pub(super) id: TableId,
+    pub(super) oid: u32,
+    /// Its rows live in partitions.
+    pub(super) partitioned: bool,
+    /// The columns that are read, in order. Generated ones are not: the stream does not carry them.
+    pub(super) columns: Vec<Column>,
+    /// What tells its records apart; may be empty.
+    pub(super) key: Vec<String>,
+    /// Columns that are left out.
+    pub(super) excluded: Vec<String>,
+    /// The SQL condition that its records meet.
+    pub(super) condition: Option<String>,
+}
+
+/// One column, as the catalog has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) type_oid: u32,
+    pub(super) modifier: i32,
+    pub(super) not_null: bool,
+}
+
+impl From<TableToRead> for Table {
+    fn from(wanted: TableToRead) -> Self {
+        let columns = wanted.columns().map(|column| Column {
+            name: column.name.clone(),
+            type_oid: column.type_oid,
+            modifier: column.typmod,
+            not_null: column.not_null,
+        });
+        let columns = columns.collect();
+        let TableToRead { table, key, excluded, condition } = wanted;
+        Self {
+            id: table.id,
+            oid: table.oid,
+            partitioned: table.sort == Sort::Partitioned,
+            columns,
+            key,
+            excluded: excluded.into_iter().collect(),
+            condition,
+        }
+    }
+}
+
+impl Table {
+    /// The stream it is read as: `public.orders`.
+    pub(super) fn stream(&self) -> StreamName {
+        StreamName::new(self.id.to_string())
+    }
+
+    /// What stands before its name in a FROM clause: tables that inherit from it are read on their own.
+    pub(super) fn only(&self) -> &'static str {
+        if self.partitioned { "" } else { "ONLY " }
+    }
+
+    /// The schema of its stream with these columns, told apart by `key`.
+    pub(super) fn schema<'c>(
+        &self,
+        columns: impl Iterator<Item = (&'c str, &'c ColumnType)>,
+    ) -> Result<Arc<StreamSchema>> {
+        let fields = columns.map(|(name, column_type)| Field {
+            name: name.to_owned(),
+            kind: column_type.kind.clone(),
+            nullable: !self.columns.iter().any(|column| column.name == name && column.not_null),
+            source_type: Some(column_type.declared.clone()),
+        });
+        let fields: Vec<_> = fields.collect();
+        if fields.is_empty() {
+            let message = format!("table `{}` has no column that could be read", self.id);
+            return Err(Error::data(message).hint("leave it out of `streams`"));
+        }
+        StreamSchema::new(self.stream(), fields, self.key.clone())
+    }
+}
+
+/// A table with the types of its columns.
+#[derive(Debug, Clone)]
+pub(super) struct Shape {
+    pub(super) table: Arc<Table>,
+    pub(super) schema: Arc<StreamSchema>,
+    /// One for each column.
+    pub(super) types: Vec<ColumnType>,
+}
+
+impl Shape {
+    /// The shape of `table`, as the server has it now.
+    pub(super) async fn ask(table: Arc<Table>, definitions: &mut Definitions) -> Result<Self> {
+        let wanted: Vec<_> = table.columns.iter().map(|column| (column.type_oid, column.modifier)).collect();
+        let types = definitions.types(&wanted).await?;
+        let names = table.columns.iter().map(|column| column.name.as_str());
+        let schema = table.schema(names.zip(&types))?;
+        Ok(Self { table, schema, types })
+    }
+
+    /// Says which column an error is about.
+    pub(super) fn of_column(&self, error: Error, index: usize) -> Error {
+        error
+            .context(format_args!("column `{}` of table `{}`", self.table.columns[index].name, self.table.id))
+    }
+}
+
+/// The hash of what chunks of one table must agree on: names and types of the columns.
+pub(super) fn definition(schema: &StreamSchema) -> Digest {
+    let columns = schema.fields().iter().map(|field| (&field.name, &field.source_type));
+    let text: String = columns.map(|column| format!("{column:?}\n")).collect();
+    Digest::of(text.as_bytes())
+}
