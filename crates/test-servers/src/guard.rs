@@ -9,17 +9,17 @@ use std::{
 };
 
 /// Runs a server, waits for an order, ends the server by that signal. Our end of its standard input closes whenever and however
-/// this process ends; without an order the server is interrupted and its folder removed.
+/// this process ends; without an order the server ends at once and its folder is removed.
 const SCRIPT: &str = r#"
 folder=$1; shift
 "$@" </dev/null & server=$!
 read -r signal
-kill -s "${signal:-INT}" "$server"
+kill -s "${signal:-QUIT}" "$server"
 wait "$server"
 [ "$signal" ] || rm -rf "$folder"
 "#;
 
-/// A running server. Dropping it interrupts the server and removes its folder.
+/// A running server. Dropping it ends the server at once and removes its folder.
 pub(crate) struct Guard {
     shell: Child,
 }

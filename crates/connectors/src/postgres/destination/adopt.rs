@@ -9,7 +9,8 @@ use super::{
     check::made_for_another_mode,
     failure::Result,
     relation::Relation,
-    table::{self, StoredField, Terms},
+    table::{self, StoredField},
+    terms::Terms,
 };
 use crate::{
     config::Writing,

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use super::{
     bulk::{Copied, add_missing, copy},
     failure::{Failure, Result},
+    gathered::most_rows,
     ledger::{self, LoadedRows, Tenure},
     merge::merge,
     parking::Parking,
@@ -166,12 +167,14 @@ async fn load(writer: &mut Writer, piece: &Piece) -> Result<()> {
     if piece.mode == WriteMode::Append {
         return add_missing(writer, pieces).await;
     }
-    let changes = std::slice::from_ref(&piece.changes);
-    if merge(writer, &piece.table, changes).await? {
-        return Ok(());
-    }
     let mut parking = Parking::default();
-    stepwise::apply(writer, &piece.table, &piece.changes, false, &mut parking).await?;
+    let (rows, most) = (piece.changes.rows(), most_rows(&piece.changes));
+    for start in (0..rows).step_by(most) {
+        let changes = piece.changes.slice(start, most.min(rows - start));
+        if !merge(writer, &piece.table, std::slice::from_ref(&changes)).await? {
+            stepwise::apply(writer, &piece.table, &changes, false, &mut parking).await?;
+        }
+    }
     parking.forget(writer, &piece.table).await
 }
 
@@ -207,7 +210,7 @@ impl Loaders {
 
     /// Waits until everything is loaded.
     pub(super) async fn finish(&mut self) -> Result<()> {
-        while self.busy.len() > 0 {
+        while !self.busy.is_empty() {
             self.join_one().await?;
         }
         Ok(())

@@ -27,6 +27,11 @@ pub(super) const MOST_BYTES: usize = 8 << 20;
 /// Up to this many changes go one by one, by prepared statements: a work table would take longer.
 const FEW: usize = 8;
 
+/// How many of `changes` may be merged at once.
+pub(super) fn most_rows(changes: &ChangeBatch) -> usize {
+    (MOST_BYTES * changes.rows().max(1) / changes.byte_size().max(1)).clamp(1, MOST_ROWS)
+}
+
 /// What is known of a stream while a destination is open.
 pub(super) struct Stream {
     pub(super) table: Arc<Table>,
@@ -81,15 +86,16 @@ impl Stream {
         sequence: u64,
         changes: ChangeBatch,
     ) -> Result<()> {
+        let most = most_rows(&changes);
         let mut start = 0;
         while start < changes.rows() {
-            let rows = (changes.rows() - start).min(MOST_ROWS - self.rows);
+            let rows = (changes.rows() - start).min(most).min(MOST_ROWS - self.rows);
             let part = changes.slice(start, rows);
             start += rows;
             self.rows += rows;
             self.bytes += part.byte_size();
             self.gathered.push((sequence, part));
-            if self.rows >= MOST_ROWS {
+            if self.rows >= MOST_ROWS || self.bytes >= MOST_BYTES {
                 self.flush(writer, log, mode).await?;
             }
         }

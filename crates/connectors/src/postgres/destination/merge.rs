@@ -1,5 +1,8 @@
 //! `mirror` in bulk: folded changes go into a work table, and a handful of statements bring the table up to them.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use tidemark_engine::{
     change::{Cell, ChangeBatch, Value},
     schema::{Field, Kind},
@@ -15,7 +18,6 @@ use super::{
     writer::Writer,
 };
 use crate::postgres::types::Target;
-use std::sync::Arc;
 
 /// Brings `table` up to `batches`, inside a transaction. `false`, with nothing done, when the changes must be applied one by
 /// one: they displace rows, meet rows that are not there, or collide with a constraint.
@@ -43,7 +45,7 @@ async fn give_up(writer: &mut Writer) -> Result<bool> {
 /// What is to be done, written down for the work table.
 struct Work {
     form: Form,
-    rows: bytes::Bytes,
+    rows: Bytes,
     count: usize,
     /// Whether some rows must find nothing under their key.
     any_free: bool,
@@ -73,7 +75,7 @@ impl Work {
         let mut rows = Rows::begin(form, OwnColumns::COUNT + width + table.key.len());
         let mut work = Self {
             form,
-            rows: bytes::Bytes::new(),
+            rows: Bytes::new(),
             count: folded.len(),
             any_free: false,
             updates: 0,

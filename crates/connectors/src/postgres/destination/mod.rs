@@ -4,7 +4,7 @@
 //! |---|---|
 //! | Where does the destination stand, and whose tables are these? | `ledger` |
 //! | What happens to a unit? | `opened`, `gathered` |
-//! | What is a stream's table like, and how does it follow the schema? | `table`, `relation`, `widen`, `adopt` |
+//! | What is a stream's table like, and how does it follow the schema? | `terms`, `table`, `relation`, `widen`, `adopt` |
 //! | How do rows of an initial sync get there? | `ahead`, `bulk`, `piece`, `copy` |
 //! | How are changes mirrored? | `fold` and `merge`; `stepwise` and `parking` for few and for odd ones; `view`, `key` |
 //! | What does a session keep? | `writer`, `scratch` |
@@ -30,6 +30,7 @@ mod scratch;
 mod stepwise;
 mod table;
 mod teardown;
+mod terms;
 mod view;
 mod widen;
 mod writer;

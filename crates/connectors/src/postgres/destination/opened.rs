@@ -15,7 +15,8 @@ use super::{
     gathered::{MOST_BYTES, Stream},
     ledger::{self, Tenure},
     piece::Piece,
-    table::{Table, Terms},
+    table::Table,
+    terms::Terms,
     writer::Writer,
 };
 use crate::{config::Writing, postgres::connection::Server};

@@ -5,9 +5,10 @@ use std::{ops::Range, sync::Arc};
 use bytes::Bytes;
 use tidemark_engine::{
     ChangeId, Error, LogId,
-    arrow_array::Array,
+    arrow_array::{Array, UInt64Array},
     change::{Cell, ChangeBatch, Value},
     schema::{Field, Kind},
+    write::WriteMode,
 };
 use tokio::task::spawn_blocking;
 
@@ -21,7 +22,6 @@ use crate::{
     metadata,
     postgres::{identifier::quoted, types::Target},
 };
-use tidemark_engine::write::WriteMode;
 
 /// How much is written down at a time: while the server takes it, the next is being written down.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -118,7 +118,7 @@ impl Piece {
 /// What `append` says of each change.
 struct Metadata<'a> {
     piece: &'a Piece,
-    ordinals: &'a tidemark_engine::arrow_array::UInt64Array,
+    ordinals: &'a UInt64Array,
     text: Target,
     time: Target,
 }

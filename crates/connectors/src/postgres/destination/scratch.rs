@@ -1,7 +1,5 @@
 //! Temporary tables that a session works with, beside each table it merges into.
 
-use tidemark_engine::Digest;
-
 use super::{failure::Result, table::Table, writer::Writer};
 
 /// Rows that a work table may have held since it was last truncated. Emptying it by DELETE is cheap but leaves dead rows
@@ -11,8 +9,8 @@ const WORN: usize = 20_000;
 /// The temporary tables of one session for one table.
 #[derive(Debug)]
 pub(super) struct Scratch {
-    /// The schema whose changes they take.
-    schema: Digest,
+    /// The columns they were made for: a table may have been widened since by another schema than the one at hand.
+    shape: String,
     /// What is to be done, a row for each key: `id`, `action`, `free`, `carried`, the fields `c0`, `c1`, ..., the old key's
     /// parts `o0`, `o1`, ...
     pub(super) work: String,
@@ -31,7 +29,7 @@ impl Scratch {
     /// Makes the tables for `table` as it is now. Not inside a savepoint, which could take them back.
     pub(super) async fn make(writer: &mut Writer, table: &Table) -> Result<()> {
         match writer.scratch.remove(&table.id) {
-            Some(scratch) if scratch.schema == table.schema => {
+            Some(scratch) if scratch.shape == table.shape() => {
                 writer.scratch.insert(table.id.clone(), scratch);
                 return Ok(());
             }
@@ -43,7 +41,7 @@ impl Scratch {
         let number = writer.next_number();
         let name = |what: &str| format!("pg_temp._tidemark_{what}_{number}");
         let scratch = Self {
-            schema: table.schema,
+            shape: table.shape(),
             work: name("work"),
             moved: name("moved"),
             parked: name("parked"),

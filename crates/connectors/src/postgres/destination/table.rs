@@ -1,9 +1,7 @@
 //! The table of one stream: made on first sight, grown and widened as the stream's schema does, never narrowed.
 
-use std::collections::HashSet;
-
 use tidemark_engine::{
-    Digest, Error, LogId,
+    Digest, Error,
     schema::{Field, StreamName, StreamSchema},
     write::WriteMode,
 };
@@ -13,16 +11,16 @@ use super::{
     adopt,
     failure::Result,
     key,
-    ledger::{self, Owned, Tenure},
+    ledger::{self, Owned},
     relation::{Existing, Relation},
+    terms::{Terms, check_schema},
     widen,
     writer::Writer,
 };
 use crate::{
-    config::Writing,
     metadata,
     postgres::{
-        identifier::{LONGEST, TableId, quoted},
+        identifier::{TableId, quoted},
         types::{Catalog, Target},
     },
 };
@@ -31,9 +29,6 @@ use crate::{
 pub(super) const START_ANEW: &str =
     "give the destination a new name and `table`: it is filled anew from the staging log";
 
-/// The schema of streams that have none in their name.
-const DEFAULT_SCHEMA: &str = "public";
-
 /// The metadata columns of `append`, as they are declared. Positions sort as the changes came.
 const APPEND_COLUMNS: [(&str, &str); 4] = [
     (metadata::POSITION, "text COLLATE \"C\""),
@@ -41,19 +36,6 @@ const APPEND_COLUMNS: [(&str, &str); 4] = [
     (metadata::SOURCE_TIME, "timestamp with time zone"),
     (metadata::UNCHANGED, "text"),
 ];
-
-/// Whose tables these are and what the pipeline file says of them.
-pub(super) struct Terms {
-    pub(super) writing: Writing,
-    /// The schema of all tables, where one is named.
-    pub(super) schema: Option<String>,
-    pub(super) log: LogId,
-    pub(super) tenure: Tenure,
-    /// Who we are at the server.
-    pub(super) user: String,
-    /// The types that the database has.
-    pub(super) types: HashSet<String>,
-}
 
 /// A table that is ready for the changes of one schema.
 #[derive(Debug)]
@@ -87,57 +69,6 @@ impl StoredField {
     pub(super) fn new(name: &str, target: Target) -> Self {
         Self { plain: name.to_owned(), name: quoted(name), target }
     }
-}
-
-impl Terms {
-    /// How a new column for `field` is declared.
-    pub(super) fn target(&self, field: &Field) -> Target {
-        Target::of(field, &|name| self.types.contains(name))
-    }
-
-    /// Where the changes of `stream` go.
-    pub(super) fn table_of(&self, stream: &StreamName) -> Result<TableId> {
-        let parts =
-            stream.as_str().split_once('.').filter(|(schema, name)| !schema.is_empty() && !name.is_empty());
-        let (schema, name) = parts.unwrap_or((DEFAULT_SCHEMA, stream.as_str()));
-        let schema = self.schema.as_deref().unwrap_or(schema);
-        let id = TableId { schema: schema.to_owned(), name: self.writing.table.of(&StreamName::new(name)) };
-        check_name("schema", &id.schema, "choose another with `schema`")?;
-        check_name("table", &id.name, "choose another with `table`")?;
-        if id.schema == ledger::SCHEMA || id.schema.starts_with("pg_") || id.schema == "information_schema" {
-            return Err(Error::config(format!(
-                "stream `{stream}` would be kept in schema `{}`, which is taken",
-                id.schema
-            ))
-            .hint("choose another with `schema`")
-            .into());
-        }
-        Ok(id)
-    }
-}
-
-/// Refuses a name that PostgreSQL cannot keep as it is: it would cut it off, and could so make two names one.
-fn check_name(what: &str, name: &str, hint: &str) -> Result<()> {
-    let shown = name.replace('\0', "\u{2400}");
-    if name.is_empty() {
-        return Err(Error::config(format!("a {what} would have no name")).hint(hint).into());
-    }
-    if name.len() > LONGEST {
-        return Err(Error::config(format!(
-            "the name of {what} `{shown}` is {} bytes long, and PostgreSQL keeps {LONGEST}",
-            name.len()
-        ))
-        .hint(hint)
-        .into());
-    }
-    if name.contains('\0') {
-        return Err(Error::config(format!(
-            "the name of {what} `{shown}` holds a NUL, which PostgreSQL cannot keep"
-        ))
-        .hint(hint)
-        .into());
-    }
-    Ok(())
 }
 
 impl Table {
@@ -238,6 +169,12 @@ impl Table {
         names.collect::<Vec<_>>().join(", ")
     }
 
+    /// The columns and their types as text: equal for tables that look the same to a statement.
+    pub(super) fn shape(&self) -> String {
+        let fields = self.fields.iter().map(|field| format!("{} {}", field.name, field.target.declared()));
+        fields.chain(self.columns.iter().cloned()).collect::<Vec<_>>().join(", ")
+    }
+
     /// The names of the fields' columns as SQL.
     pub(super) fn field_list(&self) -> String {
         self.fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ")
@@ -270,21 +207,6 @@ impl Table {
             self.key_list()
         )
     }
-}
-
-fn check_schema(writing: &Writing, schema: &StreamSchema) -> Result<()> {
-    let stream = schema.stream();
-    if writing.mode == WriteMode::Mirror && schema.key().is_empty() {
-        return Err(Error::config(format!("stream `{stream}` has no key, so it cannot be mirrored"))
-            .hint(format!(
-                "name its key with `streams: {{{stream}: {{key: [...]}}}}`, or use `write: append`"
-            ))
-            .into());
-    }
-    schema
-        .fields()
-        .iter()
-        .try_for_each(|field| check_name("column", &field.name, "rename it at the source, or exclude it"))
 }
 
 /// The columns that identify a row, in order.

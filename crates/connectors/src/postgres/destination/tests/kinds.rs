@@ -66,7 +66,7 @@ fn columns() -> Vec<(Kind, ArrayRef, [&'static str; 2])> {
         (Kind::Json, text(["{\"b\": 1.0, \"a\" :[null]}", "null"]), ["{\"b\": 1.0, \"a\" :[null]}", "null"]),
         (Kind::Enum { labels: vec!["low".into(), "high".into()] }, text(["low", "high"]), ["low", "high"]),
         (Kind::List { of: Box::new(Kind::Int64) }, Arc::new(lists), ["{1,NULL}", "{}"]),
-        (Kind::Other { name: "inet".into() }, text(["10.0.0.1", "::1"]), ["10.0.0.1", "::1"]),
+        (Kind::Other { name: "inet".into() }, text(["10.0.0.1", "::1"]), ["10.0.0.1/32", "::1/128"]),
     ]
 }
 

@@ -181,3 +181,19 @@ async fn columns_of_others_stay_with_their_row() {
     let rows = database.query("SELECT mine FROM s WHERE a = 'full' ORDER BY id").concat();
     assert_eq!(rows, ["row 2", "new", "row 1"].map(|mine| Some(mine.to_owned())));
 }
+
+/// A few changes of a wider schema go one by one and leave the work table as it was.
+#[tokio::test]
+async fn a_work_table_follows_its_table() {
+    let database = database();
+    let of = |kind| schema("s", &[("id", Kind::Int64), ("a", kind)], &["id"]);
+    let (narrow, wide) = (of(Kind::Int64), of(Kind::Number));
+    let rows = |first: i64, rows: i64| {
+        (first..first + rows).map(|id| Change::create([text(id), text(id)])).collect::<Vec<_>>()
+    };
+    let mut copy = open(&database, WriteMode::Mirror).await;
+    apply(&mut copy, 0, 1, vec![batch(&narrow, &rows(0, 20), 0)]).await.unwrap();
+    apply(&mut copy, 1, 2, vec![batch(&wide, &rows(20, 1), 0)]).await.unwrap();
+    apply(&mut copy, 2, 3, vec![batch(&narrow, &rows(21, 20), 0)]).await.unwrap();
+    assert_eq!(value(&database, "SELECT count(*) FROM s WHERE a = id"), "41");
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidemark_engine::{Error, Result};
 
 use super::{
-    feed::Feed,
+    feed::{Feed, refused},
     startup,
     wire::{Row, Wire, unexpected},
 };
@@ -119,7 +119,7 @@ impl Replication {
                 b'W' => return Ok(Feed::start(self.wire, self.server, from, self.patience)),
                 b'E' => {
                     let doing = format!("cannot stream from replication slot `{slot}` of `{}`", self.server);
-                    return Err(ServerReport::read(&message.body).into_error(doing));
+                    return Err(refused(doing, ServerReport::read(&message.body)));
                 }
                 b'N' | b'S' => {}
                 other => return Err(unexpected(other)),

@@ -1,9 +1,9 @@
 //! Changes as they arrive.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use bytes::{Buf, Bytes};
-use tidemark_engine::{Error, ErrorKind, Result};
+use tidemark_engine::{Error, Result};
 use tokio::{io::ReadHalf, task::JoinHandle};
 
 use super::{
@@ -55,7 +55,7 @@ impl Feed {
 
     /// The next frame, waiting for it. Dropped in between, it has lost nothing.
     ///
-    /// Fails with [`ErrorKind::Unavailable`] when the connection ends, and with [`ErrorKind::Conflict`] when the server no
+    /// Fails with [`tidemark_engine::ErrorKind::Unavailable`] when the connection ends, and with [`tidemark_engine::ErrorKind::Conflict`] when the server no
     /// longer has the log that is to be read.
     pub(in crate::postgres) async fn next(&mut self) -> Result<Frame> {
         loop {
@@ -100,22 +100,27 @@ impl Feed {
                 Ok(Some(frame))
             }
             b'N' | b'S' => Ok(None),
-            b'E' => Err(self.refused(ServerReport::read(&message.body))),
+            b'E' => {
+                let doing = format!("`{}` ended the replication stream", self.server);
+                Err(refused(doing, ServerReport::read(&message.body)))
+            }
             b'c' | b'C' | b'Z' => {
                 Err(Error::unavailable(format!("`{}` ended the replication stream", self.server)))
             }
             other => Err(unexpected(other)),
         }
     }
+}
 
-    fn refused(&self, report: ServerReport) -> Error {
-        let lost = matches!(report.code.as_str(), "55000" | "58P01");
-        let error = report.into_error(format!("`{}` ended the replication stream", self.server));
-        if lost && error.kind() != ErrorKind::Conflict {
-            return Error::conflict(error.message());
-        }
-        error
+/// A server's refusal to stream, or to go on. It gives the same codes to a slot whose log is lost as to a setting that is wrong:
+/// here both mean that what comes next is not what came last.
+pub(super) fn refused(doing: impl Display, report: ServerReport) -> Error {
+    let lost = matches!(report.code.as_str(), "55000" | "58P01");
+    let error = report.into_error(doing);
+    if !lost {
+        return error;
     }
+    Error::conflict(error.message()).hint("look at the slot in `pg_replication_slots`; if its log is lost, read the tables again by `tidemark resync`")
 }
 
 /// What is inside a `CopyData` message (`XLogData` or a primary keepalive), and whether the server wants a word from us.

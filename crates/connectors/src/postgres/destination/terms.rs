@@ -1,0 +1,104 @@
+//! Whose tables these are, how they are called, and what the pipeline file says of them.
+
+use std::collections::HashSet;
+
+use tidemark_engine::{
+    Error, LogId,
+    schema::{Field, StreamName, StreamSchema},
+    write::WriteMode,
+};
+
+use super::{
+    failure::Result,
+    ledger::{self, Tenure},
+};
+use crate::{
+    config::Writing,
+    postgres::{
+        identifier::{LONGEST, TableId},
+        types::Target,
+    },
+};
+
+/// The schema of streams that have none in their name.
+const DEFAULT_SCHEMA: &str = "public";
+
+/// Whose tables these are and what the pipeline file says of them.
+pub(super) struct Terms {
+    pub(super) writing: Writing,
+    /// The schema of all tables, where one is named.
+    pub(super) schema: Option<String>,
+    pub(super) log: LogId,
+    pub(super) tenure: Tenure,
+    /// Who we are at the server.
+    pub(super) user: String,
+    /// The types that the database has.
+    pub(super) types: HashSet<String>,
+}
+
+impl Terms {
+    /// How a new column for `field` is declared.
+    pub(super) fn target(&self, field: &Field) -> Target {
+        Target::of(field, &|name| self.types.contains(name))
+    }
+
+    /// Where the changes of `stream` go.
+    pub(super) fn table_of(&self, stream: &StreamName) -> Result<TableId> {
+        let parts =
+            stream.as_str().split_once('.').filter(|(schema, name)| !schema.is_empty() && !name.is_empty());
+        let (schema, name) = parts.unwrap_or((DEFAULT_SCHEMA, stream.as_str()));
+        let schema = self.schema.as_deref().unwrap_or(schema);
+        let id = TableId { schema: schema.to_owned(), name: self.writing.table.of(&StreamName::new(name)) };
+        check_name("schema", &id.schema, "choose another with `schema`")?;
+        check_name("table", &id.name, "choose another with `table`")?;
+        if id.schema == ledger::SCHEMA || id.schema.starts_with("pg_") || id.schema == "information_schema" {
+            return Err(Error::config(format!(
+                "stream `{stream}` would be kept in schema `{}`, which is taken",
+                id.schema
+            ))
+            .hint("choose another with `schema`")
+            .into());
+        }
+        Ok(id)
+    }
+}
+
+/// Refuses a schema that cannot be written in the destination's mode.
+pub(super) fn check_schema(writing: &Writing, schema: &StreamSchema) -> Result<()> {
+    let stream = schema.stream();
+    if writing.mode == WriteMode::Mirror && schema.key().is_empty() {
+        return Err(Error::config(format!("stream `{stream}` has no key, so it cannot be mirrored"))
+            .hint(format!(
+                "name its key with `streams: {{{stream}: {{key: [...]}}}}`, or use `write: append`"
+            ))
+            .into());
+    }
+    schema
+        .fields()
+        .iter()
+        .try_for_each(|field| check_name("column", &field.name, "rename it at the source, or exclude it"))
+}
+
+/// Refuses a name that PostgreSQL cannot keep as it is: it would cut it off, and could so make two names one.
+fn check_name(what: &str, name: &str, hint: &str) -> Result<()> {
+    let shown = name.replace('\0', "\u{2400}");
+    if name.is_empty() {
+        return Err(Error::config(format!("a {what} would have no name")).hint(hint).into());
+    }
+    if name.len() > LONGEST {
+        return Err(Error::config(format!(
+            "the name of {what} `{shown}` is {} bytes long, and PostgreSQL keeps {LONGEST}",
+            name.len()
+        ))
+        .hint(hint)
+        .into());
+    }
+    if name.contains('\0') {
+        return Err(Error::config(format!(
+            "the name of {what} `{shown}` holds a NUL, which PostgreSQL cannot keep"
+        ))
+        .hint(hint)
+        .into());
+    }
+    Ok(())
+}
