@@ -51,7 +51,11 @@ fn it_holds_every_key_and_every_system() {
     for reference in references() {
         keys_of_node(&[rule], &tree(&reference), "", &mut written);
     }
-    assert_eq!(known.difference(&written).collect::<Vec<_>>(), Vec::<&String>::new(), "not in {REFERENCES:?}");
+    assert_eq!(
+        known.difference(&written).collect::<Vec<_>>(),
+        Vec::<&String>::new(),
+        "not in {REFERENCES:?}"
+    );
 }
 
 #[test]

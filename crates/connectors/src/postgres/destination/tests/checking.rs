@@ -71,7 +71,8 @@ async fn teardown_leaves_the_data() {
     assert_eq!(value(&database, "SELECT count(*) FROM s"), "1");
     let streams = ["sales.orders", "flights"].map(StreamName::new);
     let written = Destination::written(&config, &mirror, &streams).await.unwrap();
-    let sql = "SELECT system_identifier || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
+    let sql =
+        "SELECT system_identifier || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
                FROM pg_control_system()";
     assert_eq!(written.database, value(&database, sql));
     assert_eq!(written.tables, ["public.flights".to_owned(), "sales.orders".to_owned()].into());
