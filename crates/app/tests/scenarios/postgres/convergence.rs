@@ -150,9 +150,8 @@ impl Changes {
             .map(|change| (change.transaction.clone().unwrap(), change.op.clone(), change.stream.clone()))
             .collect();
         // The oracle's slot is older than ours.
-        let (first, _, _) = found.first().expect("something was staged");
-        let begin =
-            told.iter().position(|(transaction, _, _)| transaction == first).expect("the server knows it");
+        let (first, _, _) = found.first().unwrap();
+        let begin = told.iter().position(|(transaction, _, _)| transaction == first).unwrap();
         let told = told.split_off(begin);
         let differs = told.iter().zip(&found).position(|(told, found)| told != found);
         assert_eq!(differs.map(|at| (&told[at], &found[at])), None, "another change was staged");

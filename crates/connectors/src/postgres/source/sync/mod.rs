@@ -26,7 +26,7 @@ pub(super) use snapshot::end_of_log;
 use self::{
     snapshot::Snapshot,
     table::TableSync,
-    work::{Reader, Work},
+    work::{Round, Work},
 };
 use super::{
     cursor::StreamCursor,
@@ -101,31 +101,38 @@ impl InitialSync {
 
     /// One round: every chunk of `tables` that is not staged.
     async fn read(&self, tables: &[Arc<TableSync>], notices: &mpsc::UnboundedSender<Notice>) -> Result<()> {
-        let work = Arc::new(Work::new(tables));
+        let work = Work::new(tables);
         if !work.is_empty() {
-            let snapshot = Snapshot::take(&self.server, &self.world).await?;
-            let mut readers = JoinSet::new();
-            for _ in 0..self.readers {
-                let reader = Reader::new(
-                    &self.server,
-                    &work,
-                    &snapshot,
-                    &self.out,
-                    notices,
-                    &self.world,
-                    &self.keep_snapshot,
-                    &self.stop,
-                );
-                readers.spawn(reader.run());
-            }
-            while let Some(ended) = readers.join_next().await {
-                ended??;
-            }
-        }
-        if !work.is_empty() && !self.stop.is_stopped() {
-            return Err(Error::unavailable("the snapshot of the initial sync is old: a new one is taken"));
+            self.read_chunks(work, notices).await?;
         }
         self.tell_of_whole(tables, notices).await
+    }
+
+    async fn read_chunks(&self, work: Work, notices: &mpsc::UnboundedSender<Notice>) -> Result<()> {
+        let snapshot = Snapshot::take(&self.server, &self.world).await?;
+        let round = Arc::new(Round {
+            server: self.server.clone(),
+            work,
+            snapshot: snapshot.name().to_owned(),
+            point: snapshot.point(),
+            out: self.out.clone(),
+            notices: notices.clone(),
+            world: self.world.clone(),
+            begun: self.world.now(),
+            keep_snapshot: self.keep_snapshot.clone(),
+            stop: self.stop.clone(),
+        });
+        let mut readers = JoinSet::new();
+        for _ in 0..self.readers {
+            readers.spawn(round.clone().read());
+        }
+        while let Some(ended) = readers.join_next().await {
+            ended??;
+        }
+        if round.work.is_empty() || self.stop.is_stopped() {
+            return Ok(());
+        }
+        Err(Error::unavailable("the snapshot of the initial sync is old: a new one is taken"))
     }
 
     /// Tells of tables of which every chunk had been staged before the round.

@@ -15,11 +15,7 @@ use tidemark_engine::{
 };
 use tokio::sync::mpsc;
 
-use super::{
-    Completion, Notice, TableSync,
-    chunk::Chunk,
-    snapshot::{self, Snapshot},
-};
+use super::{Completion, Notice, TableSync, chunk::Chunk, snapshot};
 use crate::postgres::{connection::Server, lsn::Lsn};
 
 /// The chunks that are still to be read, small tables first: the shorter a table is being read, the less can happen to it.
@@ -70,10 +66,11 @@ impl Work {
     }
 }
 
-/// One of the connections that read chunks.
-pub(super) struct Reader {
+/// A round: what its connections share.
+pub(super) struct Round {
     pub(super) server: Server,
-    pub(super) work: Arc<Work>,
+    pub(super) work: Work,
+    /// What sessions know the snapshot by, and its place in the server's log.
     pub(super) snapshot: String,
     pub(super) point: Lsn,
     pub(super) out: Outlet,
@@ -86,34 +83,10 @@ pub(super) struct Reader {
     pub(super) stop: Stop,
 }
 
-impl Reader {
-    pub(super) fn new(
-        server: &Server,
-        work: &Arc<Work>,
-        snapshot: &Snapshot,
-        out: &Outlet,
-        notices: &mpsc::UnboundedSender<Notice>,
-        world: &World,
-        keep_snapshot: &Arc<AtomicBool>,
-        stop: &Stop,
-    ) -> Self {
-        Self {
-            server: server.clone(),
-            work: work.clone(),
-            snapshot: snapshot.name().to_owned(),
-            point: snapshot.point(),
-            out: out.clone(),
-            notices: notices.clone(),
-            world: world.clone(),
-            begun: world.now(),
-            keep_snapshot: keep_snapshot.clone(),
-            stop: stop.clone(),
-        }
-    }
-
-    /// Reads until no chunk is left, or no more may be read in this snapshot. While one chunk is on its way into the log, the
+impl Round {
+    /// Reads on one connection until no chunk is left, or no more may be read in this snapshot. While one chunk is on its way into the log, the
     /// next is read.
-    pub(super) async fn run(self) -> Result<()> {
+    pub(super) async fn read(self: Arc<Self>) -> Result<()> {
         let session = self.server.connect("initial sync").await?;
         let mut under_way: Option<(Chunk, Ticket)> = None;
         while !self.is_over()
