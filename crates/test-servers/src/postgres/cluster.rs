@@ -121,7 +121,9 @@ impl Cluster {
             if said.contains("ready to accept connections") {
                 return Ok(guard);
             }
-            if said.contains("FATAL:") || start.elapsed() > PATIENCE {
+            // To those who wait for it, a server that recovers says so.
+            let is_fatal = |line: &str| line.contains("FATAL:") && !line.contains("is starting up");
+            if said.lines().any(is_fatal) || start.elapsed() > PATIENCE {
                 guard.end("INT");
                 return Err(said);
             }

@@ -141,7 +141,7 @@ fn a_new_table_that_matches_is_synced_while_the_others_go_on() {
 /// Failure mode 16: a snapshot is taken when open transactions have ended; which one it waits for is said.
 #[test]
 fn an_initial_sync_waits_for_open_transactions_and_says_for_which() {
-    let kept = Kept::of(Postgres::shared(), "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE gate (id int)");
+    let kept = Kept::of(Postgres::shared(), "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (0); CREATE TABLE gate (id int PRIMARY KEY)");
     // The slot is there, so that only the snapshot waits.
     kept.catch_up();
     kept.source.execute("CREATE TABLE b (id int PRIMARY KEY); INSERT INTO b VALUES (1)");
@@ -154,7 +154,7 @@ fn an_initial_sync_waits_for_open_transactions_and_says_for_which() {
         let mut running = kept.bench.start("run pipeline.yaml");
         running.until_it_says("waits for a transaction of the source to end");
         kept.source.execute("INSERT INTO a VALUES (1)");
-        running.until("the other table goes on", || kept.of_mirror("SELECT count(*) FROM a") == "1");
+        running.until("the other table goes on", || kept.of_mirror("SELECT count(*) FROM a") == "2");
         kept.source.execute("INSERT INTO gate VALUES (1)");
         open.join().unwrap();
         running.until("the new table is there", || {
@@ -197,23 +197,18 @@ fn a_destination_that_comes_later_is_filled_while_the_source_is_down() {
 /// Sessions of ours are idle for long while others work: a server's time limits must not end them.
 #[test]
 fn a_servers_time_limits_do_not_end_an_initial_sync() {
-    let server = Postgres::with_settings(&[
+    let server = Postgres::shared();
+    let (source, mirror) = (server.database(), server.database());
+    let bench = big(&source, &mirror);
+    for (limit, time) in [
         ("idle_in_transaction_session_timeout", "50ms"),
         ("idle_session_timeout", "50ms"),
         ("statement_timeout", "50ms"),
         ("lock_timeout", "10ms"),
-    ]);
-    let (source, mirror) = (server.database(), Postgres::shared().database());
-    let bench = Workbench::with_pipeline(&format!(
-        "name: limits
-source: {{type: postgres, url: \"{}\", readers: 1, streams: {{public.big: {{exclude: [filler]}}}}}}
-destinations:
-{}",
-        source.url(),
-        destination("mirror", &mirror, "mirror")
-    ));
-    source.execute(&format!("SET statement_timeout = 0; {BIG}"));
+    ] {
+        source.execute(&format!("ALTER DATABASE {} SET {limit} = '{time}'", source.name()));
+    }
     let said = bench.tidemark("run pipeline.yaml --once").succeeds().stderr;
     assert!(!said.contains("trying again"), "{said}");
-    assert_eq!(value(&mirror, "SELECT count(*) FROM big"), ROWS.to_string());
+    assert_big_is_mirrored(&source, &mirror);
 }

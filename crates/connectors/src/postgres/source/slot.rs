@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 use super::replication::Identity;
 use crate::postgres::{connection::failure, lsn::Lsn};
 
-const RESYNC: &str = "changes may be missing: run `tidemark resync` to read the tables again";
+pub(super) const RESYNC: &str = "changes may be missing: run `tidemark resync` to read the tables again";
 
 /// A slot as the server has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
