@@ -84,6 +84,13 @@ impl Postgres {
         *running = Some(self.cluster.start_again());
     }
 
+    /// Stops and goes on as a standby does that is made the primary: the same data, on the next timeline.
+    pub fn fail_over(&self) {
+        self.stop();
+        self.cluster.recover_from_archive();
+        self.restart();
+    }
+
     fn end(&self, signal: &str) {
         if let Some(guard) = self.running.lock().unwrap().take() {
             guard.end(signal);

@@ -1,9 +1,15 @@
 //! PostgreSQL to PostgreSQL and elsewhere, on servers of the tests' own.
 
+mod access;
+mod changes;
 mod comparison;
 mod convergence;
+mod kept;
 mod load;
-mod source;
+mod slot;
+mod snapshot;
+mod stream;
+mod tables;
 
 use tidemark_test_servers::Database;
 

@@ -336,7 +336,8 @@ async fn hold(
     if wanted.declared() == column.declared {
         return Ok(wanted);
     }
-    if let Ok(target) = fitting(client, field, column).await {
+    let is_narrower = widen::is_narrower(&column.declared, wanted.declared());
+    if !is_narrower && let Ok(target) = fitting(client, field, column).await {
         return Ok(target);
     }
     let (table, name, from) = (id.sql(), quoted(&field.name), &column.declared);

@@ -32,6 +32,14 @@ pub(super) fn widened(one: &str, other: &str) -> String {
     "text".to_owned()
 }
 
+/// Whether a column of type `column` would refuse some values of the type `wanted`, one by one, and can be widened instead.
+pub(super) fn is_narrower(column: &str, wanted: &str) -> bool {
+    let is_number = |name: &str| integer(name).is_some() || name.starts_with("numeric");
+    let is_text = |name: &str| name == "text" || name.starts_with("character varying");
+    let are_alike = (is_number(column) && is_number(wanted)) || (is_text(column) && is_text(wanted));
+    are_alike && widened(column, wanted) != column
+}
+
 /// How a column's value becomes one of another type.
 pub(super) fn conversion(column: &str, from: &str, to: &str) -> String {
     match (from, to) {
@@ -81,5 +89,20 @@ mod tests {
         assert_eq!(widened("date", "timestamp without time zone"), "timestamp without time zone");
         assert_eq!(widened("bigint", "json"), "json");
         assert_eq!(widened("uuid", "bigint"), "text");
+    }
+
+    #[test]
+    fn columns_that_would_refuse_values_are_narrower() {
+        for (column, wanted) in [
+            ("integer", "bigint"),
+            ("integer", "numeric(12,2)"),
+            ("numeric(12,2)", "numeric(12,4)"),
+            ("character varying(20)", "text"),
+        ] {
+            assert!(is_narrower(column, wanted), "{column}, {wanted}");
+            assert!(!is_narrower(wanted, wanted) && !is_narrower("text", wanted), "{wanted}");
+        }
+        assert!(!is_narrower("bigint", "integer") && !is_narrower("numeric", "integer"));
+        assert!(!is_narrower("json", "text"));
     }
 }

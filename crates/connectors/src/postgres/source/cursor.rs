@@ -28,6 +28,9 @@ pub(super) struct StreamCursor {
     pub(super) slot: String,
     /// Tables whose initial sync is complete, with the number of its generation.
     pub(super) synced: BTreeMap<String, u64>,
+    /// The numbers that the server knows those tables by: a table that was made anew under the same name is another one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) numbers: BTreeMap<String, u32>,
     /// Tables whose initial sync must start anew, with the number of the generation that is void: what happened to them since
     /// its snapshot cannot be put together with it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -43,6 +46,8 @@ pub(super) struct StreamCursor {
 pub(super) struct SyncCursor {
     /// The generation, counted from 1.
     pub(super) generation: u64,
+    /// The number that the server knows the table by.
+    pub(super) table: u32,
     /// The hash of the definition of its columns: chunks of two definitions do not go together.
     pub(super) definition: Digest,
     /// The column that chunks are ranges of; `None`: the table is one chunk.
@@ -62,8 +67,8 @@ impl StreamCursor {
     /// Where the stream begins, before anything of it is staged.
     pub(super) fn begin(lsn: Lsn, server: Identity, slot: &str) -> Self {
         let (system, timeline) = (server.system, server.timeline);
-        let (synced, void, moved) = Default::default();
-        Self { lsn, system, timeline, slot: slot.to_owned(), synced, void, moved }
+        let (synced, numbers, void, moved) = Default::default();
+        Self { lsn, system, timeline, slot: slot.to_owned(), synced, numbers, void, moved }
     }
 
     /// What the slot must agree with.
@@ -156,12 +161,13 @@ mod tests {
             timeline: 1,
             slot: "tidemark_orders".into(),
             synced: [("public.orders".to_owned(), 1)].into(),
+            numbers: [("public.orders".to_owned(), 16_385)].into(),
             void: BTreeMap::new(),
             moved: BTreeMap::new(),
         };
         let definition = Digest::of(b"id int8");
         let sync =
-            SyncCursor { generation: 2, definition, column: Some("id".into()), bounds: vec!["10".into()] };
+            SyncCursor { generation: 2, table: 1, definition, column: Some("id".into()), bounds: vec!["10".into()] };
         let mut cursor = Cursor::default();
         cursor.set(StreamCursor::part(), stream.write().unwrap());
         cursor.set(SyncCursor::part("public.orders"), sync.write().unwrap());

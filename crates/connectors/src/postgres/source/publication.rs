@@ -89,6 +89,11 @@ impl Publication {
         dropped.map_err(|error| failure(format!("cannot drop publication `{name}`"), error))
     }
 
+    /// Whether it has the table of this name.
+    pub(super) fn has(&self, table: &str) -> bool {
+        self.tables.keys().any(|id| id.to_string() == table)
+    }
+
     /// The tables that it does not have.
     pub(super) fn lacks<'t>(&self, tables: &'t [TableToRead]) -> Vec<&'t TableToRead> {
         tables.iter().filter(|table| !self.tables.contains_key(&table.table.id)).collect()

@@ -8,7 +8,7 @@ use super::replication::Identity;
 use crate::postgres::{connection::failure, lsn::Lsn};
 
 /// Nothing less than reading everything again makes up for changes that are lost.
-const RESYNC: &str = "changes may be missing: give the pipeline a new `name`, which is a new log, and its destinations new or emptied \
+pub(super) const RESYNC: &str = "changes may be missing: give the pipeline a new `name`, which is a new log, and its destinations new or emptied \
      tables; `tidemark teardown` removes what is left of the old one";
 
 /// A slot as the server has it.

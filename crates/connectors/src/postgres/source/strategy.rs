@@ -1,8 +1,11 @@
 //! How the source is read: where it was left, what is new, then the initial sync and the replication stream side by side.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -15,12 +18,12 @@ use tokio::sync::{mpsc, watch};
 use super::{
     Source, catalog,
     changes::{ChangeReader, Gathered},
-    cursor::StreamCursor,
+    cursor::{StreamCursor, SyncCursor},
     definitions::Definitions,
     publication::Publication,
     replication::{Acknowledger, Replication},
-    selection::Selection,
-    slot::{self, Slot},
+    selection::{Selection, TableToRead},
+    slot::{self, RESYNC, Slot},
     sync::{InitialSync, end_of_log},
     table::{Shape, Table},
 };
@@ -54,8 +57,13 @@ impl ReadStrategy for Strategy {
             known.as_ref().map(StreamCursor::standing).as_ref(),
             &identity,
         )?;
-        let tables = self.source.publish(&session).await?;
+        let wanted = self.source.select(&session).await?;
         let mut lane = out.lane(StreamCursor::part(), Phase::Changes);
+        let known = match known {
+            Some(cursor) => Some(self.source.recognise(&session, &wanted, cursor, &from, &mut lane).await?),
+            None => None,
+        };
+        let tables = self.source.publish(&session, wanted).await?;
         let cursor = match known {
             Some(cursor) => cursor,
             None => {
@@ -89,7 +97,7 @@ impl ReadStrategy for Strategy {
         let (judge, verdicts) = mpsc::unbounded_channel();
         let reader = ChangeReader {
             feed,
-            tables: tables.iter().map(|table| (table.id.to_string(), table.clone())).collect(),
+            tables: tables.iter().map(|table| (table.oid, table.clone())).collect(),
             syncs: incomplete
                 .iter()
                 .map(|sync| sync.describe())
@@ -113,8 +121,8 @@ impl ReadStrategy for Strategy {
 }
 
 impl Source {
-    /// The tables to read, published.
-    async fn publish(&self, session: &Session) -> Result<Vec<Arc<Table>>> {
+    /// The tables to read.
+    async fn select(&self, session: &Session) -> Result<Vec<TableToRead>> {
         let all = catalog::tables(session).await?;
         let Selection { tables: wanted, problems, warnings } =
             Selection::of(self.config.streams.as_ref(), &all);
@@ -124,18 +132,62 @@ impl Source {
         for warning in warnings {
             tracing::warn!(hint = warning.hint_text(), "{warning}");
         }
-        match &self.config.publication {
-            None => Publication::ensure(session, self.publication(), &wanted).await?,
-            Some(name) => {
-                let publication = Publication::inspect(session, name).await?;
-                let publication = publication.ok_or_else(|| {
-                    Error::config(format!("there is no publication `{name}`"))
-                        .hint("make it, or leave `publication` out")
-                })?;
-                if let Some(problem) = publication.problems(&wanted).into_iter().next() {
-                    return Err(problem);
-                }
-            }
+        Ok(wanted)
+    }
+
+    /// Whether the stream has told every change of `tables` since they were read. What is known to be wanting of a table that
+    /// is being read makes its initial sync start anew.
+    ///
+    /// Fails with [`tidemark_engine::ErrorKind::Conflict`] when changes of a table that is complete are wanting.
+    async fn recognise(
+        &self,
+        session: &Session,
+        tables: &[TableToRead],
+        mut cursor: StreamCursor,
+        from: &Cursor,
+        lane: &mut Lane,
+    ) -> Result<StreamCursor> {
+        let names: BTreeSet<String> = tables.iter().map(|table| table.table.id.to_string()).collect();
+        let is_other = |table: &&TableToRead| {
+            let number = cursor.numbers.get(&table.table.id.to_string());
+            number.is_some_and(|number| *number != table.table.oid)
+        };
+        if let Some(other) = tables.iter().find(is_other) {
+            return Err(Error::conflict(format!(
+                "table `{}` is another one than the table that was read: it was dropped and made again, or replaced",
+                other.table.id
+            ))
+            .hint(RESYNC));
+        }
+        let (name, publication) = (self.publication(), Publication::inspect(session, self.publication()).await?);
+        let untold = |table: &String| names.contains(table) && !publication.as_ref().is_some_and(|it| it.has(table));
+        if let Some(table) = cursor.synced.keys().find(|table| untold(table)) {
+            return Err(Error::conflict(format!("table `{table}` was taken out of publication `{name}`")).hint(RESYNC));
+        }
+        let mut void = BTreeMap::new();
+        for table in names.iter().filter(|table| untold(table)) {
+            let sync = SyncCursor::read(from, table)?;
+            void.extend(sync.map(|sync| (table.clone(), sync.generation)));
+        }
+        if !void.is_empty() {
+            cursor.void.extend(void);
+            cursor = begin(lane, cursor).await?;
+        }
+        Ok(cursor)
+    }
+
+    /// The same tables, published.
+    async fn publish(&self, session: &Session, wanted: Vec<TableToRead>) -> Result<Vec<Arc<Table>>> {
+        let name = self.publication();
+        if self.config.publication.is_none() {
+            Publication::ensure(session, name, &wanted).await?;
+        }
+        let publication = Publication::inspect(session, name).await?.ok_or_else(|| {
+            Error::config(format!("there is no publication `{name}`"))
+                .hint("make it, or leave `publication` out")
+        })?;
+        if let Some(problem) = publication.problems(&wanted).into_iter().next() {
+            return Err(problem);
         }
         Ok(wanted.into_iter().map(|table| Arc::new(Table::from(table))).collect())
     }

@@ -58,7 +58,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Reads the stream.
 pub(super) struct ChangeReader {
     pub(super) feed: Feed,
-    pub(super) tables: HashMap<String, Arc<Table>>,
+    /// By the server's numbers: a table may be given another name, and is still the same.
+    pub(super) tables: HashMap<u32, Arc<Table>>,
     /// Initial syncs under way, by stream; what is told of them; and what we tell.
     pub(super) syncs: BTreeMap<String, OpenSync>,
     pub(super) notices: mpsc::UnboundedReceiver<Notice>,
@@ -208,11 +209,11 @@ impl ChangeReader {
 
     /// Learns what a table looks like from here on.
     async fn describe(&mut self, message: &pgoutput::Relation<'_>) -> Result<()> {
-        let name = format!("{}.{}", message.schema, message.name);
-        let Some(table) = self.tables.get(&name).cloned() else {
+        let Some(table) = self.tables.get(&message.oid).cloned() else {
             self.gathered.relations.insert(message.oid, None);
             return Ok(());
         };
+        let name = table.id.to_string();
         let wanted: Vec<_> = message.columns.iter().map(|column| (column.type_oid, column.typmod)).collect();
         let types = self.definitions.types_anew(&wanted).await?;
         if self.binary && !types.iter().all(ColumnType::is_binary) {
@@ -333,6 +334,8 @@ impl ChangeReader {
                 self.lane.forget(SyncCursor::part(&table));
                 (0..chunks).for_each(|chunk| self.lane.forget(SyncCursor::chunk_part(&table, chunk)));
                 self.cursor.void.remove(&table);
+                let number = self.tables.values().find(|known| known.id.to_string() == table).map(|known| known.oid);
+                self.cursor.numbers.extend(number.map(|number| (table.clone(), number)));
                 self.cursor.synced.insert(table.clone(), generation);
             }
         }

@@ -62,7 +62,8 @@ impl TableSync {
     ) -> Result<Arc<Self>> {
         let generation = former.as_ref().map_or(0, |former| former.generation) + 1;
         let (column, bounds) = plan::chunks(session, &shape.table, &shape.schema).await?;
-        let plan = SyncCursor { generation, definition: definition(&shape.schema), column, bounds };
+        let (table, definition) = (shape.table.oid, definition(&shape.schema));
+        let plan = SyncCursor { generation, table, definition, column, bounds };
         let begun = Self { shape, plan, staged: BTreeMap::new() };
 
         let name = begun.name();
@@ -122,7 +123,8 @@ fn must_start_anew(plan: &SyncCursor, shape: &Shape, stream: &StreamCursor, curs
     let staged = plan.staged(cursor, &table).len();
     let is_partly_staged = staged > 0 && staged < plan.chunks();
     let moved = stream.moved.get(&table) == Some(&plan.generation);
-    plan.definition != definition(&shape.schema)
+    plan.table != shape.table.oid
+        || plan.definition != definition(&shape.schema)
         || stream.void.get(&table) == Some(&plan.generation)
         || (moved && is_partly_staged)
 }

@@ -1,1 +1,0 @@
-//! What a PostgreSQL source promises, each case by itself.
