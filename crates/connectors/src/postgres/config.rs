@@ -1,8 +1,7 @@
 //! What the pipeline file says of PostgreSQL.
 
-use std::collections::BTreeMap;
-
 use globset::Glob;
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -42,7 +41,7 @@ pub enum Streams {
     /// Names or globs: `public.orders`, `sales.*`.
     Names(Vec<String>),
     /// Each name or glob with its options. A table follows the first entry that matches, exact names first.
-    Map(BTreeMap<String, StreamConfig>),
+    Map(IndexMap<String, StreamConfig>),
 }
 
 /// How one table, or every table of a glob, is read.

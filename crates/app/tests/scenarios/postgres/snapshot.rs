@@ -124,7 +124,9 @@ fn a_table_that_is_emptied_or_altered_while_it_is_read_is_read_anew() {
 fn a_new_table_that_matches_is_synced_while_the_others_go_on() {
     let kept = Kept::of(Postgres::shared(), "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (1)");
     kept.catch_up();
-    kept.source.execute("CREATE TABLE b (id int PRIMARY KEY); INSERT INTO b VALUES (1), (2); INSERT INTO a VALUES (2)");
+    kept.source.execute(
+        "CREATE TABLE b (id int PRIMARY KEY); INSERT INTO b VALUES (1), (2); INSERT INTO a VALUES (2)",
+    );
     let mut running = kept.bench.start("run pipeline.yaml");
     running.until("the new table is there", || {
         kept.of_mirror("SELECT to_regclass('b')") == "b" && kept.of_mirror("SELECT count(*) FROM b") == "2"
@@ -141,7 +143,10 @@ fn a_new_table_that_matches_is_synced_while_the_others_go_on() {
 /// Failure mode 16: a snapshot is taken when open transactions have ended; which one it waits for is said.
 #[test]
 fn an_initial_sync_waits_for_open_transactions_and_says_for_which() {
-    let kept = Kept::of(Postgres::shared(), "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (0); CREATE TABLE gate (id int PRIMARY KEY)");
+    let kept = Kept::of(
+        Postgres::shared(),
+        "CREATE TABLE a (id int PRIMARY KEY); INSERT INTO a VALUES (0); CREATE TABLE gate (id int PRIMARY KEY)",
+    );
     // The slot is there, so that only the snapshot waits.
     kept.catch_up();
     kept.source.execute("CREATE TABLE b (id int PRIMARY KEY); INSERT INTO b VALUES (1)");
@@ -158,7 +163,8 @@ fn an_initial_sync_waits_for_open_transactions_and_says_for_which() {
         kept.source.execute("INSERT INTO gate VALUES (1)");
         open.join().unwrap();
         running.until("the new table is there", || {
-            kept.of_mirror("SELECT to_regclass('b')") == "b" && kept.of_mirror("SELECT count(*) FROM b") == "2"
+            kept.of_mirror("SELECT to_regclass('b')") == "b"
+                && kept.of_mirror("SELECT count(*) FROM b") == "2"
         });
         running.terminate().succeeds();
     });

@@ -100,6 +100,10 @@ impl Parameters {
                 "options" => &mut parameters.options,
                 "sslmode" => &mut parameters.sslmode,
                 "sslrootcert" => &mut parameters.sslrootcert,
+                // What looks like no name may be a piece of a password that holds a `?`.
+                _ if !name.chars().all(|c| c.is_ascii_lowercase() || c == '_') => {
+                    return Err(Error::config("the URL has a parameter that is not known here").hint(ESCAPES));
+                }
                 _ => {
                     return Err(Error::config(format!("the URL's parameter `{name}` is not known here"))
                         .hint(format!("choose from: {}", PARAMETERS.join(", "))));

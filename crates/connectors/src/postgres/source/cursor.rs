@@ -15,6 +15,9 @@ use tidemark_engine::{Cursor, Digest, Error, PartId, Result};
 use super::{replication::Identity, slot::Standing};
 use crate::postgres::lsn::Lsn;
 
+/// What the parts of initial syncs begin with.
+const PREFIX: &str = "sync/";
+
 /// The replication stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StreamCursor {
@@ -26,11 +29,12 @@ pub(super) struct StreamCursor {
     pub(super) timeline: u32,
     /// The slot it is read from.
     pub(super) slot: String,
-    /// Tables whose initial sync is complete, with the number of its generation.
-    pub(super) synced: BTreeMap<String, u64>,
-    /// The numbers that the server knows those tables by: a table that was made anew under the same name is another one.
+    /// Tables whose initial sync is complete.
+    pub(super) synced: BTreeMap<String, Synced>,
+    /// Tables whose complete initial sync does not count any more, with the number of its generation: see
+    /// [`super::continuity`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) numbers: BTreeMap<String, u32>,
+    pub(super) lapsed: BTreeMap<String, u64>,
     /// Tables whose initial sync must start anew, with the number of the generation that is void: what happened to them since
     /// its snapshot cannot be put together with it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -39,6 +43,16 @@ pub(super) struct StreamCursor {
     /// way, with the number of its generation: all its chunks must be of one snapshot.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) moved: BTreeMap<String, u64>,
+}
+
+/// A table whose initial sync is complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Synced {
+    pub(super) generation: u64,
+    /// The number that the server knows the table by: one that was made anew under the same name is another one.
+    pub(super) table: u32,
+    /// See [`Table::terms`](super::table::Table::terms).
+    pub(super) terms: Digest,
 }
 
 /// The initial sync of one table.
@@ -50,6 +64,8 @@ pub(super) struct SyncCursor {
     pub(super) table: u32,
     /// The hash of the definition of its columns: chunks of two definitions do not go together.
     pub(super) definition: Digest,
+    /// See [`Table::terms`](super::table::Table::terms).
+    pub(super) terms: Digest,
     /// The column that chunks are ranges of; `None`: the table is one chunk.
     pub(super) column: Option<String>,
     /// Where each chunk but the first begins, as texts of that column.
@@ -67,8 +83,8 @@ impl StreamCursor {
     /// Where the stream begins, before anything of it is staged.
     pub(super) fn begin(lsn: Lsn, server: Identity, slot: &str) -> Self {
         let (system, timeline) = (server.system, server.timeline);
-        let (synced, numbers, void, moved) = Default::default();
-        Self { lsn, system, timeline, slot: slot.to_owned(), synced, numbers, void, moved }
+        let (synced, lapsed, void, moved) = Default::default();
+        Self { lsn, system, timeline, slot: slot.to_owned(), synced, lapsed, void, moved }
     }
 
     /// What the slot must agree with.
@@ -95,17 +111,27 @@ impl StreamCursor {
 impl SyncCursor {
     /// The part of `table`.
     pub(super) fn part(table: &str) -> PartId {
-        PartId::new(format!("sync/{table}"))
+        PartId::new(format!("{PREFIX}{table}"))
     }
 
     /// The part of chunk `number` of `table`.
     pub(super) fn chunk_part(table: &str, number: usize) -> PartId {
-        PartId::new(format!("sync/{table}/{number}"))
+        PartId::new(format!("{PREFIX}{table}/{number}"))
     }
 
     /// What `cursor` says of `table`; `None` when it is not being read.
     pub(super) fn read(cursor: &Cursor, table: &str) -> Result<Option<Self>> {
         cursor.get(&Self::part(table)).map(read).transpose()
+    }
+
+    /// Every initial sync that is under way, by table.
+    pub(super) fn all(cursor: &Cursor) -> Vec<(String, Self)> {
+        // The parts of chunks hold a point, which is no JSON object.
+        let sync = |(part, bytes): (&PartId, &Bytes)| {
+            let table = part.as_str().strip_prefix(PREFIX)?;
+            Some((table.to_owned(), serde_json::from_slice(bytes).ok()?))
+        };
+        cursor.parts().filter_map(sync).collect()
     }
 
     /// As the part of a cursor.
@@ -155,19 +181,29 @@ mod tests {
 
     #[test]
     fn parts_read_back() {
+        let definition = Digest::of(b"id int8");
         let stream = StreamCursor {
             lsn: Lsn(0x16_B374_D848),
             system: "7".into(),
             timeline: 1,
             slot: "tidemark_orders".into(),
-            synced: [("public.orders".to_owned(), 1)].into(),
-            numbers: [("public.orders".to_owned(), 16_385)].into(),
+            synced: [(
+                "public.orders".to_owned(),
+                Synced { generation: 1, table: 16_385, terms: definition },
+            )]
+            .into(),
+            lapsed: BTreeMap::new(),
             void: BTreeMap::new(),
             moved: BTreeMap::new(),
         };
-        let definition = Digest::of(b"id int8");
-        let sync =
-            SyncCursor { generation: 2, table: 1, definition, column: Some("id".into()), bounds: vec!["10".into()] };
+        let sync = SyncCursor {
+            generation: 2,
+            table: 1,
+            definition,
+            terms: definition,
+            column: Some("id".into()),
+            bounds: vec!["10".into()],
+        };
         let mut cursor = Cursor::default();
         cursor.set(StreamCursor::part(), stream.write().unwrap());
         cursor.set(SyncCursor::part("public.orders"), sync.write().unwrap());
@@ -177,5 +213,6 @@ mod tests {
         assert_eq!(SyncCursor::read(&cursor, "public.orders").unwrap().as_ref(), Some(&sync));
         assert_eq!(sync.staged(&cursor, "public.orders"), [(1, Lsn(7))].into());
         assert_eq!(SyncCursor::read(&cursor, "public.other").unwrap(), None);
+        assert_eq!(SyncCursor::all(&cursor), [("public.orders".to_owned(), sync)]);
     }
 }

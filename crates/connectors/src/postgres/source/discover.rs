@@ -40,7 +40,7 @@ impl Source {
 /// How many rows the server takes the table to have; `None` when it has not looked.
 async fn about(session: &Client, table: &Table) -> Result<Option<u64>> {
     let sql = "SELECT sum(reltuples)::int8 FROM pg_class
-               WHERE oid IN (SELECT relid FROM pg_partition_tree($1::oid) WHERE isleaf) AND reltuples >= 0";
+               WHERE oid IN (SELECT relid FROM pg_partition_tree($1::oid) WHERE isleaf UNION SELECT $1) AND reltuples >= 0";
     let row = session.query_one(sql, &[&table.oid]).await;
     let row = row.map_err(|error| failure(format!("cannot ask how large `{}` is", table.id), error))?;
     Ok(row.get::<_, Option<i64>>(0).and_then(|rows| u64::try_from(rows).ok()))

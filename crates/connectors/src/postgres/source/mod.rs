@@ -11,11 +11,12 @@
 //! | How are tables read as they are? | `sync/` |
 //! | How does the log reach us? | `replication/` |
 //! | What do its messages become? | `changes/` |
-//! | How does all of it run? | `strategy`; what it keeps: `cursor` |
+//! | How does all of it run? | `strategy`; what it keeps: `cursor`; what of that still counts: `continuity` |
 
 mod catalog;
 mod changes;
 mod check;
+mod continuity;
 mod cursor;
 mod definitions;
 mod discover;

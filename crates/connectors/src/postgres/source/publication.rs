@@ -1,7 +1,7 @@
 //! The publication: which tables' changes the server sends us.
 //! <https://www.postgresql.org/docs/current/logical-replication-publication.html>
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use tidemark_engine::{Error, Result};
 use tokio_postgres::Client;
@@ -61,22 +61,32 @@ impl Publication {
         }))
     }
 
-    /// Sees to it that the publication `name`, which is ours, has `tables`: makes it, or adds those it lacks. Tables that are no
-    /// longer read stay in it, and cost nothing but the way here.
+    /// Sees to it that the publication `name`, which is ours, has `tables`: makes it, or adds those it lacks. Those in `anew` are
+    /// taken out first, and added as they are wanted now. Tables that are no longer read stay in it, and cost nothing but
+    /// the way here.
     pub(in crate::postgres) async fn ensure(
         session: &Client,
         name: &str,
         tables: &[TableToRead],
+        anew: &BTreeSet<String>,
     ) -> Result<()> {
         let Some(existing) = Self::inspect(session, name).await? else {
             let created = session.batch_execute(&creation(name, tables)).await;
             return created.map_err(|error| failure(format!("cannot create publication `{name}`"), error));
         };
-        let missing: Vec<&TableToRead> =
-            tables.iter().filter(|table| !existing.tables.contains_key(&table.table.id)).collect();
+        let missing: Vec<&TableToRead> = tables
+            .iter()
+            .filter(|table| !existing.has(&table.table.id) || anew.contains(&table.table.id.to_string()))
+            .collect();
         if !missing.is_empty() {
             let list = published(missing.iter().copied());
-            let sql = format!("ALTER PUBLICATION {} ADD TABLE {list}", quoted(name));
+            let outdated = missing.iter().filter(|table| existing.has(&table.table.id));
+            let outdated: String = outdated
+                .map(|table| {
+                    format!("ALTER PUBLICATION {} DROP TABLE ONLY {}; ", quoted(name), table.table.id.sql())
+                })
+                .collect();
+            let sql = format!("{outdated}ALTER PUBLICATION {} ADD TABLE {list}", quoted(name));
             let added = session.batch_execute(&sql).await;
             added.map_err(|error| failure(format!("cannot add tables to publication `{name}`"), error))?;
         }
@@ -89,9 +99,9 @@ impl Publication {
         dropped.map_err(|error| failure(format!("cannot drop publication `{name}`"), error))
     }
 
-    /// Whether it has the table of this name.
-    pub(super) fn has(&self, table: &str) -> bool {
-        self.tables.keys().any(|id| id.to_string() == table)
+    /// Whether it has `table`.
+    pub(super) fn has(&self, table: &TableId) -> bool {
+        self.tables.contains_key(table)
     }
 
     /// The tables that it does not have.

@@ -139,6 +139,13 @@ pub(in crate::postgres) fn verify(
         ))
         .hint(RESYNC));
     }
+    if identity.flushed < standing.lsn {
+        return Err(Error::conflict(format!(
+            "the server's log ends at {}, before {}, which has been read from it: it was restored, or replaced by a copy that lagged",
+            identity.flushed, standing.lsn
+        ))
+        .hint(RESYNC));
+    }
     match slot.confirmed {
         Some(confirmed) if confirmed > standing.lsn => Err(Error::conflict(format!(
             "replication slot `{name}` stands at {confirmed}, beyond {}, where the staged changes end",

@@ -1,7 +1,7 @@
 //! How the source is read: where it was left, what is new, then the initial sync and the replication stream side by side.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     Source, catalog,
     changes::{ChangeReader, Gathered},
+    continuity,
     cursor::{StreamCursor, SyncCursor},
     definitions::Definitions,
     publication::Publication,
@@ -59,21 +60,35 @@ impl ReadStrategy for Strategy {
         )?;
         let wanted = self.source.select(&session).await?;
         let mut lane = out.lane(StreamCursor::part(), Phase::Changes);
-        let known = match known {
-            Some(cursor) => Some(self.source.recognise(&session, &wanted, cursor, &from, &mut lane).await?),
-            None => None,
-        };
-        let tables = self.source.publish(&session, wanted).await?;
         let cursor = match known {
-            Some(cursor) => cursor,
+            Some(known) => {
+                let cursor = self.source.review(&session, known.clone(), &from, &wanted).await?;
+                let mut anew: BTreeSet<_> = cursor.lapsed.keys().cloned().collect();
+                anew.extend(
+                    SyncCursor::all(&from)
+                        .into_iter()
+                        .map(|(table, _)| table)
+                        .filter(|table| cursor.void.contains_key(table)),
+                );
+                let cursor = if cursor == known { cursor } else { begin(&mut lane, cursor).await? };
+                self.source.publish(&session, &wanted, &anew).await?;
+                cursor
+            }
             None => {
-                let begins = match slot.and_then(|slot| slot.confirmed) {
-                    Some(begins) => begins,
+                self.source.publish(&session, &wanted, &BTreeSet::new()).await?;
+                let begins = match slot {
                     None => self.source.make_slot(&mut replication).await?,
+                    Some(slot) => slot.confirmed.ok_or_else(|| {
+                        let name = self.source.slot();
+                        Error::unavailable(format!(
+                            "replication slot `{name}` is still being made at the server"
+                        ))
+                    })?,
                 };
                 begin(&mut lane, StreamCursor::begin(begins, identity, self.source.slot())).await?
             }
         };
+        let tables: Vec<_> = wanted.into_iter().map(|table| Arc::new(Table::from(table))).collect();
         let target = match cx.until_caught_up {
             true => Some(end_of_log(&session).await?),
             false => None,
@@ -135,61 +150,41 @@ impl Source {
         Ok(wanted)
     }
 
-    /// Whether the stream has told every change of `tables` since they were read. What is known to be wanting of a table that
-    /// is being read makes its initial sync start anew.
-    ///
-    /// Fails with [`tidemark_engine::ErrorKind::Conflict`] when changes of a table that is complete are wanting.
-    async fn recognise(
+    /// The cursor as far as it still counts, see [`continuity`].
+    async fn review(
         &self,
         session: &Session,
-        tables: &[TableToRead],
-        mut cursor: StreamCursor,
+        cursor: StreamCursor,
         from: &Cursor,
-        lane: &mut Lane,
+        wanted: &[TableToRead],
     ) -> Result<StreamCursor> {
-        let names: BTreeSet<String> = tables.iter().map(|table| table.table.id.to_string()).collect();
-        let is_other = |table: &&TableToRead| {
-            let number = cursor.numbers.get(&table.table.id.to_string());
-            number.is_some_and(|number| *number != table.table.oid)
-        };
-        if let Some(other) = tables.iter().find(is_other) {
-            return Err(Error::conflict(format!(
-                "table `{}` is another one than the table that was read: it was dropped and made again, or replaced",
-                other.table.id
-            ))
-            .hint(RESYNC));
-        }
-        let (name, publication) = (self.publication(), Publication::inspect(session, self.publication()).await?);
-        let untold = |table: &String| names.contains(table) && !publication.as_ref().is_some_and(|it| it.has(table));
-        if let Some(table) = cursor.synced.keys().find(|table| untold(table)) {
-            return Err(Error::conflict(format!("table `{table}` was taken out of publication `{name}`")).hint(RESYNC));
-        }
-        let mut void = BTreeMap::new();
-        for table in names.iter().filter(|table| untold(table)) {
-            let sync = SyncCursor::read(from, table)?;
-            void.extend(sync.map(|sync| (table.clone(), sync.generation)));
-        }
-        if !void.is_empty() {
-            cursor.void.extend(void);
-            cursor = begin(lane, cursor).await?;
-        }
-        Ok(cursor)
+        let name = self.publication();
+        let published = Publication::inspect(session, name).await?;
+        // What the server's log holds from before a publication was made cannot be read through it.
+        let gone = || Error::conflict(format!("publication `{name}` is gone")).hint(RESYNC);
+        let tables: Vec<_> = wanted.iter().cloned().map(Table::from).collect();
+        continuity::review(cursor, from, &tables, &published.ok_or_else(gone)?)
     }
 
-    /// The same tables, published.
-    async fn publish(&self, session: &Session, wanted: Vec<TableToRead>) -> Result<Vec<Arc<Table>>> {
+    /// Sees to it that `wanted` is published; those in `anew` as they are wanted now.
+    async fn publish(
+        &self,
+        session: &Session,
+        wanted: &[TableToRead],
+        anew: &BTreeSet<String>,
+    ) -> Result<()> {
         let name = self.publication();
         if self.config.publication.is_none() {
-            Publication::ensure(session, name, &wanted).await?;
+            Publication::ensure(session, name, wanted, anew).await?;
         }
         let publication = Publication::inspect(session, name).await?.ok_or_else(|| {
             Error::config(format!("there is no publication `{name}`"))
                 .hint("make it, or leave `publication` out")
         })?;
-        if let Some(problem) = publication.problems(&wanted).into_iter().next() {
-            return Err(problem);
+        match publication.problems(wanted).into_iter().next() {
+            Some(problem) => Err(problem),
+            None => Ok(()),
         }
-        Ok(wanted.into_iter().map(|table| Arc::new(Table::from(table))).collect())
     }
 
     /// Makes the slot, unless it is the DBA's to make.

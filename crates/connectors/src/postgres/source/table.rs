@@ -25,6 +25,8 @@ pub(super) struct Table {
     pub(super) excluded: Vec<String>,
     /// The SQL condition that its records meet.
     pub(super) condition: Option<String>,
+    /// Names and types of all its columns, those that are not read included, as they were when it was looked up.
+    pub(super) layout: String,
 }
 
 /// One column, as the catalog has it.
@@ -45,6 +47,9 @@ impl From<TableToRead> for Table {
             not_null: column.not_null,
         });
         let columns = columns.collect();
+        let all = wanted.table.columns.iter();
+        let layout = all.map(|column| format!("{} {} {}", column.name, column.type_oid, column.typmod));
+        let layout = layout.collect::<Vec<_>>().join(", ");
         let TableToRead { table, key, excluded, condition } = wanted;
         Self {
             id: table.id,
@@ -54,6 +59,7 @@ impl From<TableToRead> for Table {
             key,
             excluded: excluded.into_iter().collect(),
             condition,
+            layout,
         }
     }
 }
@@ -62,6 +68,11 @@ impl Table {
     /// The stream it is read as: `public.orders`.
     pub(super) fn stream(&self) -> StreamName {
         StreamName::new(self.id.to_string())
+    }
+
+    /// The hash of how the pipeline file wants it read: what was read in another way does not go together with it.
+    pub(super) fn terms(&self) -> Digest {
+        Digest::of(format!("{:?} {:?} {:?}", self.key, self.excluded, self.condition).as_bytes())
     }
 
     /// What stands before its name in a FROM clause: tables that inherit from it are read on their own.
@@ -74,6 +85,15 @@ impl Table {
         &self,
         columns: impl Iterator<Item = (&'c str, &'c ColumnType)>,
     ) -> Result<Arc<StreamSchema>> {
+        self.schema_with_key(columns, self.key.clone())
+    }
+
+    /// The same, told apart by another `key`.
+    pub(super) fn schema_with_key<'c>(
+        &self,
+        columns: impl Iterator<Item = (&'c str, &'c ColumnType)>,
+        key: Vec<String>,
+    ) -> Result<Arc<StreamSchema>> {
         let fields = columns.map(|(name, column_type)| Field {
             name: name.to_owned(),
             kind: column_type.kind.clone(),
@@ -85,7 +105,7 @@ impl Table {
             let message = format!("table `{}` has no column that could be read", self.id);
             return Err(Error::data(message).hint("leave it out of `streams`"));
         }
-        StreamSchema::new(self.stream(), fields, self.key.clone())
+        StreamSchema::new(self.stream(), fields, key)
     }
 }
 

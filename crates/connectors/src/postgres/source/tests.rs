@@ -1,5 +1,7 @@
 //! Real servers: what is found missing, what is made, and what is left behind.
 
+use std::collections::BTreeSet;
+
 use tidemark_engine::Error;
 use tidemark_test_servers::{Database, Postgres};
 use tokio_postgres::Client;
@@ -102,13 +104,13 @@ async fn our_publication_is_made_and_grows() {
     let source = source(&database, r#", "streams": {"public.a": {"where": "id > 1"}, "*": {}}"#);
     let session = session(&database).await;
     let tables = selection(&source, &session).await.tables;
-    Publication::ensure(&session, source.publication(), &tables[..1]).await.unwrap();
+    Publication::ensure(&session, source.publication(), &tables[..1], &BTreeSet::new()).await.unwrap();
     let publication =
         || async { Publication::inspect(&session, source.publication()).await.unwrap().unwrap() };
     let lacking = told(&publication().await.problems(&tables));
     assert!(lacking[0].contains("does not have `public.b`: run `ALTER PUBLICATION"), "{lacking:?}");
     for _ in 0..2 {
-        Publication::ensure(&session, source.publication(), &tables).await.unwrap();
+        Publication::ensure(&session, source.publication(), &tables, &BTreeSet::new()).await.unwrap();
         assert!(publication().await.problems(&tables).is_empty());
     }
 }
@@ -244,7 +246,7 @@ async fn what_we_made_is_listed_and_removed() {
     assert_eq!((source.made().await.unwrap(), source.held_back().await.unwrap()), (vec![], None));
 
     let tables = selection(&source, &session).await.tables;
-    Publication::ensure(&session, source.publication(), &tables).await.unwrap();
+    Publication::ensure(&session, source.publication(), &tables, &BTreeSet::new()).await.unwrap();
     let mut replication = Replication::connect(&source.server, "test").await.unwrap();
     let begins = replication.create_slot(source.slot()).await.unwrap();
     let slot = Slot::inspect(&session, source.slot()).await.unwrap().unwrap();

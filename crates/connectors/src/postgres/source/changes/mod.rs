@@ -316,8 +316,7 @@ impl ChangeReader {
     fn end_sync(&mut self, completion: Completion) -> Verdict {
         let Completion { table, generation, chunks, .. } = completion.clone();
         let sync = self.syncs.remove(&table);
-        let events = sync.iter().flat_map(|sync| &sync.events);
-        let harm = events.filter(|event| completion.suffers(event)).map(|event| event.what).next();
+        let harm = completion.harm(sync.as_ref().map_or(&[], |sync| &sync.events));
         self.cursor.moved.remove(&table);
         match harm {
             Some(what) => {
@@ -334,9 +333,8 @@ impl ChangeReader {
                 self.lane.forget(SyncCursor::part(&table));
                 (0..chunks).for_each(|chunk| self.lane.forget(SyncCursor::chunk_part(&table, chunk)));
                 self.cursor.void.remove(&table);
-                let number = self.tables.values().find(|known| known.id.to_string() == table).map(|known| known.oid);
-                self.cursor.numbers.extend(number.map(|number| (table.clone(), number)));
-                self.cursor.synced.insert(table.clone(), generation);
+                self.cursor.lapsed.remove(&table);
+                self.cursor.synced.extend(sync.map(|sync| (table.clone(), sync.complete)));
             }
         }
         Verdict { table, void: harm }

@@ -41,11 +41,10 @@ impl Relation {
             kept.push((column.name, column_type));
             identity.push(column.key || message.identity == FULL);
         }
-        let schema = table.schema(kept.iter().map(|(name, column_type)| (*name, column_type)))?;
+        let columns = kept.iter().map(|(name, column_type)| (*name, column_type));
+        let schema = table.schema_with_key(columns, key_of(table, message, &kept))?;
         let types = kept.into_iter().map(|(_, column_type)| column_type).collect();
-        let relation = Self { schema, wire, types, identity };
-        relation.check_key(table)?;
-        Ok(relation)
+        Ok(Self { schema, wire, types, identity })
     }
 
     /// Whether changes of `other` are read just as this one's: the server describes tables more often than they change.
@@ -55,12 +54,24 @@ impl Relation {
             && self.identity == other.identity
     }
 
-    /// A delete tells the replica identity alone: a key beyond it would not be known.
-    fn check_key(&self, table: &Table) -> Result<()> {
+    /// Refuses an update or a delete that does not tell which record it is about: it tells the replica identity alone.
+    pub(super) fn check_key(&self) -> Result<()> {
         let unknown = self.schema.key().iter().find(|&&index| !self.identity[index]);
         let Some(&index) = unknown else { return Ok(()) };
-        let (column, id) = (&self.schema.fields()[index].name, &table.id);
-        Err(Error::data(format!("key column `{column}` of table `{id}` is not part of its replica identity"))
-            .hint(format!("run `ALTER TABLE {} REPLICA IDENTITY FULL`, or choose another `key`", id.sql())))
+        let (column, stream) = (&self.schema.fields()[index].name, self.schema.stream());
+        Err(Error::data(format!("a change of stream `{stream}` does not tell its key column `{column}`")).hint(
+            "it is not part of the table's replica identity; the server's log cannot be changed any more: choose another \
+             `key`, or run `ALTER TABLE … REPLICA IDENTITY FULL` and give the pipeline a new `name`",
+        ))
     }
+}
+
+/// The key of the table. While the log is behind, a table may look older than its key of today: then its key of then.
+fn key_of(table: &Table, message: &pgoutput::Relation<'_>, kept: &[(&str, ColumnType)]) -> Vec<String> {
+    let is_there = |name: &String| kept.iter().any(|(column, _)| column == name);
+    if table.key.iter().all(is_there) {
+        return table.key.clone();
+    }
+    let key = message.columns.iter().filter(|column| column.key).map(|column| column.name.to_owned());
+    key.filter(is_there).collect()
 }

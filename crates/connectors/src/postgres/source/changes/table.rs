@@ -84,7 +84,13 @@ impl TableChanges {
         for (wire, field) in new.values().enumerate() {
             let Some(index) = self.field_at(wire)? else { continue };
             if matches!(field, Value::Unchanged) {
-                return Err(Error::data("a created record does not carry every value"));
+                let stream = self.relation.schema.stream();
+                let error =
+                    format!("a record that comes to be in stream `{stream}` does not carry every value");
+                return Err(Error::data(error).hint(
+                    "a large value was left out of an update that brought the record under the table's condition: run \
+                     `ALTER TABLE … REPLICA IDENTITY FULL`, and give the pipeline a new `name`",
+                ));
             }
             self.put(index, field)?;
         }
@@ -94,6 +100,7 @@ impl TableChanges {
 
     /// A record was updated. What is not told of it was not changed; the old record, where it is told in full, says what it was.
     pub(super) fn update(&mut self, old: Option<OldTuple<'_>>, new: Tuple<'_>) -> Result<Op> {
+        self.relation.check_key()?;
         let full: Vec<Value<'_>> = match old {
             Some(OldTuple::Full(old)) => old.values().collect(),
             _ => Vec::new(),
@@ -118,6 +125,7 @@ impl TableChanges {
 
     /// A record was deleted: its values are those it had, as far as they are told.
     pub(super) fn delete(&mut self, old: OldTuple<'_>) -> Result<Op> {
+        self.relation.check_key()?;
         let (OldTuple::Full(tuple) | OldTuple::Key(tuple)) = old;
         for (wire, field) in tuple.values().enumerate() {
             let Some(index) = self.field_at(wire)? else { continue };

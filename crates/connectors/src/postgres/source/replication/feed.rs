@@ -120,7 +120,7 @@ pub(super) fn refused(doing: impl Display, report: ServerReport) -> Error {
     if !lost {
         return error;
     }
-    Error::conflict(error.message()).hint("look at the slot in `pg_replication_slots`; if its log is lost, read the tables again by `tidemark resync`")
+    Error::conflict(error.message()).hint("look at the slot in `pg_replication_slots`; if its log is lost, give the pipeline a new `name` to read the tables again")
 }
 
 /// What is inside a `CopyData` message (`XLogData` or a primary keepalive), and whether the server wants a word from us.

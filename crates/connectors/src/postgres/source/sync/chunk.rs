@@ -7,15 +7,19 @@ use tidemark_engine::{
     Error, Result,
     change::Value,
     log::{KeyRange, SyncStep},
-    read::{Outlet, Phase, Ticket},
+    read::{Phase, Ticket},
     schema::{Kind, ordered},
 };
 
-use super::{TableSync, end_of_log, rows::Copying, work::Progress};
+use super::{
+    TableSync, end_of_log,
+    look::Look,
+    rows::Copying,
+    work::{Progress, Round},
+};
 use crate::postgres::{
     connection::{Session, failure},
     identifier::{literal, quoted},
-    lsn::Lsn,
     source::cursor::SyncCursor,
 };
 
@@ -29,37 +33,48 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    /// Reads the chunk in `snapshot` and puts a boundary behind it. The snapshot's transaction ends with the chunk, so that no
+    /// Reads the chunk in the round's snapshot and puts a boundary behind it. The snapshot's transaction ends with the chunk, so that no
     /// lock on the table outlives it.
-    pub(super) async fn read(
-        &self,
-        session: &Session,
-        snapshot: &str,
-        point: Lsn,
-        out: &Outlet,
-    ) -> Result<Ticket> {
-        let table = self.sync.shape.table.id.to_string();
-        let cannot = format!("cannot read table `{table}`");
-        let explain = |error| failure(&cannot, error);
-        let begin = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
-            literal(snapshot)
-        );
-        session.batch_execute(&begin).await.map_err(explain)?;
-        let mut lane = out.lane(SyncCursor::chunk_part(&table, self.number), Phase::InitialSync);
-        let mut rows = Copying::begin(session, &self.sync.shape, &self.clauses(), point).await?;
+    pub(super) async fn read(&self, session: &Session, round: &Round) -> Result<Ticket> {
+        let table = &self.sync.shape.table;
+        let part = SyncCursor::chunk_part(&self.sync.name(), self.number);
+        self.enter(session, &round.snapshot).await?;
+        let mut lane = round.out.lane(part, Phase::InitialSync);
+        let mut rows = Copying::begin(session, &self.sync.shape, &self.clauses(), round.point).await?;
         while let Some(batch) = rows.next().await? {
             lane.batch(batch).await?;
         }
-        session.batch_execute("COMMIT").await.map_err(explain)?;
+        let ended = session.batch_execute("COMMIT").await;
+        ended.map_err(|error| failure(format!("cannot read table `{}`", table.id), error))?;
+        let now = Look::at(session, table).await?;
+        if let Some(what) = round.looks.get(&table.oid).and_then(|before| now.difference(table, before)) {
+            self.progress.see(what);
+        }
         self.progress.reach(end_of_log(session).await?);
+        let point = round.point.to_bytes();
         lane.note(SyncStep::Chunk {
             stream: self.sync.shape.table.stream(),
             generation: self.sync.plan.generation,
             range: self.range()?,
-            point: point.to_bytes().to_vec(),
+            point: point.to_vec(),
         });
-        lane.boundary(Bytes::copy_from_slice(&point.to_bytes()), None).await
+        lane.boundary(Bytes::copy_from_slice(&point), None).await
+    }
+
+    /// Begins a transaction that shows what the snapshot does: every row, or none.
+    async fn enter(&self, session: &Session, snapshot: &str) -> Result<()> {
+        let sql = format!(
+            "SET row_security = off; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
+            literal(snapshot)
+        );
+        // Whatever became of it, another one can be taken.
+        let gone = |error: tokio_postgres::Error| {
+            let code = error.code().map_or("", |code| code.code()).to_owned();
+            Error::unavailable(format!(
+                "the snapshot of the initial sync is gone ({code}): a new one is taken"
+            ))
+        };
+        session.batch_execute(&sql).await.map_err(gone)
     }
 
     /// The condition that a row of the chunk meets.

@@ -7,6 +7,7 @@
 
 mod chunk;
 mod copy;
+mod look;
 mod notice;
 mod plan;
 mod rows;
@@ -14,7 +15,10 @@ mod snapshot;
 mod table;
 mod work;
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use tidemark_engine::{Cursor, Error, Result, Stop, change::ChangeBatch, read::Outlet, world::World};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -24,6 +28,7 @@ pub(super) use notice::{Completion, Event, Notice, OpenSync, Verdict, What};
 pub(super) use snapshot::end_of_log;
 
 use self::{
+    look::Look,
     snapshot::Snapshot,
     table::TableSync,
     work::{Round, Work},
@@ -103,18 +108,30 @@ impl InitialSync {
     async fn read(&self, tables: &[Arc<TableSync>], notices: &mpsc::UnboundedSender<Notice>) -> Result<()> {
         let work = Work::new(tables);
         if !work.is_empty() {
-            self.read_chunks(work, notices).await?;
+            self.read_chunks(work, tables, notices).await?;
         }
         self.tell_of_whole(tables, notices).await
     }
 
-    async fn read_chunks(&self, work: Work, notices: &mpsc::UnboundedSender<Notice>) -> Result<()> {
+    async fn read_chunks(
+        &self,
+        work: Work,
+        tables: &[Arc<TableSync>],
+        notices: &mpsc::UnboundedSender<Notice>,
+    ) -> Result<()> {
+        let session = self.server.connect("initial sync").await?;
+        let mut looks = HashMap::new();
+        for sync in tables {
+            let table = &sync.shape.table;
+            looks.insert(table.oid, Look::at(&session, table).await?);
+        }
         let snapshot = Snapshot::take(&self.server, &self.world).await?;
         let round = Arc::new(Round {
             server: self.server.clone(),
             work,
             snapshot: snapshot.name().to_owned(),
             point: snapshot.point(),
+            looks,
             out: self.out.clone(),
             notices: notices.clone(),
             world: self.world.clone(),
@@ -151,6 +168,7 @@ impl InitialSync {
                 chunks: sync.plan.chunks(),
                 points: (first.unwrap_or_default(), last.unwrap_or_default()),
                 reached: end_of_log(&session).await?,
+                seen: None,
             };
             let _ = notices.send(Notice::Read(completion));
         }

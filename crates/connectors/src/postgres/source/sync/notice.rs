@@ -8,7 +8,7 @@
 
 use tidemark_engine::Digest;
 
-use crate::postgres::lsn::Lsn;
+use crate::postgres::{lsn::Lsn, source::cursor::Synced};
 
 /// What the reader of the stream is told.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(in crate::postgres::source) struct OpenSync {
     pub(in crate::postgres::source) generation: u64,
     /// See [`SyncCursor::definition`](super::super::cursor::SyncCursor::definition).
     pub(in crate::postgres::source) definition: Digest,
+    /// What is to be known of it once it is complete.
+    pub(in crate::postgres::source) complete: Synced,
     /// What happened to the table since, as far as the stream has come.
     pub(in crate::postgres::source) events: Vec<Event>,
 }
@@ -55,6 +57,8 @@ pub(in crate::postgres::source) struct Completion {
     pub(in crate::postgres::source) points: (Lsn, Lsn),
     /// Where the server's log was when the last chunk had been read.
     pub(in crate::postgres::source) reached: Lsn,
+    /// What was seen to have happened to the table itself between two looks at it.
+    pub(in crate::postgres::source) seen: Option<What>,
 }
 
 /// What became of a generation.
@@ -66,8 +70,16 @@ pub(in crate::postgres::source) struct Verdict {
 }
 
 impl Completion {
+    /// What makes the generation void, of all that happened: a new definition above all, for with it the table has to be looked
+    /// up anew.
+    pub(in crate::postgres::source) fn harm(&self, events: &[Event]) -> Option<What> {
+        let harms =
+            || events.iter().filter(|event| self.suffers(event)).map(|event| event.what).chain(self.seen);
+        harms().find(|what| *what == What::Altered).or_else(|| harms().next())
+    }
+
     /// Whether `event` happened while it could do harm.
-    pub(in crate::postgres::source) fn suffers(&self, event: &Event) -> bool {
+    fn suffers(&self, event: &Event) -> bool {
         let (first, last) = self.points;
         match event.what {
             What::Truncated | What::Altered => first <= event.at && event.at < self.reached,
@@ -88,6 +100,7 @@ mod tests {
             chunks: 2,
             points: (Lsn(first), Lsn(last)),
             reached: Lsn(30),
+            seen: None,
         };
         let suffers = |completion: &Completion, at, what| completion.suffers(&Event { at: Lsn(at), what });
         let (one, two) = (completion(10, 10), completion(10, 20));
@@ -99,5 +112,8 @@ mod tests {
             assert!(!suffers(&one, at, What::MovedInPart), "{at}");
             assert_eq!(suffers(&two, at, What::MovedInPart), harm, "{at}");
         }
+        let events = [What::Truncated, What::Altered].map(|what| Event { at: Lsn(15), what });
+        assert_eq!(one.harm(&events), Some(What::Altered));
+        assert_eq!(Completion { seen: Some(What::Truncated), ..one }.harm(&[]), Some(What::Truncated));
     }
 }

@@ -62,7 +62,8 @@ async fn column(session: &Session, table: &Table, schema: &StreamSchema) -> Resu
 /// Whether texts of `column` are ordered byte by byte, as in the locale `C`.
 async fn is_bytewise(session: &Session, table: &Table, column: &str) -> Result<bool> {
     let sql = "SELECT a.atttypid IN ('text'::regtype, 'varchar'::regtype)
-                      AND coalesce(CASE WHEN l.collname = 'default' THEN d.datcollate ELSE l.collcollate END, '')
+                      AND coalesce(CASE WHEN l.collname <> 'default' THEN l.collcollate
+                                         WHEN coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') = 'c' THEN d.datcollate END, '')
                           IN ('C', 'POSIX')
                FROM pg_attribute a
                JOIN pg_collation l ON l.oid = a.attcollation
@@ -77,8 +78,8 @@ async fn is_bytewise(session: &Session, table: &Table, column: &str) -> Result<b
 async fn size(session: &Session, table: &Table) -> Result<(i64, i64)> {
     let sql = "SELECT coalesce(sum(pg_table_size(relid)), 0)::int8,
                       (coalesce(sum(pg_relation_size(relid)), 0) / current_setting('block_size')::int8)::int8
-               FROM pg_partition_tree($1::oid)
-               WHERE isleaf";
+               FROM (SELECT relid FROM pg_partition_tree($1::oid) WHERE isleaf
+                     UNION SELECT $1::oid::regclass) AS files";
     let row = session.query_one(sql, &[&table.oid]).await;
     let row = row.map_err(|error| failure(format!("cannot ask for the size of `{}`", table.id), error))?;
     Ok((row.get(0), row.get(1)))

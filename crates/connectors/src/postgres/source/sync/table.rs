@@ -1,6 +1,9 @@
 //! The initial sync of one table: a generation, its chunks, and which of them are staged.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tidemark_engine::{
     Cursor, Result,
@@ -14,7 +17,7 @@ use crate::postgres::{
     connection::Session,
     lsn::Lsn,
     source::{
-        cursor::{StreamCursor, SyncCursor},
+        cursor::{StreamCursor, SyncCursor, Synced},
         table::{Shape, definition},
     },
     types::ColumnBuilder,
@@ -43,35 +46,41 @@ impl TableSync {
                 let staged = plan.staged(cursor, &name);
                 Ok(Arc::new(Self { shape, plan, staged }))
             }
-            former => Self::begin(shape, session, out, former).await,
+            Some(plan) => Self::begin(shape, session, out, Some((plan.generation, plan.chunks()))).await,
+            None => {
+                let lapsed = stream.lapsed.get(&name).map(|generation| (*generation, 0));
+                Self::begin(shape, session, out, lapsed).await
+            }
         }
     }
 
     /// The next generation after this one, begun durably.
     pub(super) async fn anew(&self, session: &Session, out: &Outlet) -> Result<Arc<Self>> {
-        Self::begin(self.shape.clone(), session, out, Some(self.plan.clone())).await
+        let former = (self.plan.generation, self.plan.chunks());
+        Self::begin(self.shape.clone(), session, out, Some(former)).await
     }
 
-    /// Begins a generation. Once that is durable, the table's changes wait for its completion. What came of a `former` one is
-    /// void, and destinations are told by a truncate.
+    /// Begins a generation. Once that is durable, the table's changes wait for its completion. What came of a `former` one (its
+    /// number and how many chunks it has) is void, and destinations are told by a truncate.
     async fn begin(
         shape: Shape,
         session: &Session,
         out: &Outlet,
-        former: Option<SyncCursor>,
+        former: Option<(u64, usize)>,
     ) -> Result<Arc<Self>> {
-        let generation = former.as_ref().map_or(0, |former| former.generation) + 1;
+        let generation = former.map_or(0, |(generation, _)| generation) + 1;
         let (column, bounds) = plan::chunks(session, &shape.table, &shape.schema).await?;
-        let (table, definition) = (shape.table.oid, definition(&shape.schema));
-        let plan = SyncCursor { generation, table, definition, column, bounds };
+        let (table, terms) = (shape.table.oid, shape.table.terms());
+        let definition = definition(&shape.schema);
+        let plan = SyncCursor { generation, table, definition, terms, column, bounds };
         let begun = Self { shape, plan, staged: BTreeMap::new() };
 
         let name = begun.name();
         let mut lane = out.lane(SyncCursor::part(&name), Phase::InitialSync);
         lane.note(SyncStep::Begin { stream: begun.shape.table.stream(), generation });
-        if let Some(former) = former {
+        if let Some((_, chunks)) = former {
             tracing::info!(table = name, generation, "the initial sync starts anew");
-            (0..former.chunks()).for_each(|chunk| lane.forget(SyncCursor::chunk_part(&name, chunk)));
+            (0..chunks).for_each(|chunk| lane.forget(SyncCursor::chunk_part(&name, chunk)));
             lane.batch(begun.nothing_left()?).await?;
         }
         lane.boundary(begun.plan.write()?, None).await?.durable().await?;
@@ -89,6 +98,11 @@ impl TableSync {
             table: self.name(),
             generation: self.plan.generation,
             definition: self.plan.definition,
+            complete: Synced {
+                generation: self.plan.generation,
+                table: self.plan.table,
+                terms: self.plan.terms,
+            },
             events: Vec::new(),
         }
     }
@@ -120,11 +134,13 @@ impl TableSync {
 /// Whether chunks that are staged cannot be put together with ones that would be read now.
 fn must_start_anew(plan: &SyncCursor, shape: &Shape, stream: &StreamCursor, cursor: &Cursor) -> bool {
     let table = shape.table.id.to_string();
-    let staged = plan.staged(cursor, &table).len();
-    let is_partly_staged = staged > 0 && staged < plan.chunks();
+    let staged = plan.staged(cursor, &table);
+    let points: BTreeSet<Lsn> = staged.values().copied().collect();
+    let is_mixed = points.len() > 1 || (points.len() == 1 && staged.len() < plan.chunks());
     let moved = stream.moved.get(&table) == Some(&plan.generation);
     plan.table != shape.table.oid
+        || plan.terms != shape.table.terms()
         || plan.definition != definition(&shape.schema)
         || stream.void.get(&table) == Some(&plan.generation)
-        || (moved && is_partly_staged)
+        || (moved && is_mixed)
 }

@@ -1,7 +1,7 @@
 //! The chunks of a round, and the connections that read them.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -15,7 +15,7 @@ use tidemark_engine::{
 };
 use tokio::sync::mpsc;
 
-use super::{Completion, Notice, TableSync, chunk::Chunk, snapshot};
+use super::{Completion, Notice, TableSync, What, chunk::Chunk, look::Look, snapshot};
 use crate::postgres::{connection::Server, lsn::Lsn};
 
 /// The chunks that are still to be read, small tables first: the shorter a table is being read, the less can happen to it.
@@ -27,16 +27,30 @@ pub(super) struct Progress {
     left: AtomicUsize,
     /// The end of the server's log when the last chunk so far had been read.
     reached: AtomicU64,
+    /// What has happened to the table itself since before the snapshot.
+    seen: Mutex<Option<What>>,
 }
 
 impl Progress {
     pub(super) fn new(left: usize) -> Self {
-        Self { left: AtomicUsize::new(left), reached: AtomicU64::new(0) }
+        Self { left: AtomicUsize::new(left), reached: AtomicU64::new(0), seen: Mutex::default() }
     }
 
     /// Notes that a chunk had been read when the server's log ended at `end`.
     pub(super) fn reach(&self, end: Lsn) {
         self.reached.fetch_max(end.0, Ordering::AcqRel);
+    }
+
+    /// Notes what has happened to the table itself.
+    pub(super) fn see(&self, what: What) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen != Some(What::Altered) {
+            *seen = Some(what);
+        }
+    }
+
+    fn seen(&self) -> Option<What> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a chunk as durable; whether it was the last.
@@ -73,6 +87,8 @@ pub(super) struct Round {
     /// What sessions know the snapshot by, and its place in the server's log.
     pub(super) snapshot: String,
     pub(super) point: Lsn,
+    /// How each table was before the snapshot was taken.
+    pub(super) looks: HashMap<u32, Look>,
     pub(super) out: Outlet,
     pub(super) notices: mpsc::UnboundedSender<Notice>,
     pub(super) world: World,
@@ -92,7 +108,7 @@ impl Round {
         while !self.is_over()
             && let Some(chunk) = self.work.next()
         {
-            let ticket = chunk.read(&session, &self.snapshot, self.point, &self.out).await?;
+            let ticket = chunk.read(&session, &self).await?;
             if let Some((chunk, ticket)) = under_way.replace((chunk, ticket)) {
                 self.settle(chunk, ticket).await?;
             }
@@ -121,6 +137,7 @@ impl Round {
                 chunks: sync.plan.chunks(),
                 points: (first, self.point),
                 reached,
+                seen: progress.seen(),
             };
             // The reader of the stream is gone only when the run is over.
             let _ = self.notices.send(Notice::Read(completion));
