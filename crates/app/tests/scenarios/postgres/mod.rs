@@ -4,6 +4,7 @@ mod comparison;
 mod convergence;
 mod load;
 mod source;
+mod types;
 
 use tidemark_test_servers::Database;
 
