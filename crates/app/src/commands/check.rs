@@ -6,13 +6,13 @@ use clap::Args;
 use futures::future::{join, join_all};
 use serde_json::json;
 use tidemark_connectors::config::{Interval, Place, Writing};
-use tidemark_engine::{Error, write::WriteMode};
+use tidemark_engine::{Error, schema::StreamName, write::WriteMode};
 
 use crate::{
     cli::EXIT_CODES,
     failure::Failure,
     output::Output,
-    pipeline_file::{self, Destination, Pipeline, Problems, Trigger},
+    pipeline_file::{self, Destination, Pipeline, Problem, Problems, Trigger},
 };
 
 /// Check a pipeline file and report every problem at once
@@ -65,7 +65,30 @@ async fn try_systems(pipeline: &Pipeline) -> Result<Vec<Error>, Problems> {
         problems.extend(findings.problems.iter().map(|error| origin.problem(&part, error)));
         warnings.extend(findings.warnings.into_iter().map(|warning| warning.context(part.join("."))));
     }
+    if problems.is_empty() {
+        problems.extend(overwritten_sources(pipeline).await);
+    }
     if problems.is_empty() { Ok(warnings) } else { Err(origin.problems(problems)) }
+}
+
+/// Destinations that would write to tables which the source reads: they would never be done.
+async fn overwritten_sources(pipeline: &Pipeline) -> Vec<Problem> {
+    let Pipeline { home, source, destinations, origin, .. } = pipeline;
+    let Ok(Some(read)) = source.tables(home).await else { return Vec::new() };
+    let streams: Vec<_> = read.tables.iter().map(StreamName::new).collect();
+    let mut problems = Vec::new();
+    for Destination { writing, system, .. } in destinations {
+        let Ok(Some(written)) = system.tables(writing, &streams).await else { continue };
+        if let Some(table) = read.shared_with(&written).first() {
+            let name = writing.destination.as_str();
+            let error = Error::config(format!(
+                "destination `{name}` writes to table `{table}`, which `source` reads"
+            ))
+            .hint("give the destination a `schema` of its own, and name the source's tables under `streams`");
+            problems.push(origin.problem(&["destinations", name], &error));
+        }
+    }
+    problems
 }
 
 /// The pipeline in a few lines, so that a person sees whether it is what was meant.

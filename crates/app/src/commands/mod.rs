@@ -9,6 +9,7 @@ mod replay;
 mod run;
 mod schema;
 mod status;
+mod teardown;
 
 use clap::Subcommand;
 
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     Status(status::Status),
     Changes(changes::Changes),
     Replay(replay::Replay),
+    Teardown(teardown::Teardown),
     Schema(schema::Schema),
 }
 
@@ -35,6 +37,7 @@ impl Command {
             Self::Status(status) => status.json,
             Self::Changes(changes) => changes.json,
             Self::Replay(replay) => replay.json,
+            Self::Teardown(teardown) => teardown.json,
             Self::Init(_) | Self::Schema(_) => false,
         }
     }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
+use tidemark_connectors::config::HeldBack;
 use tidemark_engine::{
-    Time,
+    Error, Time,
     log::{Log, Mark, MarkState, Marks, RunLock},
     schema::StreamName,
     write::Hold,
@@ -15,8 +16,9 @@ use crate::{cli::EXIT_CODES, digits::grouped, failure::Failure, output::Output, 
 
 /// Show how far a pipeline has come
 ///
-/// Reads the staging store alone: neither the source nor a destination is asked, and a running pipeline is not disturbed.
-/// A destination says where it stands every few seconds, so a running one may be a little further.
+/// Reads the staging store, and asks a source that keeps its log for the pipeline how much that is by now. No destination is
+/// asked, and a running pipeline is not disturbed. A destination says where it stands every few seconds, so a running one
+/// may be a little further.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct Status {
@@ -44,10 +46,11 @@ impl Status {
             destinations.push(Standing { name, live: destination.live, mark });
         }
         let holder = RunLock::holder(log.store());
+        let held_back = pipeline.source.held_back(&pipeline.home).await;
         if self.json {
-            return output.json(&for_programs(&log, holder, &destinations));
+            return output.json(&for_programs(&log, holder, &held_back, &destinations));
         }
-        output.data(for_people(&log, holder, &destinations))
+        output.data(for_people(&log, holder, &held_back, &destinations))
     }
 }
 
@@ -89,7 +92,10 @@ impl Standing<'_> {
     }
 }
 
-fn for_people(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]) -> String {
+/// What the source holds back; an error where it could not be asked.
+type Held = Result<Option<HeldBack>, Error>;
+
+fn for_people(log: &Log, holder: Option<String>, held_back: &Held, destinations: &[Standing<'_>]) -> String {
     let running = holder.as_deref().map_or("not running".to_owned(), |holder| format!("run by {holder}"));
     let head = match log.head_times() {
         None => "empty".to_owned(),
@@ -106,6 +112,16 @@ fn for_people(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]) 
         format!("{}: {running}", log.pipeline()),
         format!("  log `{}` in {}: {head}", log.id(), log.store().description()),
     ];
+    lines.extend(match held_back {
+        Ok(None) => None,
+        Ok(Some(HeldBack { bytes: Some(bytes), status })) => {
+            Some(format!("  the source keeps {} of its log for us ({status})", size(*bytes)))
+        }
+        Ok(Some(HeldBack { bytes: None, status })) => {
+            Some(format!("  the source has removed log that was not read yet ({status})"))
+        }
+        Err(error) => Some(format!("  the source cannot be asked: {error}")),
+    });
     match log.syncing().len() {
         0 => {}
         1 => lines.push("  initial sync of 1 stream under way".to_owned()),
@@ -136,7 +152,7 @@ fn for_people(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]) 
     lines.join("\n")
 }
 
-fn for_programs(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]) -> Json {
+fn for_programs(log: &Log, holder: Option<String>, held_back: &Held, destinations: &[Standing<'_>]) -> Json {
     let held = |(stream, hold): (&StreamName, &Hold)| {
         let Hold { after, error, kind, hint } = hold;
         json!({"stream": stream, "commit": after, "error": error, "kind": kind, "hint": hint})
@@ -167,8 +183,22 @@ fn for_programs(log: &Log, holder: Option<String>, destinations: &[Standing<'_>]
             "syncing": log.syncing().keys().map(|stream| stream.as_str()).collect::<Vec<_>>(),
             "parts": log.cursor().parts().map(|(part, _)| part.as_str()).collect::<Vec<_>>(),
         },
+        "source": match held_back {
+            Ok(None) => json!({}),
+            Ok(Some(HeldBack { bytes, status })) => json!({"held_back": bytes, "slot": status}),
+            Err(error) => json!({"error": error.to_string()}),
+        },
         "destinations": destinations.iter().map(standing).collect::<Vec<_>>(),
     })
+}
+
+/// Bytes in the largest unit that leaves a whole number before the point.
+fn size(bytes: u64) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit as f64),
+        None => format!("{bytes} B"),
+    }
 }
 
 /// A time to the second.

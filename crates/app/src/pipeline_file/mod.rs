@@ -29,14 +29,13 @@ use std::{env, fs, io, path::Path};
 use tidemark_engine::Error;
 
 pub(crate) use pipeline::{Destination, Pipeline, Trigger};
-pub(crate) use problem::Problems;
+pub(crate) use problem::{Problem, Problems};
 pub(crate) use schema::schema;
 pub(crate) use suggestion::{closest, did_you_mean};
 
 use crate::failure::Failure;
 use interpolation::{Interpolation, Variables};
 use origin::Origin;
-use problem::Problem;
 use source_text::SourceText;
 use tree::Span;
 

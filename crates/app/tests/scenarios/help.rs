@@ -67,3 +67,8 @@ fn a_wrong_command_line_exits_with_2() {
         assert_eq!((ended.code(), ended.stdout.as_str()), (2, ""), "{arguments}: {ended:?}");
     }
 }
+
+#[test]
+fn teardown() {
+    insta::assert_snapshot!(help("teardown --help"));
+}

@@ -8,9 +8,11 @@ mod place;
 mod problem;
 mod secret;
 mod systems;
+mod tables;
 mod units;
 mod writing;
 
+pub use crate::postgres::HeldBack;
 pub use discovered::{Discovered, Extent};
 pub use findings::Findings;
 pub use home::Home;
@@ -18,5 +20,6 @@ pub use place::Place;
 pub use problem::Problem;
 pub use secret::Secret;
 pub use systems::{DestinationConfig, NamedStreams, SourceConfig};
+pub use tables::Tables;
 pub use units::{ByteSize, Interval};
 pub use writing::{TableName, Writing};

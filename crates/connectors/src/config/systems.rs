@@ -4,9 +4,9 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tidemark_engine::{Result, read::ReadStrategy, write::WriteStrategy};
+use tidemark_engine::{Result, read::ReadStrategy, schema::StreamName, write::WriteStrategy};
 
-use super::{Discovered, Findings, Home, Place, Problem, Writing};
+use super::{Discovered, Findings, HeldBack, Home, Place, Problem, Tables, Writing};
 use crate::{files, postgres, sqlite};
 
 /// What a pipeline reads from, by its `type`.
@@ -99,6 +99,47 @@ impl SourceConfig {
         }
     }
 
+    /// The tables that it reads; `None` where it has none that a destination could write to.
+    pub async fn tables(&self, home: &Home) -> Result<Option<Tables>> {
+        match self {
+            Self::Files(_) => Ok(None),
+            Self::Postgres(postgres) => {
+                postgres::Source::new(postgres.clone(), &home.pipeline)?.read_tables().await.map(Some)
+            }
+        }
+    }
+
+    /// How much of its log the source keeps for the pipeline; `None` where it keeps none.
+    pub async fn held_back(&self, home: &Home) -> Result<Option<HeldBack>> {
+        match self {
+            Self::Files(_) => Ok(None),
+            Self::Postgres(postgres) => {
+                postgres::Source::new(postgres.clone(), &home.pipeline)?.held_back().await
+            }
+        }
+    }
+
+    /// What Tidemark has made at the source for the pipeline and is still there, for people to read.
+    pub async fn made(&self, home: &Home) -> Result<Vec<String>> {
+        match self {
+            Self::Files(_) => Ok(Vec::new()),
+            Self::Postgres(postgres) => {
+                let made = postgres::Source::new(postgres.clone(), &home.pipeline)?.made().await?;
+                Ok(made.iter().map(ToString::to_string).collect())
+            }
+        }
+    }
+
+    /// Removes it.
+    pub async fn tear_down(&self, home: &Home) -> Result<()> {
+        match self {
+            Self::Files(_) => Ok(()),
+            Self::Postgres(postgres) => {
+                postgres::Source::new(postgres.clone(), &home.pipeline)?.tear_down().await
+            }
+        }
+    }
+
     /// What reads it.
     pub fn strategy(&self, home: &Home) -> Result<Box<dyn ReadStrategy>> {
         match self {
@@ -145,6 +186,32 @@ impl DestinationConfig {
             Self::Files(files) => files::Destination::check(files, &home.folder, writing).await.into(),
             Self::Postgres(postgres) => postgres::Destination::check(postgres, writing).await.into(),
             Self::Sqlite(sqlite) => sqlite::Destination::check(sqlite, &home.folder, writing).await.into(),
+        }
+    }
+
+    /// The tables that `streams` go to; `None` where that cannot be what a source reads.
+    pub async fn tables(&self, writing: &Writing, streams: &[StreamName]) -> Result<Option<Tables>> {
+        match self {
+            Self::Files(_) | Self::Sqlite(_) => Ok(None),
+            Self::Postgres(postgres) => {
+                postgres::Destination::written(postgres, writing, streams).await.map(Some)
+            }
+        }
+    }
+
+    /// What Tidemark keeps there beside the data, for people to read. What it keeps in files of its own goes with them.
+    pub async fn made(&self, writing: &Writing) -> Result<Vec<String>> {
+        match self {
+            Self::Files(_) | Self::Sqlite(_) => Ok(Vec::new()),
+            Self::Postgres(postgres) => postgres::Destination::leftovers(postgres, writing).await,
+        }
+    }
+
+    /// Removes it. The data stays.
+    pub async fn tear_down(&self, writing: &Writing) -> Result<()> {
+        match self {
+            Self::Files(_) | Self::Sqlite(_) => Ok(()),
+            Self::Postgres(postgres) => postgres::Destination::teardown(postgres, writing).await.map(drop),
         }
     }
 

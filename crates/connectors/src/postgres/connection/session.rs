@@ -92,6 +92,18 @@ async fn drive<S: TlsStream + Unpin>(mut connection: Connection<Empty, S>) {
     }
 }
 
+impl Session {
+    /// Which database this is, whatever names it goes by: its server's system identifier and its own number.
+    pub(in crate::postgres) async fn database(&self) -> Result<String> {
+        let sql =
+            "SELECT system_identifier::text, (SELECT oid FROM pg_database WHERE datname = current_database())
+                   FROM pg_control_system()";
+        let row = self.client.query_one(sql, &[]).await;
+        let row = row.map_err(|error| failure("cannot tell which database this is", error))?;
+        Ok(format!("{}/{}", row.get::<_, String>(0), row.get::<_, u32>(1)))
+    }
+}
+
 impl Deref for Session {
     type Target = Client;
 

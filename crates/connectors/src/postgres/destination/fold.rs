@@ -133,9 +133,10 @@ impl Entries {
     }
 
     /// Whether the row under `key`, as the changes so far have left it, may hold columns beside the fields.
+    /// One that is not known yet is taken to be there; if it is not, the merge finds out and gives way.
     fn has_more_than_fields(&self, key: &Key) -> bool {
         let place = self.by_key.get(key).map(|&index| &self.list[index].place);
-        !self.whole && matches!(place, Some(Place::Row(_)))
+        !self.whole && !matches!(place, Some(Place::Gone))
     }
 
     /// Says what is under `key` now, whatever was.

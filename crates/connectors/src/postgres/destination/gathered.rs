@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidemark_engine::{
     LogId,
     change::{ChangeBatch, Op},
-    write::WriteMode,
+    write::{Delivery, WriteMode},
 };
 
 use super::{
@@ -42,7 +42,7 @@ pub(super) struct Stream {
     /// Whether this unit holds rows of its initial sync.
     pub(super) has_loaded: bool,
     parking: Parking,
-    gathered: Vec<(u64, ChangeBatch)>,
+    gathered: Vec<Delivery>,
     rows: usize,
     bytes: usize,
 }
@@ -66,26 +66,26 @@ impl Stream {
         self.bytes
     }
 
-    /// Notes that commit `sequence` concerns the stream.
-    pub(super) fn see(&mut self, sequence: u64) {
-        self.seen = self.seen.max(Some(sequence));
+    /// Notes that the commit `played` concerns the stream.
+    pub(super) fn see(&mut self, played: u64) {
+        self.seen = self.seen.max(Some(played));
     }
 
-    /// Notes that commit `sequence` holds rows of its initial sync.
-    pub(super) fn load(&mut self, sequence: u64) {
-        self.see(sequence);
+    /// Notes that the commit `played` brings rows of its initial sync.
+    pub(super) fn load(&mut self, played: u64) {
+        self.see(played);
         self.has_loaded = true;
     }
 
-    /// Adds changes of commit `sequence`, and applies what is gathered when that is enough.
+    /// Adds changes, and applies what is gathered when that is enough.
     pub(super) async fn add(
         &mut self,
         writer: &mut Writer,
         log: &LogId,
         mode: WriteMode,
-        sequence: u64,
-        changes: ChangeBatch,
+        delivery: Delivery,
     ) -> Result<()> {
+        let Delivery { sequence, played, phase, changes } = delivery;
         let most = most_rows(&changes);
         let mut start = 0;
         while start < changes.rows() {
@@ -94,7 +94,7 @@ impl Stream {
             start += rows;
             self.rows += rows;
             self.bytes += part.byte_size();
-            self.gathered.push((sequence, part));
+            self.gathered.push(Delivery { sequence, played, phase, changes: part });
             if self.rows >= MOST_ROWS || self.bytes >= MOST_BYTES {
                 self.flush(writer, log, mode).await?;
             }
@@ -122,18 +122,13 @@ impl Stream {
         self.parking.forget(writer, &self.table).await
     }
 
-    fn is_replayed(&self, sequence: u64) -> bool {
-        self.applied.is_some_and(|applied| sequence <= applied)
+    fn is_replayed(&self, played: u64) -> bool {
+        self.applied.is_some_and(|applied| played <= applied)
     }
 
-    async fn append(
-        &self,
-        writer: &mut Writer,
-        log: &LogId,
-        gathered: Vec<(u64, ChangeBatch)>,
-    ) -> Result<()> {
-        let may_be_there = gathered.iter().any(|(sequence, _)| self.is_replayed(*sequence));
-        let piece = |(sequence, changes)| Piece {
+    async fn append(&self, writer: &mut Writer, log: &LogId, gathered: Vec<Delivery>) -> Result<()> {
+        let may_be_there = gathered.iter().any(|delivery| self.is_replayed(delivery.played));
+        let piece = |Delivery { sequence, changes, .. }| Piece {
             table: self.table.clone(),
             log: log.clone(),
             sequence,
@@ -148,16 +143,16 @@ impl Stream {
     }
 
     /// A truncate is a barrier; what lies between two of them is merged.
-    async fn mirror(&mut self, writer: &mut Writer, gathered: Vec<(u64, ChangeBatch)>) -> Result<()> {
+    async fn mirror(&mut self, writer: &mut Writer, gathered: Vec<Delivery>) -> Result<()> {
         let mut between = Vec::new();
-        for (sequence, changes) in gathered {
+        for Delivery { played, changes, .. } in gathered {
             let ops = (0..changes.rows()).map(|row| changes.op(row)).collect::<Result<Vec<_>, _>>()?;
             for (start, rows, truncates) in runs(ops.len(), |row| ops[row] == Op::Truncate) {
                 if truncates {
                     self.merge(writer, std::mem::take(&mut between)).await?;
-                    self.step(writer, sequence, &changes.slice(start, 1)).await?;
+                    self.step(writer, played, &changes.slice(start, 1)).await?;
                 } else {
-                    between.push((sequence, changes.slice(start, rows)));
+                    between.push((played, changes.slice(start, rows)));
                 }
             }
         }
@@ -172,14 +167,14 @@ impl Stream {
                 return Ok(());
             }
         }
-        for (sequence, changes) in &between {
-            self.step(writer, *sequence, changes).await?;
+        for (played, changes) in &between {
+            self.step(writer, *played, changes).await?;
         }
         Ok(())
     }
 
-    async fn step(&mut self, writer: &mut Writer, sequence: u64, changes: &ChangeBatch) -> Result<()> {
-        let replayed = self.is_replayed(sequence);
+    async fn step(&mut self, writer: &mut Writer, played: u64, changes: &ChangeBatch) -> Result<()> {
+        let replayed = self.is_replayed(played);
         stepwise::apply(writer, &self.table, changes, replayed, &mut self.parking).await
     }
 }

@@ -41,12 +41,13 @@ mod tests;
 use async_trait::async_trait;
 use tidemark_engine::{
     Error, ErrorKind, LogId, Result,
+    schema::StreamName,
     write::{Appetite, Standing, Unit, WriteStrategy},
 };
 
 use self::{ledger::Tenure, opened::Opened, writer::Writer};
 use super::{DestinationConfig, connection::Server};
-use crate::config::Writing;
+use crate::config::{Tables, Writing};
 
 /// Writes to a PostgreSQL database. It needs nothing but the database: what it keeps for itself is in the schema `_tidemark`.
 pub struct Destination {
@@ -84,17 +85,17 @@ impl Destination {
         }
     }
 
-    /// Which database it is: the server's system identifier and the database's oid, whatever names it goes by.
-    pub async fn identity(config: &DestinationConfig) -> Result<(String, u32)> {
-        let server = Server::parse(config.url.expose())?;
-        let session = server.connect("check").await?;
-        let sql =
-            "SELECT system_identifier::text, (SELECT oid FROM pg_database WHERE datname = current_database())
-                   FROM pg_control_system()";
-        let row = session.query_one(sql, &[]).await;
-        let row =
-            row.map_err(|error| super::connection::failure("cannot tell which database this is", error))?;
-        Ok((row.get(0), row.get(1)))
+    /// Which database it is, whatever names it goes by; and the tables that `streams` go to.
+    pub async fn written(
+        config: &DestinationConfig,
+        writing: &Writing,
+        streams: &[StreamName],
+    ) -> Result<Tables> {
+        let session = Server::parse(config.url.expose())?.connect("check").await?;
+        let tables = streams
+            .iter()
+            .map(|stream| terms::table_of(config.schema.as_deref(), writing, stream).to_string());
+        Ok(Tables { database: session.database().await?, tables: tables.collect() })
     }
 
     /// What Tidemark has made for this destination, for people to read, without its tables of data, which stay.

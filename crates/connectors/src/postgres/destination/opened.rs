@@ -4,7 +4,6 @@ use std::{collections::HashMap, sync::Arc};
 
 use tidemark_engine::{
     Error, LogId, Position,
-    change::ChangeBatch,
     schema::{StreamName, StreamSchema},
     write::{Delivery, Standing, Unit},
 };
@@ -125,15 +124,14 @@ impl Opened {
 
     /// Loads rows of an initial sync ahead of the position.
     async fn load_ahead(&mut self, delivery: Delivery, begin: &Position) -> Result<()> {
-        let Delivery { sequence, changes, .. } = delivery;
-        if !self.is_ready(changes.schema()) {
+        if !self.is_ready(delivery.changes.schema()) {
             self.loaders.finish().await?;
             self.writer.run("BEGIN").await?;
             self.tenure.hold(&mut self.writer, begin).await?;
-            self.prepare(changes.schema()).await?;
+            self.prepare(delivery.changes.schema()).await?;
             self.writer.run("COMMIT").await?;
         }
-        for load in self.loads(sequence, changes)? {
+        for load in self.loads(delivery)? {
             self.loaders.take(load, &self.tenure, begin).await?;
         }
         Ok(())
@@ -142,23 +140,23 @@ impl Opened {
     /// Writes changes in the transaction that moves the position.
     async fn write(&mut self, delivery: Delivery) -> Result<()> {
         let is_initial = is_initial(&delivery)?;
-        let Delivery { sequence, changes, .. } = delivery;
         let (mode, log) = (self.terms.writing.mode, self.terms.log.clone());
-        let stream = changes.schema().stream().clone();
-        if !self.is_ready(changes.schema()) {
-            self.flush(Some(&stream)).await?;
-            self.prepare(changes.schema()).await?;
+        let schema = delivery.changes.schema().clone();
+        let stream = schema.stream();
+        if !self.is_ready(&schema) {
+            self.flush(Some(stream)).await?;
+            self.prepare(&schema).await?;
         }
         if is_initial {
-            self.flush(Some(&stream)).await?;
-            for load in self.loads(sequence, changes)? {
+            self.flush(Some(stream)).await?;
+            for load in self.loads(delivery)? {
                 load.run(&mut self.writer, &self.tenure).await?;
             }
             return Ok(());
         }
-        if let Some(stream) = self.streams.get_mut(&stream) {
-            stream.see(sequence);
-            stream.add(&mut self.writer, &log, mode, sequence, changes).await?;
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.see(delivery.played);
+            stream.add(&mut self.writer, &log, mode, delivery).await?;
         }
         if self.streams.values().map(Stream::bytes).sum::<usize>() > MOST_BYTES {
             self.flush(None).await?;
@@ -166,10 +164,11 @@ impl Opened {
         Ok(())
     }
 
-    /// What of `changes` is still to be loaded.
-    fn loads(&mut self, sequence: u64, changes: ChangeBatch) -> Result<Vec<Load>> {
+    /// What of `delivery` is still to be loaded.
+    fn loads(&mut self, delivery: Delivery) -> Result<Vec<Load>> {
+        let Delivery { sequence, played, changes, .. } = delivery;
         let Some(stream) = self.streams.get_mut(changes.schema().stream()) else { return Ok(Vec::new()) };
-        stream.load(sequence);
+        stream.load(played);
         let (log, mode) = (self.terms.log.clone(), self.terms.writing.mode);
         let piece = Piece { table: stream.table.clone(), log, sequence, changes, mode };
         let mut loads = Vec::new();

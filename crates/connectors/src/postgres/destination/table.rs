@@ -54,6 +54,8 @@ pub(super) struct Table {
     pub(super) is_exact: bool,
     /// The names as SQL of all columns that take values, those of others included.
     pub(super) columns: Vec<String>,
+    /// Every column with its type.
+    types: String,
 }
 
 /// The column of a field.
@@ -102,6 +104,8 @@ impl Table {
             }
         };
         let columns = Relation::find(client, &id).await?.map(|relation| relation.columns).unwrap_or_default();
+        let types = columns.iter().map(|column| format!("{} {}", quoted(&column.name), column.declared));
+        let types = types.collect::<Vec<_>>().join(", ");
         let columns =
             columns.iter().filter(|column| !column.is_generated).map(|column| quoted(&column.name)).collect();
         let key = if terms.writing.mode == WriteMode::Mirror { schema.key().to_vec() } else { Vec::new() };
@@ -118,6 +122,7 @@ impl Table {
                 key,
                 is_exact,
                 columns,
+                types,
             },
             applied,
         ))
@@ -169,10 +174,9 @@ impl Table {
         names.collect::<Vec<_>>().join(", ")
     }
 
-    /// The columns and their types as text: equal for tables that look the same to a statement.
+    /// What temporary tables are made by: the fields, and every column with its type.
     pub(super) fn shape(&self) -> String {
-        let fields = self.fields.iter().map(|field| format!("{} {}", field.name, field.target.declared()));
-        fields.chain(self.columns.iter().cloned()).collect::<Vec<_>>().join(", ")
+        format!("{}; {}", self.field_list(), self.types)
     }
 
     /// The names of the fields' columns as SQL.

@@ -44,11 +44,7 @@ impl Terms {
 
     /// Where the changes of `stream` go.
     pub(super) fn table_of(&self, stream: &StreamName) -> Result<TableId> {
-        let parts =
-            stream.as_str().split_once('.').filter(|(schema, name)| !schema.is_empty() && !name.is_empty());
-        let (schema, name) = parts.unwrap_or((DEFAULT_SCHEMA, stream.as_str()));
-        let schema = self.schema.as_deref().unwrap_or(schema);
-        let id = TableId { schema: schema.to_owned(), name: self.writing.table.of(&StreamName::new(name)) };
+        let id = table_of(self.schema.as_deref(), &self.writing, stream);
         check_name("schema", &id.schema, "choose another with `schema`")?;
         check_name("table", &id.name, "choose another with `table`")?;
         if id.schema == ledger::SCHEMA || id.schema.starts_with("pg_") || id.schema == "information_schema" {
@@ -61,6 +57,15 @@ impl Terms {
         }
         Ok(id)
     }
+}
+
+/// Where the changes of `stream` go, as far as the pipeline file says; `schema` is the one schema of all tables, if it names one.
+pub(super) fn table_of(schema: Option<&str>, writing: &Writing, stream: &StreamName) -> TableId {
+    let parts =
+        stream.as_str().split_once('.').filter(|(schema, name)| !schema.is_empty() && !name.is_empty());
+    let (own, name) = parts.unwrap_or((DEFAULT_SCHEMA, stream.as_str()));
+    let schema = schema.unwrap_or(own).to_owned();
+    TableId { schema, name: writing.table.of(&StreamName::new(name)) }
 }
 
 /// Refuses a schema that cannot be written in the destination's mode.

@@ -38,7 +38,9 @@ pub use held::HeldBack;
 pub use teardown::Made;
 
 use super::{SourceConfig, connection::Server};
+use crate::config::Tables;
 use name::made_name;
+use selection::Selection;
 use strategy::Strategy;
 
 /// A PostgreSQL database as the source of one pipeline.
@@ -64,6 +66,14 @@ impl Source {
         }
         let server = Server::parse(config.url.expose())?;
         Ok(Self { server, config, made: made_name(pipeline) })
+    }
+
+    /// The tables that it reads.
+    pub async fn read_tables(&self) -> Result<Tables> {
+        let session = self.server.connect("check").await?;
+        let selection = Selection::of(self.config.streams.as_ref(), &catalog::tables(&session).await?);
+        let tables = selection.tables.iter().map(|wanted| wanted.table.id.to_string());
+        Ok(Tables { database: session.database().await?, tables: tables.collect() })
     }
 
     /// What reads it.

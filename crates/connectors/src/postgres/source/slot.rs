@@ -7,7 +7,9 @@ use tokio_postgres::Client;
 use super::replication::Identity;
 use crate::postgres::{connection::failure, lsn::Lsn};
 
-const RESYNC: &str = "changes may be missing: run `tidemark resync` to read the tables again";
+/// Nothing less than reading everything again makes up for changes that are lost.
+const RESYNC: &str = "changes may be missing: give the pipeline a new `name`, which is a new log, and its destinations new or emptied \
+     tables; `tidemark teardown` removes what is left of the old one";
 
 /// A slot as the server has it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -150,11 +150,6 @@ impl ColumnBuilder {
         }
     }
 
-    /// About how many bytes it holds.
-    pub(in crate::postgres) fn byte_size(&self) -> usize {
-        self.bytes
-    }
-
     /// The array of what was appended; the builder begins anew.
     pub(in crate::postgres) fn finish(&mut self) -> Result<ArrayRef> {
         self.bytes = 0;

@@ -134,11 +134,6 @@ pub(in crate::postgres) enum Value<'a> {
 }
 
 impl<'a> Tuple<'a> {
-    /// How many values it has.
-    pub(in crate::postgres) fn len(&self) -> usize {
-        self.columns.into()
-    }
-
     /// Its values, in the order of the relation's columns.
     pub(in crate::postgres) fn values(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
         let mut rest = Reader(self.bytes);

@@ -1,0 +1,87 @@
+//! `tidemark teardown`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use tidemark_engine::{Error, log::RunLock};
+
+use crate::{
+    cli::EXIT_CODES,
+    failure::Failure,
+    output::Output,
+    pipeline_file::{self, Destination, Pipeline},
+    staging,
+};
+
+/// Remove what Tidemark made at the source and the destinations
+///
+/// Lists it; with --yes removes it: a replication slot, a publication, the positions in a database. The data at the
+/// destinations and the staging log stay. Until its slot is removed, a source keeps its log for a pipeline that is not
+/// run any more.
+#[derive(Debug, Args)]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct Teardown {
+    /// The pipeline file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Remove it, instead of listing it
+    #[arg(long)]
+    yes: bool,
+    /// Print what was found, or removed, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  tidemark teardown pipeline.yaml
+  tidemark teardown --yes pipeline.yaml";
+
+impl Teardown {
+    pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
+        let pipeline = pipeline_file::load(&self.file)?;
+        refuse_while_running(&pipeline)?;
+        let Pipeline { home, source, destinations, .. } = &pipeline;
+        let mut made = vec![("source", source.made(home).await?)];
+        for Destination { writing, system, .. } in destinations {
+            made.push((&writing.destination, system.made(writing).await?));
+        }
+        if self.yes {
+            source.tear_down(home).await?;
+            for Destination { writing, system, .. } in destinations {
+                system.tear_down(writing).await?;
+            }
+        }
+        if self.json {
+            let made: serde_json::Map<_, _> =
+                made.into_iter().map(|(part, made)| (part.to_owned(), json!(made))).collect();
+            return output.json(&json!({"removed": self.yes, "made": made}));
+        }
+        output.data(for_people(&made, self.yes))
+    }
+}
+
+/// What a running pipeline needs must not be taken from under it.
+fn refuse_while_running(pipeline: &Pipeline) -> Result<(), Failure> {
+    let folder = pipeline.staging.path.join(&pipeline.name);
+    let holder = if folder.is_dir() { RunLock::holder(&staging::store(pipeline)?) } else { None };
+    match holder {
+        None => Ok(()),
+        Some(holder) => {
+            let message = format!("pipeline `{}` is being run by {holder}", pipeline.name);
+            Err(Error::config(message).hint("stop it first").into())
+        }
+    }
+}
+
+fn for_people(made: &[(&str, Vec<String>)], removed: bool) -> String {
+    let lines =
+        made.iter().flat_map(|(part, made)| made.iter().map(move |thing| format!("  {part}: {thing}")));
+    let lines: Vec<_> = lines.collect();
+    match (lines.is_empty(), removed) {
+        (true, _) => "nothing is left to be removed".to_owned(),
+        (false, true) => format!("removed:\n{}", lines.join("\n")),
+        (false, false) => format!("would be removed:\n{}\ngive --yes to remove it", lines.join("\n")),
+    }
+}
