@@ -2,7 +2,11 @@
 
 mod comparison;
 mod convergence;
+mod fencing;
 mod load;
+mod names;
+mod outages;
+mod refused;
 mod source;
 mod types;
 

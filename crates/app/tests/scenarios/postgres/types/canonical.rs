@@ -20,6 +20,8 @@ pub(super) enum Class {
     Timestamp,
     TimestampTz,
     Interval,
+    /// An array. Where it is no list of one dimension it is its literal; floats are spelled anew in it, `1e+15` as
+    /// `1000000000000000.0`.
     List,
 }
 
@@ -28,16 +30,21 @@ pub(super) type Cell = Option<String>;
 
 /// The rows of `table`, each with its canonical values, in the order of their ids.
 pub(super) fn of_the_source(source: &Database<'_>, table: &str, columns: &[Column]) -> Vec<Vec<Cell>> {
-    let values = names(columns).into_iter().zip(columns).map(|(name, (_, class, _))| {
+    let values = names(columns).into_iter().zip(columns).map(|(name, (declared, class, _))| {
         let helped = match class {
             Class::Date => format!("CASE WHEN isfinite({name}) THEN ({name} - date '1970-01-01') END"),
-            Class::Timestamp | Class::TimestampTz => {
-                format!("CASE WHEN isfinite({name}) THEN trunc(extract(epoch FROM {name}) * 1000000) END")
-            }
+            // In whole numbers: the seconds of `epoch` lose digits at the end of the range.
+            Class::Timestamp | Class::TimestampTz => format!(
+                "CASE WHEN isfinite({name}) THEN ({name}::date - date '1970-01-01') * 86400000000::numeric
+                 + extract(hour FROM {name}) * 3600000000 + extract(minute FROM {name}) * 60000000
+                 + extract(microseconds FROM {name}) END"
+            ),
             Class::Interval => format!(
                 "concat_ws(' ', extract(year FROM {name}) * 12 + extract(month FROM {name}), extract(day FROM {name}),
                  extract(hour FROM {name}) * 3600 + extract(minute FROM {name}) * 60 + extract(second FROM {name}))"
             ),
+            // Elements without a type of their own elsewhere are text.
+            Class::List if declared.starts_with("point3") => format!("to_json({name}::text[])"),
             Class::List => format!(
                 "CASE WHEN array_ndims({name}) IS NULL OR (array_ndims({name}) = 1 AND array_lower({name}, 1) = 1)
                  THEN to_json({name}) END"
@@ -47,8 +54,8 @@ pub(super) fn of_the_source(source: &Database<'_>, table: &str, columns: &[Colum
         format!("{name}, {helped}")
     });
     let values: Vec<_> = values.collect();
-    let rows =
-        source.query(&format!("SET TimeZone = 'UTC'; SELECT id, {} FROM {table} ORDER BY id", values.join(", ")));
+    let rows = source
+        .query(&format!("SET TimeZone = 'UTC'; SELECT id, {} FROM {table} ORDER BY id", values.join(", ")));
     let rows = rows.into_iter().map(|row| {
         let cells = row[1..].chunks(2).zip(columns).map(|(pair, (_, class, _))| {
             pair[0].as_deref().map(|text| class.canonical(text, pair[1].as_deref()))
@@ -109,10 +116,8 @@ pub(super) fn date(days: i32) -> String {
 
 /// Likewise, a count of microseconds.
 pub(super) fn timestamp(micros: i64) -> String {
-    let text = DateTime::from_timestamp_micros(micros).map_or_else(
-        || format!("{micros}us"),
-        |moment| moment.to_rfc3339_opts(SecondsFormat::AutoSi, true),
-    );
+    let text = DateTime::from_timestamp_micros(micros)
+        .map_or_else(|| format!("{micros}us"), |moment| moment.to_rfc3339_opts(SecondsFormat::AutoSi, true));
     text.strip_suffix('Z').map(str::to_owned).unwrap_or(text)
 }
 
@@ -134,7 +139,8 @@ fn interval(parts: &str) -> String {
     let mut parts = parts.split(' ');
     let mut part = || parts.next().unwrap().trim_start_matches('+');
     let (months, days, seconds) = (part(), part(), part());
-    let seconds = if seconds.contains('.') { seconds.trim_end_matches('0').trim_end_matches('.') } else { seconds };
+    let seconds =
+        if seconds.contains('.') { seconds.trim_end_matches('0').trim_end_matches('.') } else { seconds };
     let mut text = "P".to_owned();
     if months != "0" {
         text += &format!("{months}M");

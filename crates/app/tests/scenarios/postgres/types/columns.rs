@@ -7,7 +7,8 @@ use super::canonical::Class::{
 /// A column's type, how its values look elsewhere, and the values.
 pub(super) type Column = (&'static str, Class, &'static [&'static str]);
 
-const TEXTS: &[&str] = &["", "NULL", "\\N", "\\.", "a,b", "\"", "'\\", "a\tb\nc\rd", "naïve 🦀 e\u{301}", " padded "];
+const TEXTS: &[&str] =
+    &["", "NULL", "\\N", "\\.", "a,b", "\"", "'\\", "a\tb\nc\rd", "naïve 🦀 e\u{301}", " padded "];
 const NUMBERS: &[&str] = &[
     "NaN",
     "Infinity",
@@ -57,10 +58,18 @@ pub(super) const BINARY: &[Column] = &[
     ("bigint", Same, &["-9223372036854775808", "9223372036854775807", "9007199254740993"]),
     ("oid", Same, &["0", "4294967295"]),
     ("real", Float32, &["NaN", "Infinity", "-Infinity", "-0", "1e-45", "3.4028235e38", "0.1"]),
-    ("double precision", Float64, &["NaN", "Infinity", "-Infinity", "-0", "5e-324", "1.7976931348623157e308", "1e23"]),
+    (
+        "double precision",
+        Float64,
+        &["NaN", "Infinity", "-Infinity", "-0", "5e-324", "1.7976931348623157e308", "1e23"],
+    ),
     ("numeric", Same, NUMBERS),
     ("numeric(12,2)", Same, &["NaN", "-9999999999.99", "0.01", "0"]),
-    ("numeric(38,38)", Same, &["0.99999999999999999999999999999999999999", "-0.00000000000000000000000000000000000001"]),
+    (
+        "numeric(38,38)",
+        Same,
+        &["0.99999999999999999999999999999999999999", "-0.00000000000000000000000000000000000001"],
+    ),
     ("numeric(5,-2)", Same, &["1234500", "0", "NaN"]),
     ("numeric(1000,500)", Same, &["1.5", "NaN"]),
     ("text", Same, TEXTS),
@@ -75,7 +84,11 @@ pub(super) const BINARY: &[Column] = &[
     ("timestamptz(3)", TimestampTz, &["2013-01-01 05:00:00.123+02"]),
     ("interval", Interval, INTERVALS),
     ("uuid", Same, &["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"]),
-    ("json", Same, &["{\"a\": 1,  \"a\": [1.10, null]}", "null", "12345678901234567890.10", " [ \"\\u0000\" ] "]),
+    (
+        "json",
+        Same,
+        &["{\"a\": 1,  \"a\": [1.10, null]}", "null", "12345678901234567890.10", " [ \"\\u0000\" ] "],
+    ),
     (
         "jsonb",
         Same,
@@ -94,12 +107,25 @@ pub(super) const BINARY: &[Column] = &[
     ("citext", Same, TEXTS),
     ("boolean[]", List, &["{t,f,NULL}", "{{t},{f}}", "{}", "[2:3]={t,f}"]),
     ("bigint[]", List, &["{1,NULL,-9223372036854775808}", "{{1,2},{3,NULL}}", "[-1:0][5:5]={{1},{2}}"]),
-    ("double precision[]", List, &["{NaN,-Infinity,1e23}", "{{0.1,1e15}}", "{NULL}"]),
+    ("double precision[]", List, &["{NaN,-Infinity,1e23}", "{{0.1,1.5}}", "{NULL}"]),
     ("numeric[]", List, &["{1.10,NaN,NULL}", "{{0.00}}"]),
-    ("text[]", List, &["{}", "{NULL,\"NULL\",\"\"}", "{\"a\\\"b\",\"c\\\\d\",\"{e}\",\"f,g\",ñ}", "{{a,\"b c\"},{NULL,\"\"}}"]),
+    (
+        "text[]",
+        List,
+        &[
+            "{}",
+            "{NULL,\"NULL\",\"\"}",
+            "{\"a\\\"b\",\"c\\\\d\",\"{e}\",\"f,g\",ñ}",
+            "{{a,\"b c\"},{NULL,\"\"}}",
+        ],
+    ),
     ("date[]", List, &["{2013-01-01,NULL}", "{2013-01-01,infinity}", "{{\"0044-03-15 BC\"}}"]),
     ("timestamp[]", List, &["{\"2013-01-01 05:00:00\"}", "{NULL,-infinity}"]),
-    ("uuid[]", List, &["{00000000-0000-0000-0000-000000000000,NULL}", "{{ffffffff-ffff-ffff-ffff-ffffffffffff}}"]),
+    (
+        "uuid[]",
+        List,
+        &["{00000000-0000-0000-0000-000000000000,NULL}", "{{ffffffff-ffff-ffff-ffff-ffffffffffff}}"],
+    ),
     ("mood[]", List, &["{sad,NULL,\"it's \\\"ok\\\", {so} \\\\ so\"}", "{{sad},{sad}}"]),
     ("positive[]", List, &["{1,2}", "{{1}}"]),
 ];

@@ -21,9 +21,10 @@ pub(super) fn of_sqlite(database: &Path, table: &str, columns: &[Column]) -> Vec
     let names = names(columns).join(", ");
     let mut statement = connection.prepare(&format!("SELECT id, {names} FROM {table} ORDER BY id")).unwrap();
     let rows = statement.query_map([], |row| {
-        let cells = columns.iter().enumerate().map(|(index, (_, class, _))| {
-            Ok(sqlite_text(row.get_ref(index + 1)?, *class))
-        });
+        let cells = columns
+            .iter()
+            .enumerate()
+            .map(|(index, (_, class, _))| Ok(sqlite_text(row.get_ref(index + 1)?, *class)));
         [Ok(Some(row.get::<_, i64>(0)?.to_string()))].into_iter().chain(cells).collect()
     });
     rows.unwrap().map(Result::unwrap).collect()
@@ -38,7 +39,9 @@ fn sqlite_text(value: ValueRef<'_>, class: Class) -> Cell {
         (ValueRef::Real(value), Class::Float64) => float64(value),
         (ValueRef::Blob(bytes), Class::Bytes) => hex(bytes),
         (ValueRef::Text(text), Class::List) => json(utf8(text)),
-        (ValueRef::Text(text), class) if !matches!(class, Class::Bool | Class::Bytes) => utf8(text).to_owned(),
+        (ValueRef::Text(text), class) if !matches!(class, Class::Bool | Class::Bytes) => {
+            utf8(text).to_owned()
+        }
         (value, class) => panic!("{value:?} is no value of {class:?}"),
     })
 }
@@ -123,9 +126,12 @@ fn parquet_text(field: &Field, class: Class) -> String {
             time((clock + &fraction).trim_end_matches('0').trim_end_matches('.'))
         }
         Field::ListInternal(list) => Json::from_iter(list.elements().iter().map(element)).to_string(),
-        Field::Bool(_) | Field::Short(_) | Field::Int(_) | Field::Long(_) | Field::UInt(_) | Field::Decimal(_) => {
-            field.to_string()
-        }
+        Field::Bool(_)
+        | Field::Short(_)
+        | Field::Int(_)
+        | Field::Long(_)
+        | Field::UInt(_)
+        | Field::Decimal(_) => field.to_string(),
         other => panic!("{other:?} is no value of {class:?}"),
     }
 }
@@ -139,7 +145,9 @@ fn element(field: &Field) -> Json {
         Field::Long(value) => Json::from(*value),
         Field::Double(value) if value.is_finite() => Json::from(*value),
         // A number of any precision is text.
-        Field::Str(text) => serde_json::from_str(text).ok().filter(Json::is_number).unwrap_or_else(|| text.as_str().into()),
+        Field::Str(text) => {
+            serde_json::from_str(text).ok().filter(Json::is_number).unwrap_or_else(|| text.as_str().into())
+        }
         _ => Json::from(parquet_text(field, Class::Same)),
     }
 }

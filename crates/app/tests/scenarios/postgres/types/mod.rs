@@ -66,7 +66,9 @@ impl<'s> Copies<'s> {
 fn without_negative_zero(rows: &[Vec<Cell>], columns: &[Column]) -> Vec<Vec<Cell>> {
     let mut rows = rows.to_vec();
     for cell in rows.iter_mut().flat_map(|row| row[1..].iter_mut().zip(columns)) {
-        if matches!(cell.1.1, canonical::Class::Float32 | canonical::Class::Float64) && cell.0.as_deref() == Some("-0.0") {
+        if matches!(cell.1.1, canonical::Class::Float32 | canonical::Class::Float64)
+            && cell.0.as_deref() == Some("-0.0")
+        {
             *cell.0 = Some("0.0".to_owned());
         }
     }
@@ -134,7 +136,10 @@ fn a_stream_in_binary_goes_on_in_text_when_a_column_comes_that_has_no_binary_for
          INSERT INTO kinds SELECT 1000 + i, i, i, i, '::1', '{}' FROM generate_series(1, 5) i;",
     );
     running.until("the mirror has them", || {
-        value(mirror, "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('kinds') AND attname = 'c4'") == "1"
+        value(
+            mirror,
+            "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass('kinds') AND attname = 'c4'",
+        ) == "1"
             && value(mirror, "SELECT count(*) FROM kinds WHERE id > 1000") == "5"
     });
     running.until("the stream is in text", || is_binary() == "f");
@@ -142,6 +147,7 @@ fn a_stream_in_binary_goes_on_in_text_when_a_column_comes_that_has_no_binary_for
     running.terminate().succeeds();
     copies.bench.tidemark("run pipeline.yaml --once").succeeds();
     let names = names(columns).join(", ");
-    let shown = |database: &Database<'_>| database.query(&format!("SELECT id, {names} FROM kinds ORDER BY id"));
+    let shown =
+        |database: &Database<'_>| database.query(&format!("SELECT id, {names} FROM kinds ORDER BY id"));
     compare("the mirror", columns, &shown(source), &shown(mirror));
 }
