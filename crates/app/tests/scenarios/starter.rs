@@ -56,7 +56,7 @@ fn nothing_is_overwritten() {
 #[test]
 fn an_unknown_system_is_refused_without_its_password() {
     let bench = Workbench::new();
-    let ended = bench.tidemark("init --source postgres://app:hunter2@db/shop p.yaml");
+    let ended = bench.tidemark("init --source mysql://app:hunter2@db/shop p.yaml");
     assert_eq!(ended.code(), 2);
     insta::assert_snapshot!(ended.stderr);
     assert!(!bench.path("p.yaml").exists());

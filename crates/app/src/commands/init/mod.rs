@@ -21,10 +21,11 @@ pub(crate) struct Init {
     /// The pipeline file to write
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// What to read: a folder of files, or one file
+    /// What to read: a PostgreSQL database (`postgres://user@host/database`), a folder of files, or one file
     #[arg(long, value_name = "PATH_OR_URL")]
     source: Option<String>,
-    /// What to write to: an SQLite database (`copy.db`, `sqlite:PATH`), or a folder for Parquet files
+    /// What to write to: a PostgreSQL or SQLite database (`postgres://…`, `copy.db`, `sqlite:PATH`), or a folder for Parquet
+    /// files
     #[arg(long, value_name = "PATH_OR_URL")]
     destination: Option<String>,
 }
@@ -33,6 +34,7 @@ const EXAMPLES: &str = "\
 Examples:
   tidemark init pipeline.yaml
   tidemark init --source ./data --destination ./copy.db pipeline.yaml
+  tidemark init --source postgres://me@localhost/shop --destination ./shop.db pipeline.yaml
   tidemark init --source ./data/orders.csv --destination ./archive pipeline.yaml";
 
 impl Init {

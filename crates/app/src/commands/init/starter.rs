@@ -19,13 +19,18 @@ pub(super) fn write(name: &str, source: Option<&Source>, destination: Option<&De
     lines.push(String::new());
     lines.push(explained("staging: ./staging", "where everything that was read is kept"));
     lines.push(String::new());
-    lines.extend(destination_lines(destination));
+    let mirrored = matches!(source, Some(Source::Postgres(_)));
+    lines.extend(destination_lines(destination, mirrored));
     lines.join("\n") + "\n"
 }
 
 fn source_lines(source: Option<&Source>) -> Vec<String> {
+    if let Some(Source::Postgres(url)) = source {
+        return postgres_lines(url);
+    }
     let mut lines = vec!["source:".to_owned(), "  type: files".to_owned()];
     match source {
+        Some(Source::Postgres(_)) => {}
         None => {
             lines.push(explained("  path: ./data", "change me: a folder"));
             lines.extend(STREAMS.map(str::to_owned));
@@ -46,6 +51,21 @@ fn source_lines(source: Option<&Source>) -> Vec<String> {
     lines
 }
 
+fn postgres_lines(url: &str) -> Vec<String> {
+    [
+        "source:",
+        "  type: postgres",
+        &format!("  url: {}", quoted(url)),
+        "  # Better kept elsewhere: url: ${SOURCE_URL}",
+        "  # Every table is a stream. To choose, and to leave columns out:",
+        "  # streams:",
+        "  #   public.orders: {exclude: [note]}",
+        "  #   \"sales.*\": {}",
+    ]
+    .map(str::to_owned)
+    .into()
+}
+
 const STREAMS: [&str; 5] = [
     "  # Every CSV, JSON Lines and Parquet file in there is a stream. To choose, and to give them keys:",
     "  # streams:",
@@ -54,23 +74,40 @@ const STREAMS: [&str; 5] = [
     "  #     key: [id]",
 ];
 
-fn destination_lines(destination: Option<&Destination>) -> Vec<String> {
+fn destination_lines(destination: Option<&Destination>, mirrored: bool) -> Vec<String> {
     let example = Destination::Sqlite("./copy.db".into());
-    let (system, path, write) = match destination.unwrap_or(&example) {
+    let (system, place, write) = match destination.unwrap_or(&example) {
         Destination::Sqlite(path) => {
-            ("sqlite", path, "every change becomes a row; `mirror` keeps a copy, by key")
+            ("sqlite", path.clone(), "every change becomes a row; `mirror` keeps a copy, by key")
         }
-        Destination::Files(path) => ("files", path, "every change becomes a record"),
+        Destination::Files(path) => ("files", path.clone(), "every change becomes a record"),
+        Destination::Postgres(url) => {
+            return vec![
+                "destinations:".to_owned(),
+                "  copy:".to_owned(),
+                "    type: postgres".to_owned(),
+                format!("    url: {}", quoted(url)),
+                write_line(mirrored),
+            ];
+        }
     };
-    let name = name_from(&path.file_stem().unwrap_or_default().to_string_lossy(), "copy");
-    let path = format!("    path: {}", quoted_path(path));
+    let mirrored = mirrored && system == "sqlite";
+    let name = name_from(&place.file_stem().unwrap_or_default().to_string_lossy(), "copy");
+    let path = format!("    path: {}", quoted_path(&place));
     vec![
         "destinations:".to_owned(),
         format!("  {name}:"),
         format!("    type: {system}"),
         if destination.is_some() { path } else { explained(&path, "change me: a file to make") },
-        explained("    write: append", write),
+        if mirrored { write_line(true) } else { explained("    write: append", write) },
     ]
+}
+
+fn write_line(mirrored: bool) -> String {
+    match mirrored {
+        true => explained("    write: mirror", "a copy of the source, by key; `append` keeps every change"),
+        false => explained("    write: append", "every change becomes a row; `mirror` keeps a copy, by key"),
+    }
 }
 
 /// A line with a comment, in a column of comments.

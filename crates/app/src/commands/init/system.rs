@@ -11,6 +11,8 @@ pub(super) enum Source {
     Folder(PathBuf),
     /// One file, which makes one stream.
     File { folder: PathBuf, name: String },
+    /// A PostgreSQL database, by its URL.
+    Postgres(String),
 }
 
 /// A destination of the starter.
@@ -18,12 +20,17 @@ pub(super) enum Source {
 pub(super) enum Destination {
     Files(PathBuf),
     Sqlite(PathBuf),
+    /// A PostgreSQL database, by its URL.
+    Postgres(String),
 }
 
 impl Source {
     /// Reads what was typed, from where the command runs; paths are made to start at `folder`, the pipeline file's.
     pub(super) fn parse(typed: &str, folder: &Path) -> Result<Self, Error> {
-        let path = local(typed, "source", "a folder, or a CSV, JSON Lines or Parquet file")?;
+        if is_postgres(typed) {
+            return Ok(Self::Postgres(typed.to_owned()));
+        }
+        let path = local(typed, "source", "`postgres://…`, a folder, or a CSV, JSON Lines or Parquet file")?;
         let is_file =
             path.is_file() || has_extension(&path, &["csv", "jsonl", "ndjson", "parquet"]) && !path.is_dir();
         match path.file_name().and_then(|name| name.to_str()) {
@@ -39,15 +46,26 @@ impl Source {
 impl Destination {
     /// Reads what was typed, as [`Source::parse`] does.
     pub(super) fn parse(typed: &str, folder: &Path) -> Result<Self, Error> {
+        if is_postgres(typed) {
+            return Ok(Self::Postgres(typed.to_owned()));
+        }
         if let Some(path) = typed.strip_prefix("sqlite:") {
             let path = local(path.strip_prefix("//").unwrap_or(path), "destination", "`sqlite:PATH`")?;
             return Ok(Self::Sqlite(from_folder(&path, folder)));
         }
-        let path = local(typed, "destination", "`sqlite:PATH`, a path that ends in `.db`, or a folder")?;
+        let path = local(
+            typed,
+            "destination",
+            "`postgres://…`, `sqlite:PATH`, a path that ends in `.db`, or a folder",
+        )?;
         let is_database = has_extension(&path, &["db", "sqlite", "sqlite3"]) && !path.is_dir();
         let path = from_folder(&path, folder);
         Ok(if is_database { Self::Sqlite(path) } else { Self::Files(path) })
     }
+}
+
+fn is_postgres(typed: &str) -> bool {
+    typed.starts_with("postgres://") || typed.starts_with("postgresql://")
 }
 
 /// The path that was typed; a URL is none.
@@ -105,8 +123,8 @@ mod tests {
         let file = Source::File { folder: "data".into(), name: "a.csv".into() };
         assert_eq!(Source::parse("data/a.csv", here).unwrap(), file);
         assert_eq!(
-            Source::parse("postgres://u:secret@h/db", here).unwrap_err().to_string(),
-            "`postgres://` is no source that this version knows"
+            Source::parse("mysql://u:secret@h/db", here).unwrap_err().to_string(),
+            "`mysql://` is no source that this version knows"
         );
     }
 

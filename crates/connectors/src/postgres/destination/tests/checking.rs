@@ -3,6 +3,7 @@
 use tidemark_engine::{
     ErrorKind,
     contract::write::log,
+    schema::StreamName,
     write::{WriteMode, WriteStrategy},
 };
 
@@ -68,10 +69,11 @@ async fn teardown_leaves_the_data() {
     assert_eq!(Destination::teardown(&config, &mirror).await.unwrap(), expected);
     assert_eq!(value(&database, "SELECT to_regnamespace('_tidemark')"), "NULL");
     assert_eq!(value(&database, "SELECT count(*) FROM s"), "1");
-    let (system, oid) = Destination::identity(&config).await.unwrap();
-    assert_eq!(system, value(&database, "SELECT system_identifier FROM pg_control_system()"));
-    assert_eq!(
-        oid.to_string(),
-        value(&database, "SELECT oid FROM pg_database WHERE datname = current_database()")
-    );
+    let streams = ["sales.orders", "flights"].map(StreamName::new);
+    let written = Destination::written(&config, &mirror, &streams).await.unwrap();
+    let sql =
+        "SELECT system_identifier || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
+               FROM pg_control_system()";
+    assert_eq!(written.database, value(&database, sql));
+    assert_eq!(written.tables, ["public.flights".to_owned(), "sales.orders".to_owned()].into());
 }
