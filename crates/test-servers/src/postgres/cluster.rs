@@ -114,13 +114,18 @@ impl Cluster {
             if said.contains("ready to accept connections") {
                 return Ok(guard);
             }
-            if said.contains("FATAL:") || start.elapsed() > PATIENCE {
+            if said.lines().any(is_fatal) || start.elapsed() > PATIENCE {
                 guard.end("INT");
                 return Err(said);
             }
             thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Whether a line of the log says that the server does not start. While it recovers it says so of those who come too early.
+fn is_fatal(line: &str) -> bool {
+    line.contains("FATAL:") && !line.contains("the database system is")
 }
 
 /// The command line of a program that runs as the data's owner.

@@ -48,7 +48,7 @@ fn hostile_names_arrive_as_they_are() {
     let (source, mirror, history) = (server.database(), server.database(), server.database());
     let columns = COLUMNS.map(|name| format!("{} text", quoted(name))).join(", ");
     source
-        .execute("CREATE SCHEMA \"my schema\"; CREATE SCHEMA \"User\"; CREATE TABLE x (id int PRIMARY KEY)");
+        .execute("CREATE SCHEMA \"my schema\"; CREATE SCHEMA \"User\"; CREATE TABLE x (id int PRIMARY KEY); INSERT INTO x VALUES (1)");
     for (schema, table) in TABLES {
         let table = full(schema, table);
         source.execute(&format!(
@@ -91,7 +91,7 @@ fn hostile_names_arrive_as_they_are() {
         .map(|file| std::fs::read_to_string(file).unwrap().lines().count())
         .sum::<usize>();
     assert_eq!(lines, 37 * TABLES.len());
-    assert_eq!(value(&mirror, "SELECT count(*) FROM x"), "0");
+    assert_eq!(value(&mirror, "SELECT count(*) FROM x"), "1");
 }
 
 /// Cut off at 63 bytes these would be one table.
@@ -170,11 +170,7 @@ fn what_is_read_is_not_written_to_whatever_it_is_called() {
         let bench = pipeline(&source, streams, &lines);
         for command in ["check pipeline.yaml", "run pipeline.yaml --once"] {
             let ended = bench.tidemark(command).exits_with(2);
-            assert!(
-                ended.stderr.contains("destination") || ended.stdout.contains("destination"),
-                "{lines}{}",
-                ended.stderr
-            );
+            assert!(ended.stderr.contains("destination `copy` writes to"), "{lines}{}", ended.stderr);
         }
     }
     assert_eq!(value(&source, "SELECT to_regnamespace('_tidemark') IS NULL"), "t", "something was written");

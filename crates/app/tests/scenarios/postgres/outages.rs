@@ -55,6 +55,8 @@ fn a_commit_whose_outcome_is_unknown_is_neither_lost_nor_repeated() {
     let destinations = destination("mirror", &mirror, "mirror") + &destination("history", &history, "append");
     let bench = pipeline(&source, "[\"public.*\"]", &destinations);
     let mut chance = Chance::from_the_environment();
+    // From here on each change is delivered once. (Those under way during an initial sync are part of what it reads.)
+    bench.tidemark("run pipeline.yaml --once").succeeds();
     let mut unknown = 0;
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -103,6 +105,7 @@ fn sessions_that_end_at_any_moment_lose_nothing_and_repeat_nothing() {
     let destinations = destination("mirror", &mirror, "mirror") + &destination("history", &history, "append");
     let bench = pipeline(&source, "[\"public.*\"]", &destinations);
     let mut chance = Chance::from_the_environment();
+    bench.tidemark("run pipeline.yaml --once").succeeds();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         let load = scope.spawn(|| write_until(&stop, &source));

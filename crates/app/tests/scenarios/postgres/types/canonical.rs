@@ -23,6 +23,8 @@ pub(super) enum Class {
     /// An array. Where it is no list of one dimension it is its literal; floats are spelled anew in it, `1e+15` as
     /// `1000000000000000.0`.
     List,
+    /// The same of numbers of any precision.
+    Numbers,
 }
 
 /// A value in a row, as text; `None` for NULL.
@@ -45,7 +47,7 @@ pub(super) fn of_the_source(source: &Database<'_>, table: &str, columns: &[Colum
             ),
             // Elements without a type of their own elsewhere are text.
             Class::List if declared.starts_with("point3") => format!("to_json({name}::text[])"),
-            Class::List => format!(
+            Class::List | Class::Numbers => format!(
                 "CASE WHEN array_ndims({name}) IS NULL OR (array_ndims({name}) = 1 AND array_lower({name}, 1) = 1)
                  THEN to_json({name}) END"
             ),
@@ -66,6 +68,10 @@ pub(super) fn of_the_source(source: &Database<'_>, table: &str, columns: &[Colum
 }
 
 impl Class {
+    pub(super) fn is_list(self) -> bool {
+        matches!(self, Self::List | Self::Numbers)
+    }
+
     /// The canonical text of what the source writes as `text`; `helped` is what the server says of it besides.
     fn canonical(self, text: &str, helped: Option<&str>) -> String {
         let literal = || text.to_owned();
@@ -81,7 +87,7 @@ impl Class {
             Self::TimestampTz => micros(helped).map_or_else(literal, |micros| timestamp(micros) + "Z"),
             Self::Interval => interval(helped.unwrap()),
             // An array that is no list, or holds what its elements' type does not, stays a literal.
-            Self::List => match helped.filter(|_| !text.contains("infinity")) {
+            Self::List | Self::Numbers => match helped.filter(|_| !text.contains("infinity")) {
                 Some(list) => json(list),
                 None => Json::from(text).to_string(),
             },

@@ -1,7 +1,7 @@
 //! One column of every type, and values that have gone wrong somewhere before.
 
 use super::canonical::Class::{
-    self, Bool, Bytes, Date, Float32, Float64, Interval, List, Same, Time, Timestamp, TimestampTz,
+    self, Bool, Bytes, Date, Float32, Float64, Interval, List, Numbers, Same, Time, Timestamp, TimestampTz,
 };
 
 /// A column's type, how its values look elsewhere, and the values.
@@ -108,7 +108,7 @@ pub(super) const BINARY: &[Column] = &[
     ("boolean[]", List, &["{t,f,NULL}", "{{t},{f}}", "{}", "[2:3]={t,f}"]),
     ("bigint[]", List, &["{1,NULL,-9223372036854775808}", "{{1,2},{3,NULL}}", "[-1:0][5:5]={{1},{2}}"]),
     ("double precision[]", List, &["{NaN,-Infinity,1e23}", "{{0.1,1.5}}", "{NULL}"]),
-    ("numeric[]", List, &["{1.10,NaN,NULL}", "{{0.00}}"]),
+    ("numeric[]", Numbers, &["{1.10,NaN,NULL}", "{{0.00}}"]),
     (
         "text[]",
         List,

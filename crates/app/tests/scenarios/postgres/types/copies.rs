@@ -38,7 +38,7 @@ fn sqlite_text(value: ValueRef<'_>, class: Class) -> Cell {
         (ValueRef::Real(value), Class::Float32) => float32(value as f32),
         (ValueRef::Real(value), Class::Float64) => float64(value),
         (ValueRef::Blob(bytes), Class::Bytes) => hex(bytes),
-        (ValueRef::Text(text), Class::List) => json(utf8(text)),
+        (ValueRef::Text(text), class) if class.is_list() => json(utf8(text)),
         (ValueRef::Text(text), class) if !matches!(class, Class::Bool | Class::Bytes) => {
             utf8(text).to_owned()
         }
@@ -99,7 +99,7 @@ fn change(row: &Row, columns: &[Column]) -> (String, String, Vec<Cell>) {
         text("_tidemark_exceptions").map_or_else(BTreeMap::new, |text| serde_json::from_str(&text).unwrap());
     let cells = names(columns).into_iter().zip(columns).map(|(name, (_, class, _))| {
         match (fields[name.as_str()], exceptions.get(&name)) {
-            (Field::Null, Some(text)) if *class == Class::List => Some(Json::from(text.as_str()).to_string()),
+            (Field::Null, Some(text)) if class.is_list() => Some(Json::from(text.as_str()).to_string()),
             (Field::Null, exception) => exception.cloned(),
             (field, None) => Some(parquet_text(field, *class)),
             (field, Some(text)) => panic!("`{name}` is both {field} and {text}"),
@@ -125,19 +125,20 @@ fn parquet_text(field: &Field, class: Class) -> String {
             let fraction = format!(".{fraction:06}");
             time((clock + &fraction).trim_end_matches('0').trim_end_matches('.'))
         }
-        Field::ListInternal(list) => Json::from_iter(list.elements().iter().map(element)).to_string(),
-        Field::Bool(_)
-        | Field::Short(_)
-        | Field::Int(_)
-        | Field::Long(_)
-        | Field::UInt(_)
-        | Field::Decimal(_) => field.to_string(),
+        Field::ListInternal(list) => {
+            Json::from_iter(list.elements().iter().map(|field| element(field, class))).to_string()
+        }
+        Field::Bool(_) | Field::Short(_) | Field::Int(_) | Field::Long(_) | Field::UInt(_) => {
+            field.to_string()
+        }
+        // The library's own text refuses numbers below 1 with as many digits as they may have.
+        Field::Decimal(number) => decimal(number.data(), number.scale()),
         other => panic!("{other:?} is no value of {class:?}"),
     }
 }
 
 /// An element of a list, as JSON.
-fn element(field: &Field) -> Json {
+fn element(field: &Field, class: Class) -> Json {
     match field {
         Field::Null => Json::Null,
         Field::Bool(value) => Json::from(*value),
@@ -145,11 +146,21 @@ fn element(field: &Field) -> Json {
         Field::Long(value) => Json::from(*value),
         Field::Double(value) if value.is_finite() => Json::from(*value),
         // A number of any precision is text.
-        Field::Str(text) => {
-            serde_json::from_str(text).ok().filter(Json::is_number).unwrap_or_else(|| text.as_str().into())
+        Field::Str(text) if class == Class::Numbers => {
+            serde_json::from_str(text).unwrap_or(text.as_str().into())
         }
         _ => Json::from(parquet_text(field, Class::Same)),
     }
+}
+
+fn decimal(bytes: &[u8], scale: i32) -> String {
+    let mut whole = [if bytes[0] < 128 { 0 } else { 255 }; 16];
+    whole[16 - bytes.len()..].copy_from_slice(bytes);
+    let (digits, scale) = (i128::from_be_bytes(whole), scale as usize);
+    let text = format!("{:0width$}", digits.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = text.split_at(text.len() - scale);
+    let (sign, point) = (if digits < 0 { "-" } else { "" }, if scale > 0 { "." } else { "" });
+    format!("{sign}{whole}{point}{fraction}")
 }
 
 fn hex(bytes: &[u8]) -> String {
