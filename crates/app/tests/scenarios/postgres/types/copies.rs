@@ -94,7 +94,11 @@ fn change(row: &Row, columns: &[Column]) -> (String, String, Vec<Cell>) {
         Field::Str(text) => Some(text.clone()),
         _ => None,
     };
-    assert_eq!(text("_tidemark_unchanged"), None, "nothing here is large enough to be left out");
+    let op = text("_tidemark_op").unwrap();
+    assert!(
+        op == "d" || text("_tidemark_unchanged").is_none(),
+        "nothing here is large enough to be left out"
+    );
     let exceptions: BTreeMap<String, String> =
         text("_tidemark_exceptions").map_or_else(BTreeMap::new, |text| serde_json::from_str(&text).unwrap());
     let cells = names(columns).into_iter().zip(columns).map(|(name, (_, class, _))| {
@@ -106,7 +110,7 @@ fn change(row: &Row, columns: &[Column]) -> (String, String, Vec<Cell>) {
         }
     });
     let cells = [Some(fields["id"].to_string())].into_iter().chain(cells).collect();
-    (text("_tidemark_position").unwrap(), text("_tidemark_op").unwrap(), cells)
+    (text("_tidemark_position").unwrap(), op, cells)
 }
 
 fn parquet_text(field: &Field, class: Class) -> String {
