@@ -195,7 +195,7 @@ mod tests {
         let unique = ["C23505", "Mduplicate: secret", "Dsecret", "spublic", "torders", "norders_pkey"];
         assert_eq!(
             report(&unique).into_error("cannot write").to_string(),
-            "cannot write: the server reports error 23505 at constraint `orders_pkey` of table `public.orders`"
+            "cannot write: a unique value is there already: the server reports error 23505 at constraint `orders_pkey` of table `public.orders`"
         );
     }
 }
