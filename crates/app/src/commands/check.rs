@@ -71,7 +71,13 @@ async fn try_systems(pipeline: &Pipeline) -> Result<Vec<Error>, Problems> {
     if problems.is_empty() { Ok(warnings) } else { Err(origin.problems(problems)) }
 }
 
-/// Destinations that would write to tables which the source reads: they would never be done.
+/// Fails when a destination would write to tables which the source reads: it would never be done. Where one of them cannot be
+/// asked, that is not for here to say.
+pub(super) async fn refuse_overwriting(pipeline: &Pipeline) -> Result<(), Problems> {
+    let problems = overwritten_sources(pipeline).await;
+    if problems.is_empty() { Ok(()) } else { Err(pipeline.origin.problems(problems)) }
+}
+
 async fn overwritten_sources(pipeline: &Pipeline) -> Vec<Problem> {
     let Pipeline { home, source, destinations, origin, .. } = pipeline;
     let Ok(Some(read)) = source.tables(home).await else { return Vec::new() };

@@ -10,6 +10,7 @@ use tidemark_engine::{
     world::World,
 };
 
+use super::check::refuse_overwriting;
 use crate::{
     cli::EXIT_CODES,
     digits::grouped,
@@ -47,6 +48,7 @@ Examples:
 impl Run {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let pipeline = pipeline_file::load(&self.file)?;
+        refuse_overwriting(&pipeline).await?;
         let world = World::real();
         let begun = world.now();
         let store = staging::store(&pipeline)?;

@@ -121,8 +121,6 @@ impl Cluster {
             if said.contains("ready to accept connections") {
                 return Ok(guard);
             }
-            // To those who wait for it, a server that recovers says so.
-            let is_fatal = |line: &str| line.contains("FATAL:") && !line.contains("is starting up");
             if said.lines().any(is_fatal) || start.elapsed() > PATIENCE {
                 guard.end("INT");
                 return Err(said);
@@ -130,6 +128,11 @@ impl Cluster {
             thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Whether a line of the log says that the server does not start. While it recovers it says so of those who come too early.
+fn is_fatal(line: &str) -> bool {
+    line.contains("FATAL:") && !line.contains("the database system is")
 }
 
 /// The command line of a program that runs as the data's owner.

@@ -4,12 +4,17 @@ mod access;
 mod changes;
 mod comparison;
 mod convergence;
+mod fencing;
 mod kept;
 mod load;
+mod names;
+mod outages;
+mod refused;
 mod slot;
 mod snapshot;
 mod stream;
 mod tables;
+mod types;
 
 use tidemark_test_servers::Database;
 

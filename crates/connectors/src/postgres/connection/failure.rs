@@ -60,7 +60,8 @@ impl ServerReport {
         let kind = kind(&self.code);
         let mut text = format!("{doing}: ");
         if self.may_show_values() {
-            text += &format!("the server reports error {}", self.code);
+            let meaning = meaning(&self.code).map_or_else(String::new, |meaning| format!("{meaning}: "));
+            text += &format!("{meaning}the server reports error {}", self.code);
             text += &self.object();
         } else {
             text += &format!("{} ({})", self.message, self.code);
@@ -105,6 +106,21 @@ impl From<&DbError> for ServerReport {
 /// database care to say.
 fn may_show_values(code: &str) -> bool {
     matches!(code.get(..2), Some("22" | "23" | "38" | "39" | "44" | "P0") | None)
+}
+
+/// What a code means whose message may show values.
+fn meaning(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "22001" => "a text is too long for its column",
+        "22003" => "a number is beyond the range of its column",
+        "22P02" => "a text cannot be read as its column's type",
+        "23502" => "a column takes no NULL",
+        "23503" => "a foreign key is not found",
+        "23505" => "a unique value is there already",
+        "23514" => "a check constraint does not hold",
+        "23P01" => "an exclusion constraint does not hold",
+        _ => return None,
+    })
 }
 
 /// The reaction a SQLSTATE asks for.
@@ -179,7 +195,7 @@ mod tests {
         let unique = ["C23505", "Mduplicate: secret", "Dsecret", "spublic", "torders", "norders_pkey"];
         assert_eq!(
             report(&unique).into_error("cannot write").to_string(),
-            "cannot write: the server reports error 23505 at constraint `orders_pkey` of table `public.orders`"
+            "cannot write: a unique value is there already: the server reports error 23505 at constraint `orders_pkey` of table `public.orders`"
         );
     }
 }

@@ -2,13 +2,16 @@
 
 use std::fmt::Display;
 
-use tidemark_engine::{Error, schema::StreamName};
+use tidemark_engine::{Error, ErrorKind, schema::StreamName};
 use tokio_postgres::error::SqlState;
 
 use crate::postgres::connection;
 
 /// `Result` inside this destination.
 pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// What to do about a value that a table does not take.
+const ALTER: &str = "alter the table so that it takes what the source holds, and run again: the stream goes on where it is held";
 
 /// Why something did not work.
 #[derive(Debug)]
@@ -73,7 +76,10 @@ impl Failure {
 
     /// The same, where it happened over `stream` alone: other streams may go on, unless it is the server that is gone.
     pub(super) fn of_stream(self, doing: impl Display, stream: &StreamName) -> Self {
-        let error = self.explain(doing);
+        let error = match self.explain(doing) {
+            error if error.kind() == ErrorKind::Data && error.hint_text().is_none() => error.hint(ALTER),
+            error => error,
+        };
         let is_transient = error.kind().is_transient();
         Self::Known(if is_transient { error } else { error.of_stream(stream) })
     }
