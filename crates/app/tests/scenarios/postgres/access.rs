@@ -74,8 +74,10 @@ destinations:
     pipeline(&format!("{}?sslmode=verify-full&sslrootcert={}", source.url(), bench.path("ca.crt").display()));
     let mut running = bench.start("run pipeline.yaml");
     let count = || value(&mirror, "SELECT count(*) FROM a");
-    running.until("the table is there", || value(&mirror, "SELECT to_regclass('a')") == "a" && count() == "1");
-    let sessions = "FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name LIKE 'tidemark%'";
+    running
+        .until("the table is there", || value(&mirror, "SELECT to_regclass('a')") == "a" && count() == "1");
+    let sessions =
+        "FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name LIKE 'tidemark%'";
     assert_eq!(value(&source, &format!("SELECT bool_and(ssl) {sessions}")), "t");
     source.execute("INSERT INTO a VALUES (2)");
     running.until("the stream goes on", || count() == "2");

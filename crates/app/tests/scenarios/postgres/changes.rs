@@ -99,7 +99,8 @@ fn a_truncate_is_treated_as_the_destination_asks() {
     let said = bench.tidemark("run pipeline.yaml --once").exits_with(3).stderr;
     assert!(said.contains("stream `public.a` was truncated at its source"), "{said}");
 
-    let ids = copies.each_ref().map(|copy| value(copy, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM a"));
+    let ids =
+        copies.each_ref().map(|copy| value(copy, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM a"));
     assert_eq!(ids, ["3", "1 2 3", "1 2"]);
     let others = copies.each_ref().map(|copy| value(copy, "SELECT count(*) FROM b"));
     assert_eq!(others, ["2", "2", "2"], "another stream was held too");

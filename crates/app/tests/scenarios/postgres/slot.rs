@@ -10,7 +10,8 @@ use super::{
 };
 use crate::workbench::Workbench;
 
-const ORDERS: &str = "CREATE TABLE orders (id int PRIMARY KEY, note text); INSERT INTO orders VALUES (1, 'a')";
+const ORDERS: &str =
+    "CREATE TABLE orders (id int PRIMARY KEY, note text); INSERT INTO orders VALUES (1, 'a')";
 const NEXT_ORDER: &str = "INSERT INTO orders SELECT max(id) + 1 FROM orders";
 
 /// Two runs in a row end with exit code 3 and these words, and the log does not grow.
@@ -116,8 +117,7 @@ fn a_slot_that_was_dropped_and_made_anew_stops_the_run() {
 #[test]
 fn another_server_under_the_same_names_stops_the_run() {
     let (first, second) = (Postgres::start(), Postgres::start());
-    let (source, other, mirror) =
-        (first.database(), second.database(), Postgres::shared().database());
+    let (source, other, mirror) = (first.database(), second.database(), Postgres::shared().database());
     let bench = pipeline(&source, "[\"public.*\"]", &destination("mirror", &mirror, "mirror"));
     source.execute(ORDERS);
     bench.tidemark("run pipeline.yaml --once").succeeds();

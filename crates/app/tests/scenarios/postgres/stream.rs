@@ -52,7 +52,8 @@ fn a_transaction_that_was_open_through_kills_is_not_lost() {
     kept.catch_up();
     thread::scope(|scope| {
         let open = scope.spawn(|| {
-            let open = "INSERT INTO orders VALUES (100); SAVEPOINT s; INSERT INTO orders VALUES (101); RELEASE s";
+            let open =
+                "INSERT INTO orders VALUES (100); SAVEPOINT s; INSERT INTO orders VALUES (101); RELEASE s";
             kept.source.execute(&format!(
                 "BEGIN; {open}; {UNTIL_THE_GATE_OPENS}; INSERT INTO orders VALUES (102); COMMIT"
             ));
@@ -79,8 +80,11 @@ fn a_transaction_that_was_open_through_kills_is_not_lost() {
 #[test]
 fn the_log_of_a_busy_server_is_let_go_while_our_tables_are_idle() {
     let server = Postgres::start();
-    let kept =
-        Kept::streams(&server, "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE busy (t text)", "[public.a]");
+    let kept = Kept::streams(
+        &server,
+        "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE busy (t text)",
+        "[public.a]",
+    );
     let elsewhere = server.database();
     elsewhere.execute("CREATE TABLE busy (t text)");
     let mut running = kept.bench.start("run pipeline.yaml");
@@ -93,7 +97,8 @@ fn the_log_of_a_busy_server_is_let_go_while_our_tables_are_idle() {
         }
         kept.source.execute("CHECKPOINT");
         pause(Duration::from_millis(200));
-        of_slot(&kept.source, &format!("confirmed_flush_lsn > '{before}' AND restart_lsn > '{restart}'")) == "t"
+        of_slot(&kept.source, &format!("confirmed_flush_lsn > '{before}' AND restart_lsn > '{restart}'"))
+            == "t"
     });
     running.terminate().succeeds();
 }
@@ -144,7 +149,9 @@ destinations: {{copy: {{type: sqlite, path: ./copy.db, write: mirror}}}}",
     let first = value(&source, connection);
     for _ in 0..4 {
         source.execute("INSERT INTO a SELECT coalesce(max(id), 0) + 1, repeat('x', 300000) FROM a");
-        source.execute("INSERT INTO a SELECT (SELECT max(id) FROM a) + i, md5(i::text) FROM generate_series(1, 10000) i");
+        source.execute(
+            "INSERT INTO a SELECT (SELECT max(id) FROM a) + i, md5(i::text) FROM generate_series(1, 10000) i",
+        );
     }
     running.until("all of it has arrived", || count_in_sqlite(&copy, "public.a") == 40_004);
     assert_eq!(value(&source, connection), first, "the stream was opened again");
@@ -156,7 +163,10 @@ destinations: {{copy: {{type: sqlite, path: ./copy.db, write: mirror}}}}",
 #[test]
 fn a_huge_transaction_takes_little_memory_and_appears_at_once() {
     const ROWS: &str = "200000";
-    let kept = Kept::of(Postgres::shared(), "CREATE TABLE a (id int PRIMARY KEY, t text); INSERT INTO a VALUES (0, '')");
+    let kept = Kept::of(
+        Postgres::shared(),
+        "CREATE TABLE a (id int PRIMARY KEY, t text); INSERT INTO a VALUES (0, '')",
+    );
     kept.catch_up();
     kept.source.execute(&format!(
         "INSERT INTO a SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, {ROWS}) i; DELETE FROM a WHERE id = 0"

@@ -36,7 +36,7 @@ fn assert_history_of_alterations(kept: &Kept<'_>) {
     assert_eq!(ops(&kept.bench, "t"), "rrruuucuuuucuuuuucuuuuuucd");
     let in_history = |what: &str| kept.of_history(&format!("SELECT {what} FROM t"));
     assert_eq!(in_history("count(*)"), "26");
-    assert_eq!(in_history("string_agg(gone, '' ORDER BY _tidemark_position)"), "gggggg" .to_owned() + "y");
+    assert_eq!(in_history("string_agg(gone, '' ORDER BY _tidemark_position)"), "gggggg".to_owned() + "y");
     assert_eq!(in_history("max(m) FILTER (WHERE id = 13)"), "9000000000000");
     assert_eq!(in_history("max(n) FILTER (WHERE id = 12)"), "9000000012");
 }
@@ -113,7 +113,10 @@ fn a_table_that_was_made_again_stops_the_run() {
 /// A table that was taken out of our publication has changed since without a word.
 #[test]
 fn a_table_that_was_not_published_for_a_while_stops_the_run() {
-    let kept = Kept::of(Postgres::shared(), "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)");
+    let kept = Kept::of(
+        Postgres::shared(),
+        "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY)",
+    );
     kept.catch_up();
     let publication = kept.of_source("SELECT pubname FROM pg_publication");
     kept.source.execute(&format!("ALTER PUBLICATION {publication} DROP TABLE a"));
@@ -138,7 +141,9 @@ fn partitions_arrive_as_one_table_and_generated_columns_do_not() {
     );
     kept.catch_up();
     kept.source.execute("INSERT INTO p (id, day, t) VALUES (3, 2, 'c'); UPDATE p SET day = 12 WHERE id = 1");
-    kept.source.execute("CREATE TABLE p3 PARTITION OF p FOR VALUES FROM (20) TO (30); INSERT INTO p (id, day) VALUES (4, 25)");
+    kept.source.execute(
+        "CREATE TABLE p3 PARTITION OF p FOR VALUES FROM (20) TO (30); INSERT INTO p (id, day) VALUES (4, 25)",
+    );
     kept.source.execute("INSERT INTO p2a (id, day, t) VALUES (5, 13, 'e'); DELETE FROM p1 WHERE id = 3");
     kept.catch_up();
     kept.assert_mirrored(&["p"]);
@@ -215,7 +220,8 @@ fn a_keyless_table_is_held_alone_where_it_cannot_be_mirrored() {
     running.until("the other table is there", || {
         value(&mirror, "SELECT to_regclass('a')") == "a" && value(&mirror, "SELECT count(*) FROM a") == "1"
     });
-    source.execute("INSERT INTO a VALUES (2); INSERT INTO keyless VALUES (1); DELETE FROM keyless WHERE n = 1");
+    source
+        .execute("INSERT INTO a VALUES (2); INSERT INTO keyless VALUES (1); DELETE FROM keyless WHERE n = 1");
     running.until("the other table goes on", || value(&mirror, "SELECT count(*) FROM a") == "2");
     let history = bench.path("history.db");
     running.until("the history has all of it", || count_in_sqlite(&history, "public.keyless") == 6);

@@ -166,8 +166,13 @@ mod tests {
             moved: BTreeMap::new(),
         };
         let definition = Digest::of(b"id int8");
-        let sync =
-            SyncCursor { generation: 2, table: 1, definition, column: Some("id".into()), bounds: vec!["10".into()] };
+        let sync = SyncCursor {
+            generation: 2,
+            table: 1,
+            definition,
+            column: Some("id".into()),
+            bounds: vec!["10".into()],
+        };
         let mut cursor = Cursor::default();
         cursor.set(StreamCursor::part(), stream.write().unwrap());
         cursor.set(SyncCursor::part("public.orders"), sync.write().unwrap());

@@ -159,10 +159,13 @@ impl Source {
             ))
             .hint(RESYNC));
         }
-        let (name, publication) = (self.publication(), Publication::inspect(session, self.publication()).await?);
-        let untold = |table: &String| names.contains(table) && !publication.as_ref().is_some_and(|it| it.has(table));
+        let (name, publication) =
+            (self.publication(), Publication::inspect(session, self.publication()).await?);
+        let untold =
+            |table: &String| names.contains(table) && !publication.as_ref().is_some_and(|it| it.has(table));
         if let Some(table) = cursor.synced.keys().find(|table| untold(table)) {
-            return Err(Error::conflict(format!("table `{table}` was taken out of publication `{name}`")).hint(RESYNC));
+            return Err(Error::conflict(format!("table `{table}` was taken out of publication `{name}`"))
+                .hint(RESYNC));
         }
         let mut void = BTreeMap::new();
         for table in names.iter().filter(|table| untold(table)) {

@@ -334,7 +334,8 @@ impl ChangeReader {
                 self.lane.forget(SyncCursor::part(&table));
                 (0..chunks).for_each(|chunk| self.lane.forget(SyncCursor::chunk_part(&table, chunk)));
                 self.cursor.void.remove(&table);
-                let number = self.tables.values().find(|known| known.id.to_string() == table).map(|known| known.oid);
+                let number =
+                    self.tables.values().find(|known| known.id.to_string() == table).map(|known| known.oid);
                 self.cursor.numbers.extend(number.map(|number| (table.clone(), number)));
                 self.cursor.synced.insert(table.clone(), generation);
             }
