@@ -20,14 +20,14 @@ const BIG: &str = "CREATE TABLE big (id int PRIMARY KEY, n int, filler text);
     INSERT INTO big SELECT i, 0, repeat('x', 3500) FROM generate_series(1, 24000) i; ANALYZE big";
 const ROWS: usize = 24_000;
 
-fn big<'s>(source: &Database<'s>, mirror: &Database<'_>) -> Workbench {
+/// The pipeline of that table. Commits are so far apart (`max_delay`) that a test can act between two chunks.
+fn big(source: &Database<'_>, mirror: &Database<'_>, max_delay: &str) -> Workbench {
     source.execute(BIG);
     source.execute("CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1)");
-    // Commits are so far apart that a test can act between two chunks.
     Workbench::with_pipeline(&format!(
         "name: {}
 source: {{type: postgres, url: \"{}\", readers: 1, streams: {{public.big: {{exclude: [filler]}}, public.other: {{}}}}}}
-staging: {{path: ./staging, max_delay: 500ms}}
+staging: {{path: ./staging, max_delay: {max_delay}}}
 destinations:
 {}",
         source.name(),
@@ -54,7 +54,7 @@ fn assert_big_is_mirrored(source: &Database<'_>, mirror: &Database<'_>) {
 fn an_initial_sync_that_was_killed_under_load_goes_on_at_the_next_chunk() {
     let server = Postgres::shared();
     let (source, mirror) = (server.database(), server.database());
-    let bench = big(&source, &mirror);
+    let bench = big(&source, &mirror, "2s");
     let mut at_the_kill = 0;
     thread::scope(|scope| {
         let load = scope.spawn(|| {
@@ -107,7 +107,7 @@ fn a_table_that_is_emptied_or_altered_while_it_is_read_is_read_anew() {
     ] {
         let server = Postgres::shared();
         let (source, mirror) = (server.database(), server.database());
-        let bench = big(&source, &mirror);
+        let bench = big(&source, &mirror, "500ms");
         let mut running = bench.start("run pipeline.yaml");
         until_a_chunk_is_staged(&bench, &mut running);
         source.execute(what);
@@ -208,7 +208,7 @@ fn a_destination_that_comes_later_is_filled_while_the_source_is_down() {
 fn a_servers_time_limits_do_not_end_an_initial_sync() {
     let server = Postgres::shared();
     let (source, mirror) = (server.database(), server.database());
-    let bench = big(&source, &mirror);
+    let bench = big(&source, &mirror, "500ms");
     for (limit, time) in [
         ("idle_in_transaction_session_timeout", "300ms"),
         ("idle_session_timeout", "300ms"),
@@ -219,5 +219,6 @@ fn a_servers_time_limits_do_not_end_an_initial_sync() {
     }
     let said = bench.tidemark("run pipeline.yaml --once").succeeds().stderr;
     assert!(!said.contains("trying again"), "{said}");
+    source.execute(&format!("SET statement_timeout = 0; ALTER DATABASE {} RESET ALL", source.name()));
     assert_big_is_mirrored(&source, &mirror);
 }
