@@ -73,12 +73,12 @@ async fn is_bytewise(session: &Session, table: &Table, column: &str) -> Result<b
     Ok(row.is_some_and(|row| row.get(0)))
 }
 
-/// Bytes of the table, and pages of its rows alone.
+/// Bytes of the table, and pages of its rows alone. A table without partitions has no tree, and stands for itself.
 async fn size(session: &Session, table: &Table) -> Result<(i64, i64)> {
     let sql = "SELECT coalesce(sum(pg_table_size(relid)), 0)::int8,
                       (coalesce(sum(pg_relation_size(relid)), 0) / current_setting('block_size')::int8)::int8
-               FROM pg_partition_tree($1::oid)
-               WHERE isleaf";
+               FROM (SELECT relid FROM pg_partition_tree($1::oid) WHERE isleaf
+                     UNION SELECT $1::oid::regclass) AS part";
     let row = session.query_one(sql, &[&table.oid]).await;
     let row = row.map_err(|error| failure(format!("cannot ask for the size of `{}`", table.id), error))?;
     Ok((row.get(0), row.get(1)))
