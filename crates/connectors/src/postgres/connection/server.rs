@@ -13,6 +13,15 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{config::Secret, postgres::types::SESSION};
 
+/// No time limits of the server's, the database's or the role's: reading a table takes as long as it takes, and a session that
+/// holds a snapshot is idle meanwhile.
+const UNLIMITED: [(&str, &str); 3] =
+    [("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0")];
+
+/// The same for limits that older versions do not know: a login that names them would be refused there.
+pub(in crate::postgres) const UNLIMITED_SINCE_14: &str = "SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings \
+     WHERE name IN ('idle_session_timeout', 'transaction_timeout')";
+
 /// A database of a server, and a user of it.
 #[derive(Clone)]
 pub(in crate::postgres) struct Server {
@@ -112,7 +121,8 @@ impl Server {
     /// The URL's options, then what we rely on.
     fn session_options(&self) -> String {
         let escaped = |value: &str| value.replace('\\', "\\\\").replace(' ', "\\ ");
-        let ours = SESSION.iter().map(|(name, value)| format!("-c {name}={}", escaped(value)));
+        let ours =
+            SESSION.iter().chain(&UNLIMITED).map(|(name, value)| format!("-c {name}={}", escaped(value)));
         self.options.iter().cloned().chain(ours).collect::<Vec<_>>().join(" ")
     }
 }

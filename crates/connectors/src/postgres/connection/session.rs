@@ -9,7 +9,7 @@ use tidemark_engine::{Error, Result};
 use tokio::{io::Empty, task::JoinHandle};
 use tokio_postgres::{Client, Connection, tls::TlsStream};
 
-use super::{Server, ServerReport, Transport, failure, transport::Opened};
+use super::{Server, ServerReport, Transport, UNLIMITED_SINCE_14, failure, transport::Opened};
 
 /// A session. Dropping it ends it, with whatever it was doing.
 pub(in crate::postgres) struct Session {
@@ -25,7 +25,11 @@ impl Server {
     /// [`Unavailable`](tidemark_engine::ErrorKind::Unavailable).
     pub(in crate::postgres) async fn connect(&self, purpose: &str) -> Result<Session> {
         let (client, connection) = self.log_in(purpose, |transport: Transport| transport).await?;
-        Ok(Session { client, driver: tokio::spawn(drive(connection)) })
+        let session = Session { client, driver: tokio::spawn(drive(connection)) };
+        let unlimited = session.simple_query(UNLIMITED_SINCE_14).await;
+        unlimited
+            .map_err(|error| failure(format!("cannot set up a session with `{}`", self.place()), error))?;
+        Ok(session)
     }
 
     /// Opens a connection, puts `around` it, and logs in, all within the time that connecting may take.

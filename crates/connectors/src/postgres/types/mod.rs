@@ -55,6 +55,4 @@ pub(in crate::postgres) const SESSION: &[(&str, &str)] = &[
     ("xmloption", "content"),
     ("client_encoding", "UTF8"),
     ("standard_conforming_strings", "on"),
-    ("statement_timeout", "0"),
-    ("idle_in_transaction_session_timeout", "0"),
 ];

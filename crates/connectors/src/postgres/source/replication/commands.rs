@@ -10,7 +10,7 @@ use super::{
     wire::{Row, Wire, unexpected},
 };
 use crate::postgres::{
-    connection::{Server, ServerReport},
+    connection::{Server, ServerReport, UNLIMITED_SINCE_14},
     identifier::quoted,
     lsn::Lsn,
 };
@@ -53,6 +53,7 @@ impl Replication {
         let transport = startup::log_in(server, purpose).await?;
         let mut session =
             Self { wire: Wire::new(transport), server: server.place(), version: 0, patience: None };
+        session.ask("set up a session", UNLIMITED_SINCE_14).await?;
         let settings = "SELECT name, setting FROM pg_catalog.pg_settings \
                         WHERE name IN ('server_version_num', 'wal_sender_timeout') ORDER BY name";
         let rows = session.ask("read the server's settings", settings).await?;
