@@ -33,7 +33,7 @@ const CHANGES: &str = "
                     WHEN i % 10 < 6 THEN INSERT INTO orders SELECT * FROM orders_of(first + i, first + i);
                     WHEN i % 10 < 9 THEN
                         UPDATE orders SET total = i / 100.0, paid = NOT paid, quantity = quantity + 1, note = 'changed ' || i
-                        WHERE id = 1 + i * 7919 % early;
+                        WHERE id = 1 + i::bigint * 7919 % early;
                     ELSE DELETE FROM orders WHERE id = first + i - 1009;
                 END CASE;
                 IF i % per_transaction = per_transaction - 1 THEN

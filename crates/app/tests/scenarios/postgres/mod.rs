@@ -3,6 +3,7 @@
 mod comparison;
 mod convergence;
 mod load;
+mod memory;
 mod source;
 
 use tidemark_test_servers::Database;
