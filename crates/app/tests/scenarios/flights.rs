@@ -10,7 +10,6 @@ use crate::{
     workbench::Workbench,
 };
 
-
 /// The next flight after those of the example, as it left on 11 January 2013.
 const NEXT_FLIGHT: &str =
     "2013,1,11,453,500,-7,643,648,-5,US,1117,N177US,EWR,CLT,93,529,5,0,2013-01-11T10:00:00Z\n";
