@@ -52,9 +52,6 @@ const LARGE: u64 = 4;
 /// destination lives on the same server. Nor less often: a server that shuts down waits for it.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// What arrives so soon after something else shares its boundary: one of a few changes costs as much as one of hundreds.
-const LINGER: Duration = Duration::from_millis(2);
-
 /// How often progress is looked at when nothing comes.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -137,25 +134,12 @@ impl ChangeReader {
                 frame = self.feed.next() => self.take(frame?).await?,
                 () = world.sleep(LOOK) => {}
             }
-            self.take_more(world.sleep(LINGER)).await?;
+            while !self.gathered.must_settle()
+                && let Some(frame) = self.feed.next_ready()
+            {
+                self.take(frame?).await?;
+            }
         }
-    }
-
-    /// Takes what has arrived and what arrives until `linger` is over, but no more than a boundary should hold.
-    async fn take_more(&mut self, linger: impl Future<Output = ()>) -> Result<()> {
-        let mut linger = std::pin::pin!(linger);
-        while !self.gathered.must_settle() {
-            let frame = match self.feed.next_ready() {
-                Some(frame) => frame,
-                None => tokio::select! {
-                    biased;
-                    frame = self.feed.next() => frame,
-                    () = &mut linger => return Ok(()),
-                },
-            };
-            self.take(frame?).await?;
-        }
-        Ok(())
     }
 
     fn is_at_its_end(&self) -> bool {
