@@ -27,11 +27,18 @@ Tidemark's chores
 
   cargo xtask test [--install]            run every check and every test
   cargo xtask bench flights [--install]   measure 336,776 flights on their way to SQLite and Parquet
+  cargo xtask bench postgres [--rows N] [--install]
+                                          measure an initial sync of N (2,000,000) rows from PostgreSQL to PostgreSQL,
+                                          and changes in proportion
   cargo xtask advisories [--install]      look for known weaknesses in the dependencies (reaches GitHub)
   cargo xtask example-data [--install]    cut the data of examples/flights anew
 
   --install   first install what the chore needs, saying what; without it the chore names it and stops
 ";
+
+/// The rows of the benchmark with PostgreSQL, unless another number is asked for; and the fewest that its changes can be made of.
+const ROWS: u64 = 2_000_000;
+const LEAST_ROWS: u64 = 10_000;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -44,6 +51,10 @@ fn main() -> ExitCode {
     let outcome = match chore {
         ["test"] => test::everything(&project, install),
         ["bench", "flights"] => bench::flights(&project, install),
+        ["bench", "postgres"] => bench::postgres(&project, install, ROWS),
+        ["bench", "postgres", "--rows", rows] if rows.parse().is_ok_and(|rows: u64| rows >= LEAST_ROWS) => {
+            rows.parse().map_err(Into::into).and_then(|rows| bench::postgres(&project, install, rows))
+        }
         ["advisories"] => advisories::check(&project, install),
         ["example-data"] => example_data::cut(&project, install),
         _ => {

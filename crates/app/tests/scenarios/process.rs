@@ -158,6 +158,13 @@ impl Outcome {
         self
     }
 
+    /// It never held more than `most` bytes of memory.
+    pub(crate) fn stays_within(self, most: u64) -> Self {
+        let (peak, command) = (self.peak_memory, &self.command);
+        assert!(peak <= most, "`{command}` held {} of at most {} MiB", peak >> 20, most >> 20);
+        self
+    }
+
     /// It was killed, not ended.
     pub(crate) fn was_killed(self) -> Self {
         let Self { command, status, stderr, .. } = &self;

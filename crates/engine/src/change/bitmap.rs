@@ -46,7 +46,12 @@ pub struct BitmapBuilder {
 impl BitmapBuilder {
     /// For a schema of `columns` columns.
     pub fn new(columns: usize) -> Self {
-        Self { columns, row: vec![0; columns.div_ceil(8)], rows: BinaryBuilder::new(), any: false }
+        Self {
+            columns,
+            row: vec![0; columns.div_ceil(8)],
+            rows: BinaryBuilder::with_capacity(0, 0),
+            any: false,
+        }
     }
 
     /// Puts `column` into the set of the current row.

@@ -64,9 +64,9 @@ impl ExceptionsBuilder {
     pub fn new() -> Self {
         let pair = StructBuilder::new(
             Exceptions::pair(),
-            vec![Box::new(UInt32Builder::new()), Box::new(StringBuilder::new())],
+            vec![Box::new(UInt32Builder::with_capacity(0)), Box::new(StringBuilder::with_capacity(0, 0))],
         );
-        Self { rows: ListBuilder::new(pair), in_row: false, any: false }
+        Self { rows: ListBuilder::with_capacity(pair, 0), in_row: false, any: false }
     }
 
     /// Says that `column` of the current row holds `text`.

@@ -7,6 +7,7 @@ mod convergence;
 mod fencing;
 mod kept;
 mod load;
+mod memory;
 mod names;
 mod outages;
 mod refused;

@@ -238,8 +238,10 @@ impl Loaders {
     }
 }
 
+/// The commit need not wait for the disk: rows and note are lost together or not at all, and the commit that moves the position,
+/// which comes after them in the server's log, does wait.
 async fn in_transaction(writer: &mut Writer, load: &Load, tenure: &Tenure, begin: &Position) -> Result<()> {
-    writer.run("BEGIN").await?;
+    writer.run("BEGIN; SET LOCAL synchronous_commit = off").await?;
     tenure.hold(writer, begin).await?;
     load.run(writer, tenure).await?;
     if let Some(rows) = load.rows() {

@@ -58,6 +58,9 @@ enum Values {
     List(Box<ListBuilder>),
 }
 
+/// Values that there is room for to begin with. Arrow's own choice, 1,024 in each column, would be most of what a batch of a few
+/// changes holds in memory, and nobody would count it.
+const ROOM: usize = 16;
 /// What one value takes beside its text or bytes, about.
 const FIXED_BYTES: usize = 8;
 /// Arrow counts the bytes of a column's texts in 31 bits.
@@ -71,27 +74,27 @@ impl ColumnBuilder {
 
     pub(super) fn of(format: &Format, kind: &Kind) -> Self {
         let values = match (format, kind) {
-            (Format::Bool, _) => Values::Bool(BooleanBuilder::new()),
-            (Format::Int2, _) => Values::Int16(Int16Builder::new()),
-            (Format::Int4, _) => Values::Int32(Int32Builder::new()),
-            (Format::Int8, _) => Values::Int64(Int64Builder::new()),
-            (Format::Oid, _) => Values::UInt32(UInt32Builder::new()),
-            (Format::Float4, _) => Values::Float32(Float32Builder::new()),
-            (Format::Float8, _) => Values::Float64(Float64Builder::new()),
+            (Format::Bool, _) => Values::Bool(BooleanBuilder::with_capacity(ROOM)),
+            (Format::Int2, _) => Values::Int16(Int16Builder::with_capacity(ROOM)),
+            (Format::Int4, _) => Values::Int32(Int32Builder::with_capacity(ROOM)),
+            (Format::Int8, _) => Values::Int64(Int64Builder::with_capacity(ROOM)),
+            (Format::Oid, _) => Values::UInt32(UInt32Builder::with_capacity(ROOM)),
+            (Format::Float4, _) => Values::Float32(Float32Builder::with_capacity(ROOM)),
+            (Format::Float8, _) => Values::Float64(Float64Builder::with_capacity(ROOM)),
             (Format::Numeric, Kind::Decimal { .. }) => {
-                Values::Decimal(Decimal128Builder::new().with_data_type(kind.arrow()))
+                Values::Decimal(Decimal128Builder::with_capacity(ROOM).with_data_type(kind.arrow()))
             }
-            (Format::Bytea, _) => Values::Bytes(BinaryBuilder::new()),
-            (Format::Date, _) => Values::Date(Date32Builder::new()),
-            (Format::Time, _) => Values::Time(Time64MicrosecondBuilder::new()),
-            (Format::Timestamp | Format::TimestampTz, _) => {
-                Values::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(kind.arrow()))
-            }
-            (Format::Uuid, _) => Values::Uuid(FixedSizeBinaryBuilder::new(16)),
+            (Format::Bytea, _) => Values::Bytes(BinaryBuilder::with_capacity(ROOM, ROOM)),
+            (Format::Date, _) => Values::Date(Date32Builder::with_capacity(ROOM)),
+            (Format::Time, _) => Values::Time(Time64MicrosecondBuilder::with_capacity(ROOM)),
+            (Format::Timestamp | Format::TimestampTz, _) => Values::Timestamp(
+                TimestampMicrosecondBuilder::with_capacity(ROOM).with_data_type(kind.arrow()),
+            ),
+            (Format::Uuid, _) => Values::Uuid(FixedSizeBinaryBuilder::with_capacity(ROOM, 16)),
             (Format::Array { of, delimiter }, Kind::List { of: kind }) => {
                 Values::List(Box::new(ListBuilder::new(of, kind, *delimiter)))
             }
-            _ => Values::Text(StringBuilder::new()),
+            _ => Values::Text(StringBuilder::with_capacity(ROOM, ROOM)),
         };
         let (format, kind, is_binary) = (format.clone(), kind.clone(), format.is_binary());
         Self { format, kind, is_binary, values, scratch: Scratch::default(), bytes: 0 }

@@ -62,9 +62,9 @@ impl TableChanges {
         Self {
             ops: Vec::new(),
             ordinals: Vec::new(),
-            positions: BinaryBuilder::new(),
+            positions: BinaryBuilder::with_capacity(0, 0),
             times: Vec::new(),
-            transactions: StringBuilder::new(),
+            transactions: StringBuilder::with_capacity(0, 0),
             unchanged: BitmapBuilder::new(columns),
             exceptions: ExceptionsBuilder::new(),
             values: relation.types.iter().map(ColumnBuilder::new).collect(),

@@ -8,12 +8,16 @@ use std::{
     process::{Command, Stdio},
 };
 
+use super::{
+    build,
+    report::{mebibytes, report},
+};
 use crate::{
     Result,
-    measure::{Usage, bytes_below, measure},
+    measure::{bytes_below, measure},
     needs::{self, Need},
     project::Project,
-    shell::{command, read, run},
+    shell::{command, read},
 };
 
 const PIPELINE: &str = r#"name: bench
@@ -60,9 +64,7 @@ const COLUMNS: [&str; 19] = [
 
 pub(crate) fn flights(project: &Project, install: bool) -> Result {
     needs::meet(project, &[Need::Flights, Need::Sqlite3], install, "cargo xtask bench flights")?;
-    run(
-        command("cargo", ["build", "--profile", "dist", "--package", "tidemark"]).current_dir(project.root())
-    )?;
+    build(project)?;
     let folder = fresh_folder(project)?;
 
     let ours = measure(&mut tidemark(project, &folder))?;
@@ -70,8 +72,8 @@ pub(crate) fn flights(project: &Project, install: bool) -> Result {
     let rows = compare(&folder)?;
 
     println!("{rows} flights, equal in both tables\n");
-    report("sqlite3 .import: CSV -> SQLite", rows, &limit);
-    report("tidemark: CSV -> staging -> SQLite + Parquet", rows, &ours);
+    report("sqlite3 .import: CSV -> SQLite", "row", rows, &limit);
+    report("tidemark: CSV -> staging -> SQLite + Parquet", "row", rows, &ours);
     println!("  ratio to the limit  {:>9.2}", limit.wall.as_secs_f64() / ours.wall.as_secs_f64());
     println!("  staged              {:>9.1} MiB", mebibytes(bytes_below(&folder.join("staging"))?));
     println!("  Parquet             {:>9.1} MiB", mebibytes(bytes_below(&folder.join("archive"))?));
@@ -122,18 +124,4 @@ fn compare(folder: &Path) -> Result<u64> {
             Err(format!("the tables differ (rows, rows, only here, only there): {counts:?}").into())
         }
     }
-}
-
-fn report(what: &str, rows: u64, usage: &Usage) {
-    let Usage { wall, cpu, peak_memory } = usage;
-    let rows = rows as f64;
-    println!("{what}");
-    println!("  wall                {:>9.2} s", wall.as_secs_f64());
-    println!("  rate                {:>9.0} rows/s", rows / wall.as_secs_f64());
-    println!("  processor time      {:>9.2} us/row", cpu.as_secs_f64() * 1e6 / rows);
-    println!("  peak memory         {:>9.1} MiB", mebibytes(*peak_memory));
-}
-
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }
