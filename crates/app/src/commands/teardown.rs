@@ -43,22 +43,50 @@ impl Teardown {
         let pipeline = pipeline_file::load(&self.file)?;
         refuse_while_running(&pipeline)?;
         let Pipeline { home, source, destinations, .. } = &pipeline;
-        let mut made = vec![("source", source.made(home).await?)];
+        let mut parts = vec![Part::new("source", source.made(home).await)];
         for Destination { writing, system, .. } in destinations {
-            made.push((&writing.destination, system.made(writing).await?));
+            parts.push(Part::new(&writing.destination, system.made(writing).await));
         }
         if self.yes {
-            source.tear_down(home).await?;
-            for Destination { writing, system, .. } in destinations {
-                system.tear_down(writing).await?;
+            parts[0].note(source.tear_down(home).await);
+            for (part, Destination { writing, system, .. }) in parts[1..].iter_mut().zip(destinations) {
+                part.note(system.tear_down(writing).await);
             }
         }
         if self.json {
             let made: serde_json::Map<_, _> =
-                made.into_iter().map(|(part, made)| (part.to_owned(), json!(made))).collect();
-            return output.json(&json!({"removed": self.yes, "made": made}));
+                parts.iter().map(|part| (part.name.to_owned(), json!(part.made))).collect();
+            output.json(&json!({"removed": self.yes, "made": made}))?;
+        } else {
+            output.data(for_people(&parts, self.yes))?;
         }
-        output.data(for_people(&made, self.yes))
+        match parts.into_iter().find_map(|part| part.error.map(|error| error.context(part.name))) {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The source or a destination. One that cannot be reached does not keep the others from being tidied up.
+struct Part<'p> {
+    name: &'p str,
+    made: Vec<String>,
+    error: Option<Error>,
+}
+
+impl<'p> Part<'p> {
+    fn new(name: &'p str, made: Result<Vec<String>, Error>) -> Self {
+        match made {
+            Ok(made) => Self { name, made, error: None },
+            Err(error) => Self { name, made: Vec::new(), error: Some(error) },
+        }
+    }
+
+    fn note(&mut self, outcome: Result<(), Error>) {
+        if let Err(error) = outcome {
+            self.made.clear();
+            self.error.get_or_insert(error);
+        }
     }
 }
 
@@ -75,9 +103,11 @@ fn refuse_while_running(pipeline: &Pipeline) -> Result<(), Failure> {
     }
 }
 
-fn for_people(made: &[(&str, Vec<String>)], removed: bool) -> String {
-    let lines =
-        made.iter().flat_map(|(part, made)| made.iter().map(move |thing| format!("  {part}: {thing}")));
+fn for_people(parts: &[Part<'_>], removed: bool) -> String {
+    let line = |Part { name, made, .. }: &Part<'_>| -> Vec<String> {
+        made.iter().map(|thing| format!("  {name}: {thing}")).collect()
+    };
+    let lines = parts.iter().flat_map(line);
     let lines: Vec<_> = lines.collect();
     match (lines.is_empty(), removed) {
         (true, _) => "nothing is left to be removed".to_owned(),
