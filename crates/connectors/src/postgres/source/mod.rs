@@ -11,6 +11,7 @@
 //! | How are tables read as they are? | `sync/` |
 //! | How does the log reach us? | `replication/` |
 //! | What do its messages become? | `changes/` |
+//! | Where does it go on? | `resuming` |
 //! | How does all of it run? | `strategy`; what it keeps: `cursor`; what of that still counts: `continuity` |
 
 mod catalog;
@@ -24,6 +25,7 @@ mod held;
 mod name;
 mod publication;
 pub(in crate::postgres) mod replication;
+mod resuming;
 mod selection;
 mod slot;
 mod strategy;

@@ -1,34 +1,27 @@
 //! How the source is read: where it was left, what is new, then the initial sync and the replication stream side by side.
 
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use async_trait::async_trait;
 use tidemark_engine::{
-    Cursor, Error, Result,
-    read::{End, Lane, Outlet, Phase, ReadContext, ReadStrategy},
+    Cursor, Result,
+    read::{End, Outlet, Phase, ReadContext, ReadStrategy},
 };
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    Source, catalog,
+    Source,
     changes::{ChangeReader, Gathered},
-    continuity,
-    cursor::{StreamCursor, SyncCursor},
+    cursor::StreamCursor,
     definitions::Definitions,
-    publication::Publication,
     replication::{Acknowledger, Replication},
-    selection::{Selection, TableToRead},
-    slot::{self, RESYNC, Slot},
-    sync::{InitialSync, end_of_log},
+    sync::{InitialSync, Notice, TableSync, Verdict, end_of_log},
     table::{Shape, Table},
 };
-use crate::postgres::{connection::Session, lsn::Lsn, types::ColumnType};
+use crate::postgres::types::ColumnType;
 
 /// Reads a PostgreSQL database.
 pub(super) struct Strategy {
@@ -46,49 +39,36 @@ impl Strategy {
 #[async_trait]
 impl ReadStrategy for Strategy {
     async fn run(&mut self, from: Cursor, out: Outlet, cx: ReadContext) -> Result<End> {
+        let stop = cx.stop.clone();
+        let opened = tokio::select! {
+            biased;
+            // The server may wait for other transactions before it lets us begin.
+            () = stop.stopped() => return Ok(End::Stopped),
+            opened = self.open(&from, &out, cx) => opened?,
+        };
+        let Opened { changes, initial_sync, incomplete, notices, verdicts } = opened;
+        let acknowledging = acknowledge(changes.feed.acknowledger(), out.durable());
+        side_by_side(changes.run(), initial_sync.run(incomplete, notices, verdicts), acknowledging).await
+    }
+}
+
+/// Both halves, ready to run.
+struct Opened {
+    changes: ChangeReader,
+    initial_sync: InitialSync,
+    incomplete: Vec<Arc<TableSync>>,
+    notices: mpsc::UnboundedSender<Notice>,
+    verdicts: mpsc::UnboundedReceiver<Verdict>,
+}
+
+impl Strategy {
+    /// Goes back to where the source was left, and begins what is new.
+    async fn open(&self, from: &Cursor, out: &Outlet, cx: ReadContext) -> Result<Opened> {
         let Source { server, config, .. } = &self.source;
         let session = server.connect("source").await?;
         let mut replication = Replication::connect(server, "replication").await?;
-        let identity = replication.identify().await?;
-        let known = StreamCursor::read(&from)?;
-        let slot = Slot::inspect(&session, self.source.slot()).await?;
-        slot::verify(
-            slot.as_ref(),
-            self.source.slot(),
-            known.as_ref().map(StreamCursor::standing).as_ref(),
-            &identity,
-        )?;
-        let wanted = self.source.select(&session).await?;
         let mut lane = out.lane(StreamCursor::part(), Phase::Changes);
-        let cursor = match known {
-            Some(known) => {
-                let cursor = self.source.review(&session, known.clone(), &from, &wanted).await?;
-                let mut anew: BTreeSet<_> = cursor.lapsed.keys().cloned().collect();
-                anew.extend(
-                    SyncCursor::all(&from)
-                        .into_iter()
-                        .map(|(table, _)| table)
-                        .filter(|table| cursor.void.contains_key(table)),
-                );
-                let cursor = if cursor == known { cursor } else { begin(&mut lane, cursor).await? };
-                self.source.publish(&session, &wanted, &anew).await?;
-                cursor
-            }
-            None => {
-                self.source.publish(&session, &wanted, &BTreeSet::new()).await?;
-                let begins = match slot {
-                    None => self.source.make_slot(&mut replication).await?,
-                    Some(slot) => slot.confirmed.ok_or_else(|| {
-                        let name = self.source.slot();
-                        Error::unavailable(format!(
-                            "replication slot `{name}` is still being made at the server"
-                        ))
-                    })?,
-                };
-                begin(&mut lane, StreamCursor::begin(begins, identity, self.source.slot())).await?
-            }
-        };
-        let tables: Vec<_> = wanted.into_iter().map(|table| Arc::new(Table::from(table))).collect();
+        let (cursor, tables) = self.source.resume(&session, &mut replication, from, &mut lane).await?;
         let target = match cx.until_caught_up {
             true => Some(end_of_log(&session).await?),
             false => None,
@@ -103,14 +83,13 @@ impl ReadStrategy for Strategy {
             stop: cx.stop.clone(),
             keep_snapshot: Arc::default(),
         };
-        let incomplete = initial_sync.open(&tables, &from, &cursor, &mut definitions).await?;
+        let incomplete = initial_sync.open(&tables, from, &cursor, &mut definitions).await?;
         let binary = !self.text_only.load(Ordering::Relaxed) && are_binary(&tables, &mut definitions).await?;
         let feed =
             replication.start(self.source.slot(), cursor.lsn, self.source.publication(), binary).await?;
-        let acknowledging = acknowledge(feed.acknowledger(), out.durable());
         let (notify, notices) = mpsc::unbounded_channel();
         let (judge, verdicts) = mpsc::unbounded_channel();
-        let reader = ChangeReader {
+        let changes = ChangeReader {
             feed,
             tables: tables.iter().map(|table| (table.oid, table.clone())).collect(),
             syncs: incomplete
@@ -124,83 +103,14 @@ impl ReadStrategy for Strategy {
             definitions,
             lane,
             cursor,
-            cx: cx.clone(),
+            cx,
             target,
             binary,
             text_only: self.text_only.clone(),
             gathered: Gathered::default(),
         };
-        drop(session);
-        side_by_side(reader.run(), initial_sync.run(incomplete, notify, verdicts), acknowledging).await
+        Ok(Opened { changes, initial_sync, incomplete, notices: notify, verdicts })
     }
-}
-
-impl Source {
-    /// The tables to read.
-    async fn select(&self, session: &Session) -> Result<Vec<TableToRead>> {
-        let all = catalog::tables(session).await?;
-        let Selection { tables: wanted, problems, warnings } =
-            Selection::of(self.config.streams.as_ref(), &all);
-        if let Some(problem) = problems.into_iter().next() {
-            return Err(problem);
-        }
-        for warning in warnings {
-            tracing::warn!(hint = warning.hint_text(), "{warning}");
-        }
-        Ok(wanted)
-    }
-
-    /// The cursor as far as it still counts, see [`continuity`].
-    async fn review(
-        &self,
-        session: &Session,
-        cursor: StreamCursor,
-        from: &Cursor,
-        wanted: &[TableToRead],
-    ) -> Result<StreamCursor> {
-        let name = self.publication();
-        let published = Publication::inspect(session, name).await?;
-        // What the server's log holds from before a publication was made cannot be read through it.
-        let gone = || Error::conflict(format!("publication `{name}` is gone")).hint(RESYNC);
-        let tables: Vec<_> = wanted.iter().cloned().map(Table::from).collect();
-        continuity::review(cursor, from, &tables, &published.ok_or_else(gone)?)
-    }
-
-    /// Sees to it that `wanted` is published; those in `anew` as they are wanted now.
-    async fn publish(
-        &self,
-        session: &Session,
-        wanted: &[TableToRead],
-        anew: &BTreeSet<String>,
-    ) -> Result<()> {
-        let name = self.publication();
-        if self.config.publication.is_none() {
-            Publication::ensure(session, name, wanted, anew).await?;
-        }
-        let publication = Publication::inspect(session, name).await?.ok_or_else(|| {
-            Error::config(format!("there is no publication `{name}`"))
-                .hint("make it, or leave `publication` out")
-        })?;
-        match publication.problems(wanted).into_iter().next() {
-            Some(problem) => Err(problem),
-            None => Ok(()),
-        }
-    }
-
-    /// Makes the slot, unless it is the DBA's to make.
-    async fn make_slot(&self, replication: &mut Replication) -> Result<Lsn> {
-        match &self.config.slot {
-            None => replication.create_slot(self.slot()).await,
-            Some(name) => Err(Error::config(format!("there is no replication slot `{name}`"))
-                .hint("make it with the plugin `pgoutput`, or leave `slot` out")),
-        }
-    }
-}
-
-/// Makes where the stream begins durable, before anything else is.
-async fn begin(lane: &mut Lane, cursor: StreamCursor) -> Result<StreamCursor> {
-    lane.boundary(cursor.write()?, None).await?.durable().await?;
-    Ok(cursor)
 }
 
 /// Runs until `changes` ends, or either fails.

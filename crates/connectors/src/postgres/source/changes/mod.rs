@@ -3,7 +3,9 @@
 //! Transactions come one after another, each whole, once it is committed. Those that arrive together share a boundary, and
 //! each keeps its place in it. One that is large is passed on piece by piece and becomes visible with its end.
 
+mod gathered;
 mod relation;
+mod syncs;
 mod table;
 
 use std::{
@@ -17,36 +19,28 @@ use std::{
 
 use bytes::Bytes;
 use tidemark_engine::{
-    Error, Result, Time,
-    change::{ChangeBatch, Op},
-    log::SyncStep,
-    read::{End, Lane, ReadContext, Span, Ticket},
-    schema::StreamName,
+    Error, Result,
+    change::Op,
+    read::{End, Lane, ReadContext, Span},
 };
 use tokio::sync::mpsc;
 
+pub(super) use self::gathered::Gathered;
 use self::{
     relation::Relation,
     table::{TableChanges, Transaction},
 };
 use super::{
-    cursor::{StreamCursor, SyncCursor},
+    cursor::StreamCursor,
     definitions::Definitions,
     replication::{
         Feed, Frame,
         pgoutput::{self, Message},
     },
-    sync::{Completion, Event, Notice, OpenSync, Verdict, What},
+    sync::{Notice, OpenSync, Verdict, What},
     table::{Table, definition},
 };
 use crate::postgres::{lsn::Lsn, types::ColumnType};
-
-/// Transactions are put behind a boundary when there are about this many bytes of messages, or this many changes: they then
-/// ride inside the commit.
-const ENOUGH_BYTES: usize = 512 << 10;
-const ENOUGH_CHANGES: u64 = 8_192;
-/// A transaction that goes on beyond this many times as much is passed on before its end.
-const LARGE: u64 = 4;
 
 /// Mere progress of the log is told no more often: it costs a commit, which itself makes the server's log grow where a
 /// destination lives on the same server. Nor less often: a server that shuts down waits for it.
@@ -76,35 +70,6 @@ pub(super) struct ChangeReader {
     pub(super) binary: bool,
     pub(super) text_only: Arc<AtomicBool>,
     pub(super) gathered: Gathered,
-}
-
-/// What has arrived since the last boundary, and what is known of the stream.
-#[derive(Default)]
-pub(super) struct Gathered {
-    /// Each table that was described, by its number; `None` for one that is not read.
-    relations: HashMap<u32, Option<Arc<Relation>>>,
-    /// The transaction that is arriving.
-    transaction: Option<Transaction>,
-    /// Changes by table; and batches under definitions that have been replaced since.
-    tables: BTreeMap<u32, TableChanges>,
-    batches: Vec<ChangeBatch>,
-    bytes: usize,
-    /// Changes since the last boundary, and those of them that are in the lane.
-    changes: u64,
-    passed_on: u64,
-    /// Whole transactions since the last boundary.
-    spans: Vec<Span>,
-    /// Everything before it has arrived.
-    seen: Lsn,
-    last_boundary: Option<Time>,
-    /// Initial syncs that have read all their chunks and wait for the stream to come as far.
-    read: Vec<Completion>,
-    /// Initial syncs that are void, and have not begun anew yet.
-    anew: usize,
-    /// The last boundary.
-    ticket: Option<Ticket>,
-    /// Why a run must end: the tables have to be looked at again.
-    altered: Option<String>,
 }
 
 impl ChangeReader {
@@ -287,59 +252,6 @@ impl ChangeReader {
         }
     }
 
-    fn take_notices(&mut self) {
-        while let Ok(notice) = self.notices.try_recv() {
-            self.take_notice(notice);
-        }
-    }
-
-    fn take_notice(&mut self, notice: Notice) {
-        match notice {
-            Notice::Begun(sync) => {
-                self.gathered.anew -= 1;
-                self.syncs.insert(sync.table.clone(), sync);
-            }
-            Notice::Read(completion) => self.gathered.read.push(completion),
-        }
-    }
-
-    /// The generations that are staged whole, now that the stream has come as far.
-    fn judge(&mut self) -> Vec<Completion> {
-        let seen = self.gathered.seen;
-        let all = std::mem::take(&mut self.gathered.read);
-        let (ready, waiting) = all.into_iter().partition(|completion| completion.reached <= seen);
-        self.gathered.read = waiting;
-        ready
-    }
-
-    /// Ends a generation with the next boundary: it is complete, or void.
-    fn end_sync(&mut self, completion: Completion) -> Verdict {
-        let Completion { table, generation, chunks, .. } = completion.clone();
-        let sync = self.syncs.remove(&table);
-        let harm = completion.harm(sync.as_ref().map_or(&[], |sync| &sync.events));
-        self.cursor.moved.remove(&table);
-        match harm {
-            Some(what) => {
-                self.cursor.void.insert(table.clone(), generation);
-                self.gathered.anew += 1;
-                if what == What::Altered {
-                    let why =
-                        format!("table `{table}` was altered while it was being read: it is looked at again");
-                    self.gathered.altered.get_or_insert(why);
-                }
-            }
-            None => {
-                self.lane.note(SyncStep::Done { stream: StreamName::new(&table), generation });
-                self.lane.forget(SyncCursor::part(&table));
-                (0..chunks).for_each(|chunk| self.lane.forget(SyncCursor::chunk_part(&table, chunk)));
-                self.cursor.void.remove(&table);
-                self.cursor.lapsed.remove(&table);
-                self.cursor.synced.extend(sync.map(|sync| (table.clone(), sync.complete)));
-            }
-        }
-        Verdict { table, void: harm }
-    }
-
     /// Whether it is time to tell that the log went on without changes for us.
     fn has_idle_progress(&self) -> bool {
         let advanced = self.gathered.seen.0.saturating_sub(self.cursor.lsn.0);
@@ -366,51 +278,6 @@ impl ChangeReader {
             self.lane.batch(batch).await?;
         }
         Ok(())
-    }
-
-    /// Notes what happened to a table, if its initial sync is under way.
-    fn note_event(&mut self, relation: u32, what: What) {
-        // One that began before this happened has been told of.
-        self.take_notices();
-        let Some(Some(known)) = self.gathered.relations.get(&relation) else { return };
-        let Some(at) = self.gathered.transaction.as_ref().map(|transaction| transaction.commit) else {
-            return;
-        };
-        let Some(sync) = self.syncs.get_mut(known.schema.stream().as_str()) else { return };
-        let event = Event { at, what };
-        if sync.events.last() != Some(&event) {
-            sync.events.push(event);
-        }
-        let (table, generation) = (sync.table.clone(), sync.generation);
-        match what {
-            What::MovedInPart => {
-                self.keep_snapshot.store(true, Ordering::Relaxed);
-                self.cursor.moved.insert(table, generation);
-            }
-            // Should this process end before it is judged, the next one starts anew.
-            What::Truncated | What::Altered => drop(self.cursor.void.insert(table, generation)),
-        }
-    }
-}
-
-impl Gathered {
-    fn must_settle(&self) -> bool {
-        if self.transaction.is_some() { self.is_large() } else { self.is_times_enough(1) }
-    }
-
-    fn is_large(&self) -> bool {
-        self.is_times_enough(LARGE)
-    }
-
-    fn is_times_enough(&self, times: u64) -> bool {
-        self.bytes as u64 >= ENOUGH_BYTES as u64 * times
-            || self.changes - self.passed_on >= ENOUGH_CHANGES * times
-    }
-
-    fn end_boundary(&mut self, now: Time) {
-        self.changes = 0;
-        self.passed_on = 0;
-        self.last_boundary = Some(now);
     }
 }
 

@@ -26,11 +26,11 @@ use tokio_postgres::Client;
 
 pub(super) use notice::{Completion, Event, Notice, OpenSync, Verdict, What};
 pub(super) use snapshot::end_of_log;
+pub(super) use table::TableSync;
 
 use self::{
     look::Look,
     snapshot::Snapshot,
-    table::TableSync,
     work::{Round, Work},
 };
 use super::{
