@@ -9,10 +9,12 @@ use tidemark_engine::{
 };
 
 use super::{
-    ahead::{Load, Loaded, Loaders, is_initial},
+    ahead::{Load, is_initial},
     failure::{Failure, Result},
     gathered::{MOST_BYTES, Stream},
     ledger::{self, Tenure},
+    loaded::Loaded,
+    loaders::Loaders,
     piece::Piece,
     table::Table,
     terms::Terms,
@@ -27,7 +29,6 @@ pub(super) struct Opened {
     /// The session whose transaction moves the position.
     writer: Writer,
     loaders: Loaders,
-    loaded: Loaded,
     streams: HashMap<StreamName, Stream>,
 }
 
@@ -53,23 +54,22 @@ impl Opened {
         // From here on the epoch may be raised without our hearing of it.
         *former = None;
         let taken = ledger::take_over(writer.client(), &destination).await?;
-        let tenure = Tenure { destination, epoch: taken.epoch };
+        let tenure = Arc::new(Tenure { destination, epoch: taken.epoch });
         let mut loaded = Loaded::default();
         taken.loaded.into_iter().for_each(|rows| loaded.note(rows));
         let terms = Terms {
             writing: writing.clone(),
             schema: schema.map(str::to_owned),
             log: log.clone(),
-            tenure: tenure.clone(),
+            tenure: (*tenure).clone(),
             user: server.user().to_owned(),
             types: writer.types().await?,
         };
         let opened = Self {
             terms,
-            tenure: Arc::new(tenure),
+            tenure: tenure.clone(),
             writer,
-            loaders: Loaders::new(server.clone(), loaders),
-            loaded,
+            loaders: Loaders::new(server.clone(), tenure, loaders, loaded),
             streams: HashMap::new(),
         };
         Ok((opened, taken.standing))
@@ -116,7 +116,7 @@ impl Opened {
     /// Begins the transaction that moves the position. Nothing is loaded ahead any more: a loader holds the row that this
     /// moves, and would wait for the tables that this writes to.
     async fn begin(&mut self, begin: &Position, end: &Standing) -> Result<()> {
-        self.loaders.finish().await?;
+        self.loaders.finish(begin).await?;
         // Constraints that may be checked at the end are: a unit holds whole transactions.
         self.writer.run("BEGIN; SET CONSTRAINTS ALL DEFERRED").await?;
         self.tenure.advance(&mut self.writer, begin, end).await
@@ -125,14 +125,14 @@ impl Opened {
     /// Loads rows of an initial sync ahead of the position.
     async fn load_ahead(&mut self, delivery: Delivery, begin: &Position) -> Result<()> {
         if !self.is_ready(delivery.changes.schema()) {
-            self.loaders.finish().await?;
+            self.loaders.finish(begin).await?;
             self.writer.run("BEGIN").await?;
             self.tenure.hold(&mut self.writer, begin).await?;
             self.prepare(delivery.changes.schema()).await?;
             self.writer.run("COMMIT").await?;
         }
         for load in self.loads(delivery)? {
-            self.loaders.take(load, &self.tenure, begin).await?;
+            self.loaders.take(load, begin).await?;
         }
         Ok(())
     }
@@ -150,7 +150,7 @@ impl Opened {
         if is_initial {
             self.flush(Some(stream)).await?;
             for load in self.loads(delivery)? {
-                load.run(&mut self.writer, &self.tenure).await?;
+                load.run(&mut self.writer).await?;
             }
             return Ok(());
         }
@@ -173,10 +173,7 @@ impl Opened {
         let piece = Piece { table: stream.table.clone(), log, sequence, changes, mode };
         let mut loads = Vec::new();
         for load in Load::split(piece)? {
-            let missing = self.loaded.missing(sequence, &load.piece().changes);
-            if matches!(load, Load::Begin(_)) && !missing.is_empty() {
-                self.loaded.forget(load.piece().table.stream.as_str(), sequence);
-            }
+            let missing = self.loaders.missing(sequence, &load.piece().changes);
             loads.extend(missing.into_iter().map(|changes| load.with(changes)));
         }
         Ok(loads)
@@ -195,6 +192,7 @@ impl Opened {
         })?;
         // A column's type, and with it a parameter's, may have changed.
         self.writer.forget_statements();
+        self.loaders.forget_statements();
         let new = Stream::new(table, applied);
         match self.streams.get_mut(stream) {
             Some(known) => known.table = new.table,
@@ -223,7 +221,7 @@ impl Opened {
             let Some(sequence) = stream.seen.take() else { continue };
             if std::mem::take(&mut stream.has_loaded) {
                 self.tenure.forget_loaded(&mut self.writer, name.as_str(), sequence).await?;
-                self.loaded.forget(name.as_str(), sequence);
+                self.loaders.forget(name, sequence);
             }
             if stream.applied < Some(sequence) {
                 stream.applied = Some(sequence);
