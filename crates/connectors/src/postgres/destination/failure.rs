@@ -5,7 +5,7 @@ use std::fmt::Display;
 use tidemark_engine::{Error, schema::StreamName};
 use tokio_postgres::error::SqlState;
 
-use crate::postgres::connection;
+use crate::postgres::{connection, identifier::TableId};
 
 /// `Result` inside this destination.
 pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -63,10 +63,16 @@ impl Failure {
     }
 
     /// The table that the server says it is about.
-    pub(super) fn table(&self) -> Option<(&str, &str)> {
+    pub(super) fn table(&self) -> Option<TableId> {
         let Self::Server(error) = self else { return None };
         let report = error.as_db_error()?;
-        Some((report.schema()?, report.table()?))
+        Some(TableId { schema: report.schema()?.to_owned(), name: report.table()?.to_owned() })
+    }
+
+    /// The foreign key that it broke.
+    pub(super) fn foreign_key(&self) -> Option<&str> {
+        let Self::Server(error) = self else { return None };
+        error.as_db_error().filter(|report| *report.code() == SqlState::FOREIGN_KEY_VIOLATION)?.constraint()
     }
 
     /// The engine's error. `doing` says what was being done, to what.

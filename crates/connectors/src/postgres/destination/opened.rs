@@ -16,11 +16,15 @@ use super::{
     loaded::Loaded,
     loaders::Loaders,
     piece::Piece,
+    relation,
     table::Table,
     terms::Terms,
     writer::Writer,
 };
-use crate::{config::Writing, postgres::connection::Server};
+use crate::{
+    config::Writing,
+    postgres::{connection::Server, identifier::TableId},
+};
 
 /// A destination between `open` and the next `open`. Dropping it ends its sessions, and rolls back what they were doing.
 pub(super) struct Opened {
@@ -233,21 +237,36 @@ impl Opened {
         }
         // A constraint that waited until now says here which stream breaks it.
         let committed = self.writer.run("SET CONSTRAINTS ALL IMMEDIATE; COMMIT").await;
-        committed.map_err(|failure| self.of_its_stream(failure))
+        match committed {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(self.of_its_stream(failure).await),
+        }
     }
 
-    fn of_its_stream(&self, failure: Failure) -> Failure {
-        let table = failure.table().map(|(schema, name)| (schema.to_owned(), name.to_owned()));
-        let is_it = |stream: &&Stream| {
-            table.as_ref().is_some_and(|(schema, name)| {
-                &stream.table.id.schema == schema && &stream.table.id.name == name
-            })
-        };
-        match self.streams.values().find(is_it) {
+    /// Says whose failure it is. Where a row is still referred to, the server names the table that refers; that one may be another's,
+    /// or its stream held already, and then it is the stream of the row that cannot go on.
+    async fn of_its_stream(&self, failure: Failure) -> Failure {
+        let Some(named) = failure.table() else { return failure };
+        let mut stream = self.stream_of(&named);
+        if stream.is_none()
+            && let Some(constraint) = failure.foreign_key()
+        {
+            // What fails now is no news: the failure at hand is the one to tell.
+            let referred = match self.writer.run("ROLLBACK").await {
+                Ok(()) => relation::referred(self.writer.client(), &named, constraint).await.ok().flatten(),
+                Err(_) => None,
+            };
+            stream = referred.and_then(|table| self.stream_of(&table));
+        }
+        match stream {
             Some(Stream { table, .. }) => {
                 failure.of_stream(format_args!("cannot write to table `{}`", table.id), &table.stream)
             }
             None => failure,
         }
+    }
+
+    fn stream_of(&self, table: &TableId) -> Option<&Stream> {
+        self.streams.values().find(|stream| &stream.table.id == table)
     }
 }

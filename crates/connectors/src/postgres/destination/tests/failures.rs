@@ -148,6 +148,21 @@ async fn tables_of_others_are_adopted_only_when_asked() {
     assert!(error.message().contains("`needed`"), "{error}");
 }
 
+/// The server names the table that refers. Where that is not ours, it is the other one's stream that is held.
+#[tokio::test]
+async fn a_row_that_others_refer_to_holds_its_stream() {
+    let database = database();
+    let mut copy = open(&database, WriteMode::Mirror).await;
+    apply(&mut copy, 0, 1, vec![created("s", 1)]).await.unwrap();
+    database.execute(
+        "CREATE TABLE mine (s bigint REFERENCES s DEFERRABLE INITIALLY DEFERRED); INSERT INTO mine VALUES (1)",
+    );
+    let delete = Change::delete([text(1), Said::Unchanged, Said::Unchanged]);
+    let error = refused(&mut copy, 1, vec![batch(&plain("s"), &[delete], 0), created("t", 1)]).await;
+    assert_eq!(error.kind(), ErrorKind::Data, "{error}");
+    assert_eq!(error.stream(), Some(&StreamName::new("s")));
+}
+
 #[tokio::test]
 async fn what_is_no_table_is_refused() {
     let database = database();
