@@ -30,12 +30,19 @@ pub(super) struct Loaders {
     most: usize,
     loaded: Loaded,
     idle: Vec<Writer>,
-    busy: JoinSet<(StreamName, u64, Result<(Writer, Copied)>)>,
+    busy: JoinSet<Landed>,
     /// How many pieces have been begun.
     begun: u64,
     under_way: HashMap<StreamName, UnderWay>,
     /// Streams whose pieces have met rows that were there: they go on in order.
     in_order: HashSet<StreamName>,
+}
+
+/// What came of a piece, and the session it went over.
+struct Landed {
+    stream: StreamName,
+    number: u64,
+    outcome: Result<(Writer, Copied)>,
 }
 
 /// The pieces of one stream by number, from the oldest that is not in its table on, and what came of each.
@@ -89,7 +96,7 @@ impl Loaders {
         let (tenure, begin) = (self.tenure.clone(), begin.clone());
         self.busy.spawn(async move {
             let outcome = load_beside(&mut writer, &load, &tenure, &begin).await;
-            (stream, number, outcome.map(|copied| (writer, copied)))
+            Landed { stream, number, outcome: outcome.map(|copied| (writer, copied)) }
         });
         Ok(())
     }
@@ -148,7 +155,7 @@ impl Loaders {
 
     async fn join_one(&mut self) -> Result<()> {
         let Some(joined) = self.busy.join_next().await else { return Ok(()) };
-        let (stream, number, outcome) = joined?;
+        let Landed { stream, number, outcome } = joined?;
         let (writer, copied) = outcome?;
         self.idle.push(writer);
         let Some(pieces) = self.under_way.get_mut(&stream) else { return Ok(()) };
