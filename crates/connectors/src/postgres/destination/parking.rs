@@ -9,7 +9,7 @@ use tidemark_engine::Error;
 use super::{
     failure::Result,
     literal::Literal,
-    scratch::{ID, Scratch},
+    scratch::{ID, Part, Scratch},
     stepwise::Step,
     table::Table,
     writer::Writer,
@@ -116,7 +116,7 @@ impl Parking {
         if step.run(&format!("SELECT FROM {table} WHERE {condition}"), &key).await? == 0 {
             return Ok(());
         }
-        Scratch::make(step.writer, step.table).await?;
+        Scratch::make(step.writer, step.table, &[Part::Parked]).await?;
         let parked = step.writer.scratch_of(&step.table.id)?.parked.clone();
         let (columns, id) = (step.table.column_list(""), self.next);
         let sql = format!(
