@@ -88,7 +88,7 @@ pub(super) fn is_altered(column: &str, from: &str, to: &str) -> Option<String> {
 }
 
 fn is_text(name: &str) -> bool {
-    name == TEXT || name.starts_with("character varying")
+    name == TEXT || name == "citext" || name.starts_with("character varying")
 }
 
 /// Types whose cast to text is what their output function makes.
