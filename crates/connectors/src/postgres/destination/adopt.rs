@@ -1,4 +1,8 @@
 //! Tables that were there before us: when they may be written to, and what they must have.
+//!
+//! Foreign keys among them are no help and can be in the way: streams are written one after another, not in the order of the
+//! source, so only a key that is `DEFERRABLE`, between tables whose streams are in one unit, is sure to hold whenever it is
+//! checked. A stream that breaks one is held.
 
 use std::collections::BTreeSet;
 

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use tidemark_engine::{Error, ErrorKind, schema::StreamName};
 use tokio_postgres::error::SqlState;
 
-use crate::postgres::connection;
+use crate::postgres::{connection, identifier::TableId};
 
 /// `Result` inside this destination.
 pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -58,16 +58,34 @@ impl Failure {
             .is_some_and(|code| code.code().starts_with("23") || *code == SqlState::CARDINALITY_VIOLATION)
     }
 
+    /// Whether another session is in the way, so that it may go well alone.
+    pub(super) fn is_contention(&self) -> bool {
+        self.code().is_some_and(|code| {
+            matches!(*code, SqlState::T_R_DEADLOCK_DETECTED | SqlState::LOCK_NOT_AVAILABLE)
+        })
+    }
+
     /// The table that the server says it is about.
-    pub(super) fn table(&self) -> Option<(&str, &str)> {
+    pub(super) fn table(&self) -> Option<TableId> {
         let Self::Server(error) = self else { return None };
         let report = error.as_db_error()?;
-        Some((report.schema()?, report.table()?))
+        Some(TableId { schema: report.schema()?.to_owned(), name: report.table()?.to_owned() })
+    }
+
+    /// The foreign key that it broke.
+    pub(super) fn foreign_key(&self) -> Option<&str> {
+        let Self::Server(error) = self else { return None };
+        error.as_db_error().filter(|report| *report.code() == SqlState::FOREIGN_KEY_VIOLATION)?.constraint()
     }
 
     /// The engine's error. `doing` says what was being done, to what.
     pub(super) fn explain(self, doing: impl Display) -> Error {
         match self {
+            Self::Server(error) if is_out_of_locks(&error) => {
+                Error::config(format!("{doing}: the server has no room for more locks (53200)"))
+                    .hint("raise `max_locks_per_transaction` on the server, and start it anew")
+                    .source(error)
+            }
             Self::Server(error) => connection::failure(doing, error),
             Self::NeedsText => Error::internal(format!("{doing}: a value has no binary form")),
             Self::Known(error) => error,
@@ -76,11 +94,21 @@ impl Failure {
 
     /// The same, where it happened over `stream` alone: other streams may go on, unless it is the server that is gone.
     pub(super) fn of_stream(self, doing: impl Display, stream: &StreamName) -> Self {
+        let is_of_server = matches!(&self, Self::Server(error) if is_out_of_locks(error));
         let error = match self.explain(doing) {
             error if error.kind() == ErrorKind::Data && error.hint_text().is_none() => error.hint(ALTER),
             error => error,
         };
-        let is_transient = error.kind().is_transient();
-        Self::Known(if is_transient { error } else { error.of_stream(stream) })
+        let is_of_all = is_of_server || error.kind().is_transient();
+        Self::Known(if is_of_all { error } else { error.of_stream(stream) })
     }
+}
+
+/// Whether the server's table of locks is full. That comes back whenever the same is tried again: a unit takes some locks for
+/// each of its tables. Other shortages of memory, under the same code, may pass.
+fn is_out_of_locks(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|report| {
+        *report.code() == SqlState::OUT_OF_MEMORY
+            && report.hint().is_some_and(|hint| hint.contains("max_locks_per_transaction"))
+    })
 }

@@ -116,15 +116,19 @@ pub(super) async fn epoch(client: &Client, destination: &str) -> Result<Option<i
 }
 
 /// Ends the sessions that wrote for `destination` before, as far as we may: they could be in the middle of something. Those
-/// that we may not end fail by their epoch.
+/// that we may not end fail by their epoch. One by one, so that a refusal spares only the session it is about.
 pub(super) async fn end_predecessors(client: &Client, destination: &str) -> Result<()> {
-    let sql = "SELECT pg_terminate_backend(a.pid) FROM _tidemark.sessions AS s
+    let sql = "SELECT a.pid FROM _tidemark.sessions AS s
                JOIN pg_stat_activity AS a ON a.pid = s.pid AND a.backend_start = s.started
                WHERE s.destination = $1";
-    match client.query(sql, &[&destination]).await {
-        Err(error) if error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Err(error.into()),
-        _ => Ok(()),
+    for row in client.query(sql, &[&destination]).await? {
+        let pid: i32 = row.get(0);
+        match client.execute("SELECT pg_terminate_backend($1)", &[&pid]).await {
+            Err(error) if error.code() != Some(&SqlState::INSUFFICIENT_PRIVILEGE) => return Err(error.into()),
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 /// Raises the epoch of `destination` and tells where it stands.
@@ -240,7 +244,16 @@ impl Tenure {
         Ok(())
     }
 
-    /// Forgets what was loaded of `stream` up to commit `sequence`: the position has moved past it, or it is void.
+    /// Forgets what was loaded after `rows` in their stream: it is to be loaded again.
+    pub(super) async fn forget_loaded_after(&self, writer: &mut Writer, rows: &LoadedRows) -> Result<()> {
+        let sql = "DELETE FROM _tidemark.loaded
+                   WHERE destination = $1 AND stream = $2 AND (sequence, first) > ($3, $4)";
+        let (sequence, first) = (integer(rows.sequence)?, integer(rows.first)?);
+        writer.execute(sql, &[&self.destination, &rows.stream, &sequence, &first]).await?;
+        Ok(())
+    }
+
+    /// Forgets what was loaded of `stream` up to commit `sequence`: the position has moved past it.
     pub(super) async fn forget_loaded(&self, writer: &mut Writer, stream: &str, sequence: u64) -> Result<()> {
         let sql = "DELETE FROM _tidemark.loaded WHERE destination = $1 AND stream = $2 AND sequence <= $3";
         writer.execute(sql, &[&self.destination, &stream, &integer(sequence)?]).await?;

@@ -7,7 +7,7 @@ use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 
 /// A value as text that the server reads as whatever type it finds the parameter to be: an assignment, so that what does not
 /// fit is refused and not cut off, as a cast would.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Literal(pub(super) Option<String>);
 
 impl ToSql for Literal {

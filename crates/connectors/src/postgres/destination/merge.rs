@@ -13,7 +13,7 @@ use super::{
     copy::{Form, Rows, of_column},
     failure::{Failure, Result},
     fold::{Action, Folded, fold},
-    scratch::{ID, Scratch},
+    scratch::{ID, Part, Scratch},
     table::Table,
     writer::Writer,
 };
@@ -24,7 +24,8 @@ use crate::postgres::types::Target;
 pub(super) async fn merge(writer: &mut Writer, table: &Arc<Table>, batches: &[ChangeBatch]) -> Result<bool> {
     let (of, batches) = (table.clone(), batches.to_vec());
     let Some(work) = spawn_blocking(move || Work::prepare(&of, &batches)).await?? else { return Ok(false) };
-    Scratch::make(writer, table).await?;
+    let needed = if work.moves > 0 { &[Part::Work, Part::Moved][..] } else { &[Part::Work] };
+    Scratch::make(writer, table, needed).await?;
     writer.run("SAVEPOINT merge").await?;
     match work.apply(writer, table).await {
         Ok(true) => {

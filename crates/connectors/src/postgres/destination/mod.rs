@@ -5,7 +5,7 @@
 //! | Where does the destination stand, and whose tables are these? | `ledger` |
 //! | What happens to a unit? | `opened`, `gathered` |
 //! | What is a stream's table like, and how does it follow the schema? | `terms`, `table`, `relation`, `widen`, `adopt` |
-//! | How do rows of an initial sync get there? | `ahead`, `bulk`, `piece`, `copy` |
+//! | How do rows of an initial sync get there? | `ahead`, `loaded`, `loaders`, `bulk`, `piece`, `copy` |
 //! | How are changes mirrored? | `fold` and `merge`; `stepwise` and `parking` for few and for odd ones; `view`, `key` |
 //! | What does a session keep? | `writer`, `scratch` |
 //! | May it be written to, and what is left to take away? | `check`, `teardown` |
@@ -21,6 +21,8 @@ mod gathered;
 mod key;
 mod ledger;
 mod literal;
+mod loaded;
+mod loaders;
 mod merge;
 mod opened;
 mod parking;
@@ -111,7 +113,8 @@ impl Destination {
     /// Says that `error` came of being replaced, when it did: a successor ends our sessions, and to open again would end the
     /// successor's.
     async fn explained(&mut self, error: Error, epoch: i64) -> Error {
-        if error.kind() == ErrorKind::Conflict {
+        // Of a stream alone it says nothing about the destination, which is still ours.
+        if error.kind() == ErrorKind::Conflict && error.stream().is_none() {
             self.epoch = None;
         }
         if !error.kind().is_transient() {

@@ -9,16 +9,22 @@ use tidemark_engine::{
 };
 
 use super::{
-    ahead::{Load, Loaded, Loaders, is_initial},
+    ahead::{Load, is_initial},
     failure::{Failure, Result},
     gathered::{MOST_BYTES, Stream},
     ledger::{self, Tenure},
+    loaded::Loaded,
+    loaders::Loaders,
     piece::Piece,
+    relation,
     table::Table,
     terms::Terms,
     writer::Writer,
 };
-use crate::{config::Writing, postgres::connection::Server};
+use crate::{
+    config::Writing,
+    postgres::{connection::Server, identifier::TableId},
+};
 
 /// A destination between `open` and the next `open`. Dropping it ends its sessions, and rolls back what they were doing.
 pub(super) struct Opened {
@@ -27,7 +33,6 @@ pub(super) struct Opened {
     /// The session whose transaction moves the position.
     writer: Writer,
     loaders: Loaders,
-    loaded: Loaded,
     streams: HashMap<StreamName, Stream>,
 }
 
@@ -53,23 +58,22 @@ impl Opened {
         // From here on the epoch may be raised without our hearing of it.
         *former = None;
         let taken = ledger::take_over(writer.client(), &destination).await?;
-        let tenure = Tenure { destination, epoch: taken.epoch };
+        let tenure = Arc::new(Tenure { destination, epoch: taken.epoch });
         let mut loaded = Loaded::default();
         taken.loaded.into_iter().for_each(|rows| loaded.note(rows));
         let terms = Terms {
             writing: writing.clone(),
             schema: schema.map(str::to_owned),
             log: log.clone(),
-            tenure: tenure.clone(),
+            tenure: (*tenure).clone(),
             user: server.user().to_owned(),
             types: writer.types().await?,
         };
         let opened = Self {
             terms,
-            tenure: Arc::new(tenure),
+            tenure: tenure.clone(),
             writer,
-            loaders: Loaders::new(server.clone(), loaders),
-            loaded,
+            loaders: Loaders::new(server.clone(), tenure, loaders, loaded),
             streams: HashMap::new(),
         };
         Ok((opened, taken.standing))
@@ -116,7 +120,7 @@ impl Opened {
     /// Begins the transaction that moves the position. Nothing is loaded ahead any more: a loader holds the row that this
     /// moves, and would wait for the tables that this writes to.
     async fn begin(&mut self, begin: &Position, end: &Standing) -> Result<()> {
-        self.loaders.finish().await?;
+        self.loaders.finish(begin).await?;
         // Constraints that may be checked at the end are: a unit holds whole transactions.
         self.writer.run("BEGIN; SET CONSTRAINTS ALL DEFERRED").await?;
         self.tenure.advance(&mut self.writer, begin, end).await
@@ -125,14 +129,14 @@ impl Opened {
     /// Loads rows of an initial sync ahead of the position.
     async fn load_ahead(&mut self, delivery: Delivery, begin: &Position) -> Result<()> {
         if !self.is_ready(delivery.changes.schema()) {
-            self.loaders.finish().await?;
+            self.loaders.finish(begin).await?;
             self.writer.run("BEGIN").await?;
             self.tenure.hold(&mut self.writer, begin).await?;
             self.prepare(delivery.changes.schema()).await?;
             self.writer.run("COMMIT").await?;
         }
         for load in self.loads(delivery)? {
-            self.loaders.take(load, &self.tenure, begin).await?;
+            self.loaders.take(load, begin).await?;
         }
         Ok(())
     }
@@ -150,7 +154,7 @@ impl Opened {
         if is_initial {
             self.flush(Some(stream)).await?;
             for load in self.loads(delivery)? {
-                load.run(&mut self.writer, &self.tenure).await?;
+                load.run(&mut self.writer).await?;
             }
             return Ok(());
         }
@@ -173,10 +177,7 @@ impl Opened {
         let piece = Piece { table: stream.table.clone(), log, sequence, changes, mode };
         let mut loads = Vec::new();
         for load in Load::split(piece)? {
-            let missing = self.loaded.missing(sequence, &load.piece().changes);
-            if matches!(load, Load::Begin(_)) && !missing.is_empty() {
-                self.loaded.forget(load.piece().table.stream.as_str(), sequence);
-            }
+            let missing = self.loaders.missing(sequence, &load.piece().changes);
             loads.extend(missing.into_iter().map(|changes| load.with(changes)));
         }
         Ok(loads)
@@ -195,6 +196,7 @@ impl Opened {
         })?;
         // A column's type, and with it a parameter's, may have changed.
         self.writer.forget_statements();
+        self.loaders.forget_statements();
         let new = Stream::new(table, applied);
         match self.streams.get_mut(stream) {
             Some(known) => known.table = new.table,
@@ -223,7 +225,7 @@ impl Opened {
             let Some(sequence) = stream.seen.take() else { continue };
             if std::mem::take(&mut stream.has_loaded) {
                 self.tenure.forget_loaded(&mut self.writer, name.as_str(), sequence).await?;
-                self.loaded.forget(name.as_str(), sequence);
+                self.loaders.forget(name, sequence);
             }
             if stream.applied < Some(sequence) {
                 stream.applied = Some(sequence);
@@ -235,21 +237,36 @@ impl Opened {
         }
         // A constraint that waited until now says here which stream breaks it.
         let committed = self.writer.run("SET CONSTRAINTS ALL IMMEDIATE; COMMIT").await;
-        committed.map_err(|failure| self.of_its_stream(failure))
+        match committed {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(self.of_its_stream(failure).await),
+        }
     }
 
-    fn of_its_stream(&self, failure: Failure) -> Failure {
-        let table = failure.table().map(|(schema, name)| (schema.to_owned(), name.to_owned()));
-        let is_it = |stream: &&Stream| {
-            table.as_ref().is_some_and(|(schema, name)| {
-                &stream.table.id.schema == schema && &stream.table.id.name == name
-            })
-        };
-        match self.streams.values().find(is_it) {
+    /// Says whose failure it is. Where a row is still referred to, the server names the table that refers; that one may be another's,
+    /// or its stream held already, and then it is the stream of the row that cannot go on.
+    async fn of_its_stream(&self, failure: Failure) -> Failure {
+        let Some(named) = failure.table() else { return failure };
+        let mut stream = self.stream_of(&named);
+        if stream.is_none()
+            && let Some(constraint) = failure.foreign_key()
+        {
+            // What fails now is no news: the failure at hand is the one to tell.
+            let referred = match self.writer.run("ROLLBACK").await {
+                Ok(()) => relation::referred(self.writer.client(), &named, constraint).await.ok().flatten(),
+                Err(_) => None,
+            };
+            stream = referred.and_then(|table| self.stream_of(&table));
+        }
+        match stream {
             Some(Stream { table, .. }) => {
                 failure.of_stream(format_args!("cannot write to table `{}`", table.id), &table.stream)
             }
             None => failure,
         }
+    }
+
+    fn stream_of(&self, table: &TableId) -> Option<&Stream> {
+        self.streams.values().find(|stream| &stream.table.id == table)
     }
 }

@@ -4,10 +4,12 @@
 //! rows have the key 2. The one that was there first must leave before the transaction ends, so it waits in a temporary table for
 //! the change that moves or deletes it, and changes that leave a key look there first.
 
+use tidemark_engine::Error;
+
 use super::{
     failure::Result,
     literal::Literal,
-    scratch::{ID, Scratch},
+    scratch::{ID, Part, Scratch},
     stepwise::Step,
     table::Table,
     writer::Writer,
@@ -61,7 +63,7 @@ impl Parking {
             let parked = step.writer.scratch_of(&step.table.id)?.parked.clone();
             let (sets, values) = (step.set(&carried), step.values(&carried)?);
             step.run(&format!("UPDATE {parked} {sets} WHERE {ID} = {id}"), &values).await?;
-            self.park(step).await?;
+            self.park(step, None).await?;
             let columns = step.table.column_list("");
             step.writer
                 .run(&format!(
@@ -75,12 +77,17 @@ impl Parking {
         if step.run(&exists, &old_key).await? == 0 {
             return Ok(false);
         }
-        self.park(step).await?;
+        self.park(step, Some(&old_key)).await?;
         let sql = format!("UPDATE {table} {} WHERE {}", step.set(&carried), step.key_is(carried.len() + 1));
         let mut values = step.values(&carried)?;
         values.extend(old_key);
-        step.run(&sql, &values).await?;
-        Ok(true)
+        match step.run(&sql, &values).await? {
+            1 => Ok(true),
+            rows => {
+                let what = format!("a change of key in table `{}` touched {rows} rows", step.table.id);
+                Err(Error::internal(what).into())
+            }
+        }
     }
 
     /// The row under `key` that has waited longest.
@@ -93,9 +100,14 @@ impl Parking {
         step.first(&sql, key).await
     }
 
-    /// Parks the row that stands under the change's new key, if there is one.
-    async fn park(&mut self, step: &mut Step<'_>) -> Result<()> {
-        let (table, condition, key) = (step.table.id.sql(), step.key_is(1), step.key()?);
+    /// Parks the row that stands under the change's new key, if there is one; not the row that moves there from `old_key`, which
+    /// it is where PostgreSQL takes the two keys for one (`1.0` and `1.00`).
+    async fn park(&mut self, step: &mut Step<'_>, old_key: Option<&[Literal]>) -> Result<()> {
+        let (table, mut condition, mut key) = (step.table.id.sql(), step.key_is(1), step.key()?);
+        if let Some(old_key) = old_key.filter(|_| !step.table.is_exact) {
+            condition = format!("{condition} AND NOT ({})", step.key_is(key.len() + 1));
+            key.extend_from_slice(old_key);
+        }
         // In a replay what stands there is most likely the same row as it became later, and nothing will ask for it.
         if step.replayed {
             step.run(&format!("DELETE FROM {table} WHERE {condition}"), &key).await?;
@@ -104,7 +116,7 @@ impl Parking {
         if step.run(&format!("SELECT FROM {table} WHERE {condition}"), &key).await? == 0 {
             return Ok(());
         }
-        Scratch::make(step.writer, step.table).await?;
+        Scratch::make(step.writer, step.table, &[Part::Parked]).await?;
         let parked = step.writer.scratch_of(&step.table.id)?.parked.clone();
         let (columns, id) = (step.table.column_list(""), self.next);
         let sql = format!(

@@ -107,3 +107,13 @@ impl Relation {
         Ok(client.query_one(&sql, &[]).await?.get(0))
     }
 }
+
+/// The table that the foreign key `constraint` of `table` refers to.
+pub(super) async fn referred(client: &Client, table: &TableId, constraint: &str) -> Result<Option<TableId>> {
+    let sql = "SELECT n.nspname, c.relname FROM pg_constraint AS k
+               JOIN pg_class AS c ON c.oid = k.confrelid
+               JOIN pg_namespace AS n ON n.oid = c.relnamespace
+               WHERE k.contype = 'f' AND k.conname = $2 AND k.conrelid = to_regclass($1::text)";
+    let row = client.query_opt(sql, &[&table.sql(), &constraint]).await?;
+    Ok(row.map(|row| TableId { schema: row.get(0), name: row.get(1) }))
+}

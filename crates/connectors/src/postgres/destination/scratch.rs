@@ -6,6 +6,14 @@ use super::{failure::Result, table::Table, writer::Writer};
 /// behind, which every later statement reads over; TRUNCATE gives the table new files, too dear for a small batch.
 const WORN: usize = 20_000;
 
+/// One of the temporary tables. Each costs locks, which a server has not without end, so it is made when it is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Work,
+    Moved,
+    Parked,
+}
+
 /// The temporary tables of one session for one table.
 #[derive(Debug)]
 pub(super) struct Scratch {
@@ -18,6 +26,8 @@ pub(super) struct Scratch {
     pub(super) moved: String,
     /// Whole rows of the table that have been displaced, by a number of their own.
     pub(super) parked: String,
+    /// Which of them are there.
+    made: Vec<Part>,
     /// Rows that `work` has held since it was last truncated.
     worn: usize,
 }
@@ -26,30 +36,47 @@ pub(super) struct Scratch {
 pub(super) const ID: &str = "_tidemark_id";
 
 impl Scratch {
-    /// Makes the tables for `table` as it is now. Not inside a savepoint, which could take them back.
-    pub(super) async fn make(writer: &mut Writer, table: &Table) -> Result<()> {
-        match writer.scratch.remove(&table.id) {
-            Some(scratch) if scratch.shape == table.shape() => {
-                writer.scratch.insert(table.id.clone(), scratch);
-                return Ok(());
-            }
+    /// Makes those of the tables that `needed` names for `table` as it is now. Not inside a savepoint, which could take them back.
+    pub(super) async fn make(writer: &mut Writer, table: &Table, needed: &[Part]) -> Result<()> {
+        let mut needed = needed.to_vec();
+        let mut scratch = match writer.scratch.remove(&table.id) {
+            Some(scratch) if scratch.shape == table.shape() => scratch,
             Some(old) => {
-                writer.run(&format!("DROP TABLE {}, {}, {}", old.work, old.moved, old.parked)).await?;
+                let names = old.made.iter().map(|part| old.name(*part)).collect::<Vec<_>>().join(", ");
+                writer.run(&format!("DROP TABLE {names}")).await?;
+                needed.extend(old.made);
+                Self::named(writer.next_number(), table)
             }
-            None => {}
+            None => Self::named(writer.next_number(), table),
+        };
+        for part in needed {
+            if !scratch.made.contains(&part) {
+                writer.run(&scratch.create_sql(table, part)).await?;
+                scratch.made.push(part);
+            }
         }
-        let number = writer.next_number();
+        writer.scratch.insert(table.id.clone(), scratch);
+        Ok(())
+    }
+
+    fn named(number: usize, table: &Table) -> Self {
         let name = |what: &str| format!("pg_temp._tidemark_{what}_{number}");
-        let scratch = Self {
+        Self {
             shape: table.shape(),
             work: name("work"),
             moved: name("moved"),
             parked: name("parked"),
+            made: Vec::new(),
             worn: 0,
-        };
-        writer.run(&scratch.create_sql(table)).await?;
-        writer.scratch.insert(table.id.clone(), scratch);
-        Ok(())
+        }
+    }
+
+    fn name(&self, part: Part) -> &str {
+        match part {
+            Part::Work => &self.work,
+            Part::Moved => &self.moved,
+            Part::Parked => &self.parked,
+        }
     }
 
     /// The statement that empties the work table for `rows` more.
@@ -60,22 +87,23 @@ impl Scratch {
     }
 
     /// The columns have the types and collations of the table's own, so that they compare as those do.
-    fn create_sql(&self, table: &Table) -> String {
-        let name = table.id.sql();
-        let fields =
-            table.fields.iter().enumerate().map(|(index, field)| format!("{} AS c{index}", field.name));
-        let old_key = table.key.iter().enumerate();
-        let old_key = old_key.map(|(part, &index)| format!("{} AS o{part}", table.fields[index].name));
-        let work = fields.chain(old_key).collect::<Vec<_>>().join(", ");
-        let whole = table.column_list("");
+    fn create_sql(&self, table: &Table, part: Part) -> String {
+        let columns = match part {
+            Part::Work => {
+                let fields = table.fields.iter().enumerate();
+                let fields = fields.map(|(index, field)| format!("{} AS c{index}", field.name));
+                let old_key = table.key.iter().enumerate();
+                let old_key =
+                    old_key.map(|(part, &index)| format!("{} AS o{part}", table.fields[index].name));
+                let own = "0 AS id, ''::text AS action, false AS free, ''::bytea AS carried";
+                format!("{own}, {}", fields.chain(old_key).collect::<Vec<_>>().join(", "))
+            }
+            Part::Moved | Part::Parked => format!("0::bigint AS {ID}, {}", table.column_list("")),
+        };
         format!(
-            "CREATE TEMP TABLE {work_table} AS
-                SELECT 0 AS id, ''::text AS action, false AS free, ''::bytea AS carried, {work} FROM {name} WITH NO DATA;
-             CREATE TEMP TABLE {moved} AS SELECT 0::bigint AS {ID}, {whole} FROM {name} WITH NO DATA;
-             CREATE TEMP TABLE {parked} AS SELECT 0::bigint AS {ID}, {whole} FROM {name} WITH NO DATA",
-            work_table = self.work,
-            moved = self.moved,
-            parked = self.parked,
+            "CREATE TEMP TABLE {} AS SELECT {columns} FROM {} WITH NO DATA",
+            self.name(part),
+            table.id.sql()
         )
     }
 }

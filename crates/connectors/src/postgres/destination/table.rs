@@ -1,7 +1,7 @@
 //! The table of one stream: made on first sight, grown and widened as the stream's schema does, never narrowed.
 
 use tidemark_engine::{
-    Digest, Error,
+    Digest, Error, ErrorKind,
     schema::{Field, StreamName, StreamSchema},
     write::WriteMode,
 };
@@ -9,7 +9,7 @@ use tokio_postgres::{Client, error::SqlState};
 
 use super::{
     adopt,
-    failure::Result,
+    failure::{Failure, Result},
     key,
     ledger::{self, Owned},
     relation::{Existing, Relation},
@@ -324,7 +324,7 @@ async fn adapt(
     Ok(fields)
 }
 
-/// Makes an existing column hold `field`.
+/// Makes an existing column hold `field`, by another type where its own would refuse some of the field's values.
 async fn hold(
     client: &Client,
     terms: &Terms,
@@ -336,24 +336,28 @@ async fn hold(
     if wanted.declared() == column.declared {
         return Ok(wanted);
     }
-    let is_narrower = widen::is_narrower(&column.declared, wanted.declared());
-    if !is_narrower && let Ok(target) = fitting(client, field, column).await {
-        return Ok(target);
-    }
-    let (table, name, from) = (id.sql(), quoted(&field.name), &column.declared);
+    let from = &column.declared;
     let mut to = widen::widened(from, wanted.declared());
-    let is_altered = match widen::is_altered(&name, from, &to) {
-        Some(condition) => {
-            let sql = format!("SELECT EXISTS (SELECT FROM {table} WHERE {condition})");
-            client.query_one(&sql, &[]).await?.get(0)
+    if &to == from {
+        match fitting(client, field, column).await {
+            // Text holds everything.
+            Err(Failure::Known(error)) if error.kind() == ErrorKind::Config => to = widen::TEXT.to_owned(),
+            fits => return fits,
         }
-        None => false,
-    };
-    // Text holds everything.
-    if is_altered || &to == from {
-        to = "text".to_owned();
     }
-    let conversion = widen::conversion(&name, from, &to);
+    let name = quoted(&field.name);
+    if to != widen::TEXT && is_altered(client, id, &name, from, &to).await? {
+        to = widen::TEXT.to_owned();
+    }
+    if to == widen::TEXT && is_altered(client, id, &name, from, &to).await? {
+        return Err(Error::config(format!(
+            "column `{}` of table `{id}` has the type `{from}`, and what it holds has no text that later values would have",
+            field.name
+        ))
+        .hint(START_ANEW)
+        .into());
+    }
+    let (table, conversion) = (id.sql(), widen::conversion(&name, from, &to));
     client
         .batch_execute(&format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {to} USING {conversion}"))
         .await?;
@@ -361,4 +365,11 @@ async fn hold(
         Some(column) => fitting(client, field, column).await,
         None => Err(Error::internal(format!("table `{id}` lacks a column it was given")).into()),
     }
+}
+
+/// Whether the column `name` of table `id` holds a value that would not be the same under the type `to`.
+async fn is_altered(client: &Client, id: &TableId, name: &str, from: &str, to: &str) -> Result<bool> {
+    let Some(condition) = widen::is_altered(name, from, to) else { return Ok(false) };
+    let sql = format!("SELECT EXISTS (SELECT FROM {} WHERE {condition})", id.sql());
+    Ok(client.query_one(&sql, &[]).await?.get(0))
 }

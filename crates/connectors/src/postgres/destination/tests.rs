@@ -8,6 +8,7 @@ mod loading;
 mod merging;
 mod model;
 mod names;
+mod widening;
 
 use tidemark_engine::{
     Error, Result,

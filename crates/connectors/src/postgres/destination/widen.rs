@@ -1,5 +1,11 @@
 //! The type of a column that must hold what two types hold.
 
+/// The type that holds everything.
+pub(super) const TEXT: &str = "text";
+
+/// What floating-point types hold beside numbers; spelled alike everywhere.
+const SPECIAL: &str = "('NaN', 'Infinity', '-Infinity')";
+
 /// The narrowest type that holds every value of `one` and `other` unaltered; text holds everything.
 pub(super) fn widened(one: &str, other: &str) -> String {
     if one == other {
@@ -24,40 +30,73 @@ pub(super) fn widened(one: &str, other: &str) -> String {
     if either("date", "timestamp without time zone") {
         return "timestamp without time zone".to_owned();
     }
-    for json in ["json", "jsonb"] {
-        if other == json {
-            return json.to_owned();
-        }
+    match (one, other) {
+        // `jsonb` takes a text apart; what has been kept as `json` keeps its text.
+        ("json", "jsonb") | ("jsonb", "json") => "json".to_owned(),
+        // A text that is there is no document; a document is a text.
+        (_, "json" | "jsonb") if !is_text(one) => other.to_owned(),
+        _ => TEXT.to_owned(),
     }
-    "text".to_owned()
 }
 
-/// Whether a column of type `column` would refuse some values of the type `wanted`, one by one, and can be widened instead.
-pub(super) fn is_narrower(column: &str, wanted: &str) -> bool {
-    let is_number = |name: &str| integer(name).is_some() || name.starts_with("numeric");
-    let is_text = |name: &str| name == "text" || name.starts_with("character varying");
-    let are_alike = (is_number(column) && is_number(wanted)) || (is_text(column) && is_text(wanted));
-    are_alike && widened(column, wanted) != column
-}
-
-/// How a column's value becomes one of another type.
+/// How a column's value becomes one of another type. To text: as the engine writes it, which is how later values come.
 pub(super) fn conversion(column: &str, from: &str, to: &str) -> String {
+    let seconds = format!(
+        "CASE WHEN extract(microseconds FROM {column})::bigint % 1000000 = 0 THEN 'SS'
+              WHEN extract(microseconds FROM {column})::bigint % 1000 = 0 THEN 'SS.MS' ELSE 'SS.US' END"
+    );
+    let date = "'YYYY-MM-DD\"T\"HH24:MI:'";
     match (from, to) {
         (_, "json") => format!("to_json({column})"),
         (_, "jsonb") => format!("to_jsonb({column})"),
-        // The canonical texts of the engine.
-        ("timestamp without time zone", "text") => format!("to_json({column}) #>> '{{}}'"),
-        ("timestamp with time zone", "text") => {
-            format!("(to_json({column} AT TIME ZONE 'UTC') #>> '{{}}') || 'Z'")
+        ("timestamp without time zone", TEXT) => format!("to_char({column}, {date} || {seconds})"),
+        ("timestamp with time zone", TEXT) => {
+            format!("to_char({column} AT TIME ZONE 'UTC', {date} || {seconds} || '\"Z\"')")
         }
+        ("time without time zone", TEXT) => format!("to_char({column}::interval, 'HH24:MI:' || {seconds})"),
+        ("real" | "double precision", TEXT) => format!(
+            r"CASE WHEN {column} IN {SPECIAL} THEN {column}::text
+              ELSE regexp_replace({column}::text::numeric::text, '^(-?\d+)$', '\1.0') END"
+        ),
+        (_, TEXT) if is_castable(from) => format!("{column}::text"),
+        // What the type's own output function makes; a cast to text makes something else of some (`inet`).
+        (_, TEXT) => format!("CASE WHEN {column} IS NOT NULL THEN format('%s', {column}) END"),
         _ => format!("{column}::{to}"),
     }
 }
 
 /// A condition that holds for values which the conversion would alter; `None` where it alters none.
 pub(super) fn is_altered(column: &str, from: &str, to: &str) -> Option<String> {
-    let loses = from == "bigint" && to == "double precision";
-    loses.then(|| format!("{column}::double precision::numeric <> {column}::numeric"))
+    match (from, to) {
+        ("bigint", "double precision") => {
+            Some(format!("{column}::double precision::numeric <> {column}::numeric"))
+        }
+        // The engine spells years of five digits and those before Christ in another way, and infinity not at all.
+        ("date" | "timestamp without time zone" | "timestamp with time zone", TEXT) => {
+            Some(format!("NOT isfinite({column}) OR {column} NOT BETWEEN '0001-01-02' AND '9999-12-30'"))
+        }
+        // Beyond these the engine writes an exponent, and PostgreSQL another one.
+        ("real" | "double precision", TEXT) => Some(format!(
+            "NOT ({column} IN {SPECIAL} OR abs({column}) >= 1e-5 AND abs({column}) < 1e16 OR {column}::text = '0')"
+        )),
+        // The engine spells intervals and lists in its own way.
+        (_, TEXT) if from.starts_with("interval") || from.ends_with("[]") => {
+            Some(format!("{column} IS NOT NULL"))
+        }
+        _ => None,
+    }
+}
+
+fn is_text(name: &str) -> bool {
+    name == TEXT || name == "citext" || name.starts_with("character varying")
+}
+
+/// Types whose cast to text is what their output function makes.
+fn is_castable(name: &str) -> bool {
+    integer(name).is_some()
+        || name.starts_with("numeric")
+        || is_text(name)
+        || matches!(name, "boolean" | "uuid" | "json" | "jsonb" | "bytea" | "date")
 }
 
 fn integer(name: &str) -> Option<usize> {
@@ -92,17 +131,21 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_would_refuse_values_are_narrower() {
-        for (column, wanted) in [
-            ("integer", "bigint"),
-            ("integer", "numeric(12,2)"),
-            ("numeric(12,2)", "numeric(12,4)"),
-            ("character varying(20)", "text"),
-        ] {
-            assert!(is_narrower(column, wanted), "{column}, {wanted}");
-            assert!(!is_narrower(wanted, wanted) && !is_narrower("text", wanted), "{wanted}");
+    fn documents_keep_their_text() {
+        assert_eq!(widened("json", "jsonb"), "json");
+        assert_eq!(widened("jsonb", "json"), "json");
+        assert_eq!(widened("json", "text"), "text");
+        assert_eq!(widened("text", "json"), "text");
+    }
+
+    #[test]
+    fn what_has_no_exact_text_is_altered() {
+        for from in ["real", "interval", "bigint[]", "date"] {
+            assert!(is_altered("c", from, "text").is_some(), "{from}");
         }
-        assert!(!is_narrower("bigint", "integer") && !is_narrower("numeric", "integer"));
-        assert!(!is_narrower("json", "text"));
+        for from in ["bigint", "numeric(12,2)", "uuid", "inet", "jsonb", "boolean", "time without time zone"]
+        {
+            assert_eq!(is_altered("c", from, "text"), None, "{from}");
+        }
     }
 }

@@ -14,8 +14,11 @@ use crate::postgres::{
 };
 
 /// What every session of ours waits for at most: for somebody else's lock, and within a transaction for us. A process that
-/// froze in the middle of one must not hold its locks for ever.
-const TIMEOUTS: &str = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '5min'";
+/// froze in the middle of one must not hold its locks for ever. As long as it works it may take its time, though, whatever the
+/// role's own settings say (`transaction_timeout` came with version 17); and each statement must see what was committed before.
+const SETTINGS: &str = "SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '5min';
+    SET statement_timeout = 0; SET default_transaction_isolation = 'read committed';
+    SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'";
 
 /// Prepared statements that a session keeps. Each costs the server some memory.
 const STATEMENTS: usize = 200;
@@ -35,7 +38,7 @@ impl Writer {
     pub(super) async fn connect(server: &Server, purpose: &str) -> EngineResult<Self> {
         let session = server.connect(purpose).await?;
         let writer = Self { session, statements: HashMap::new(), scratch: HashMap::new(), numbers: 0 };
-        writer.run(TIMEOUTS).await.map_err(|failure| failure.explain("cannot set up a session"))?;
+        writer.run(SETTINGS).await.map_err(|failure| failure.explain("cannot set up a session"))?;
         Ok(writer)
     }
 

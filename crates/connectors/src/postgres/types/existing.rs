@@ -18,6 +18,12 @@ use super::{
 /// The oids of types that are text but do not keep every text: `name` cuts at 63 bytes, `character(n)` pads.
 const NAME: u32 = 19;
 const CHARACTER: u32 = 1042;
+const CHARACTER_VARYING: u32 = 1043;
+
+/// The oids of their arrays.
+const NAMES: u32 = 1003;
+const CHARACTERS: u32 = 1014;
+const CHARACTERS_VARYING: u32 = 1015;
 
 impl Target {
     /// How `field` is stored in a `column` that is there.
@@ -52,7 +58,7 @@ impl Target {
 /// What the column takes for the field's values; `None` when it would alter some.
 fn form(field: &Field, column: &ColumnType) -> Option<Form> {
     let kind = &field.kind;
-    if is_free_text(column) {
+    if is_free_text(column) && (column.modifier == -1 || fits_within(field, column)) {
         let is_text =
             matches!(kind, Kind::Text | Kind::Number | Kind::Json | Kind::Enum { .. } | Kind::Other { .. });
         return Some(if is_text { Form::Own(Format::Text) } else { Form::Canonical });
@@ -75,10 +81,16 @@ fn form(field: &Field, column: &ColumnType) -> Option<Form> {
         (Kind::Float32, Kind::Float64) => literal(),
         (Kind::Int8 | Kind::UInt8 | Kind::Int16 | Kind::UInt16, Kind::Float32) => literal(),
         (Kind::Date, Kind::Timestamp) => literal(),
-        (Kind::Text | Kind::Enum { .. }, Kind::Enum { .. } | Kind::Uuid | Kind::Json) => literal(),
+        (Kind::Text | Kind::Enum { .. }, Kind::Enum { .. } | Kind::Uuid) => literal(),
+        (Kind::Text | Kind::Enum { .. }, Kind::Json) if keeps_all(column) => literal(),
+        // Other types have a spelling of their own (`money`, `inet`), which is that of their own values alone.
+        (Kind::Text | Kind::Enum { .. }, Kind::Other { name }) => {
+            (field.source_type.as_ref() == Some(name) && keeps_all(column)).then(literal)?
+        }
         // Lengths of bits aside, which the server checks, types of one name are one type.
-        (Kind::Text | Kind::Enum { .. }, Kind::Other { .. }) => literal(),
-        (Kind::Other { name }, Kind::Other { name: existing }) if is_same_other(name, existing) => literal(),
+        (Kind::Other { name }, Kind::Other { name: existing }) if is_same_other(name, existing) => {
+            keeps_all(column).then(literal)?
+        }
         (Kind::List { .. }, Kind::Json) => Some(Form::Json),
         (Kind::List { of }, Kind::List { of: existing }) => list(of, existing, field, column),
         _ => None,
@@ -90,14 +102,30 @@ fn is_free_text(column: &ColumnType) -> bool {
     column.kind == Kind::Text && !matches!(column.oid, NAME | CHARACTER)
 }
 
+/// Whether no value of the field is cut by the length of a `character varying(n)`: what is too long the server refuses, save for
+/// blanks at the end, which it takes away.
+fn fits_within(field: &Field, column: &ColumnType) -> bool {
+    let source_type = field.source_type.as_deref().unwrap_or_default();
+    let length = source_type.strip_prefix("character varying(").and_then(|rest| rest.strip_suffix(')'));
+    let may_end_in_blanks =
+        matches!(field.kind, Kind::Text | Kind::Json | Kind::Enum { .. } | Kind::Other { .. });
+    // The modifier counts four more than the length.
+    !may_end_in_blanks
+        || length.and_then(|length| length.parse::<i32>().ok()).is_some_and(|n| n <= column.modifier - 4)
+}
+
 /// Lists, where each element would be kept. Elements of text are written to the array as they are read from the field.
 fn list(of: &Kind, existing: &Kind, field: &Field, column: &ColumnType) -> Option<Form> {
     let Format::Array { of: format, delimiter } = &column.format else { return None };
     let element = ColumnType {
         kind: existing.clone(),
         format: (**format).clone(),
-        // Of the element's own type and modifier the array's column tells the modifier alone.
-        oid: if **format == Format::Text { 25 } else { format.oid() },
+        oid: match column.oid {
+            NAMES => NAME,
+            CHARACTERS => CHARACTER,
+            CHARACTERS_VARYING => CHARACTER_VARYING,
+            _ => format.oid(),
+        },
         modifier: column.modifier,
         declared: String::new(),
         output: String::new(),
@@ -110,14 +138,17 @@ fn list(of: &Kind, existing: &Kind, field: &Field, column: &ColumnType) -> Optio
 }
 
 /// Whether a column keeps every value of its own kind: times to the microsecond, intervals in every field, numbers with every
-/// digit, texts at any length.
+/// digit, texts at any length, documents with their text.
 fn keeps_all(column: &ColumnType) -> bool {
-    let innermost = match &column.kind {
-        Kind::List { of } => of,
-        kind => kind,
+    let (innermost, format) = match (&column.kind, &column.format) {
+        (Kind::List { of }, Format::Array { of: format, .. }) => (&**of, &**format),
+        (kind, format) => (kind, format),
     };
     match innermost {
-        Kind::Text => !matches!(column.oid, NAME | CHARACTER) && column.modifier == -1,
+        Kind::Text => !matches!(column.oid, NAME | CHARACTER | NAMES | CHARACTERS) && column.modifier == -1,
+        Kind::Json => *format != Format::Jsonb,
+        // What a modifier of an unknown type does nobody knows; `timetz(0)` rounds.
+        Kind::Other { name } => column.modifier == -1 || is_bits(name),
         Kind::Time | Kind::Timestamp | Kind::TimestampTz => matches!(column.modifier, -1 | 6),
         Kind::Number | Kind::Interval => column.modifier == -1,
         _ => true,
@@ -142,8 +173,11 @@ fn scale_of(kind: &Kind) -> Option<i32> {
     }
 }
 
+fn is_bits(name: &str) -> bool {
+    name == "bit" || name == "bit varying"
+}
+
 fn is_same_other(name: &str, existing: &str) -> bool {
-    let is_bits = |name: &str| name == "bit" || name == "bit varying";
     name == existing || (is_bits(name) && is_bits(existing))
 }
 
@@ -182,6 +216,43 @@ mod tests {
         assert!(stored(Kind::Int64, &double).is_none());
         let name = ColumnType { oid: NAME, ..column(Kind::Text, Format::Text, "name", -1) };
         assert!(stored(Kind::Text, &name).is_none());
+    }
+
+    #[test]
+    fn columns_that_would_spell_values_in_another_way_are_refused() {
+        let short = ColumnType {
+            oid: CHARACTER_VARYING,
+            ..column(Kind::Text, Format::Text, "character varying(20)", 24)
+        };
+        assert!(stored(Kind::Text, &short).is_none() && stored(Kind::Json, &short).is_none());
+        assert_eq!(stored(Kind::Int64, &short), Some(Form::Canonical));
+        let from = |source_type: &str, kind, column: &ColumnType| {
+            let mut field = Field::new("c", kind);
+            field.source_type = Some(source_type.to_owned());
+            Target::existing(&field, column).is_ok()
+        };
+        assert!(from("character varying(20)", Kind::Text, &short));
+        assert!(from("character varying(10)", Kind::Text, &short));
+        assert!(!from("character varying(21)", Kind::Text, &short));
+        let texts = Kind::List { of: Box::new(Kind::Text) };
+        let array = Format::Array { of: Box::new(Format::Text), delimiter: ',' };
+        for (oid, declared) in [(NAMES, "name[]"), (CHARACTERS, "character(3)[]")] {
+            let names = ColumnType { oid, ..column(texts.clone(), array.clone(), declared, 7) };
+            assert!(stored(texts.clone(), &names).is_none(), "{declared}");
+            assert!(from(declared, texts.clone(), &names), "{declared}");
+        }
+        let other =
+            |name: &str, modifier| column(Kind::Other { name: name.into() }, Format::Opaque, name, modifier);
+        let rounding =
+            ColumnType { declared: "time(0) with time zone".into(), ..other("time with time zone", 0) };
+        assert!(stored(Kind::Other { name: "time with time zone".into() }, &rounding).is_none());
+        for name in ["money", "\"char\"", "inet"] {
+            assert!(stored(Kind::Text, &other(name, -1)).is_none(), "{name}");
+            assert!(stored(Kind::Other { name: name.into() }, &other(name, -1)).is_some(), "{name}");
+        }
+        let jsonb = column(Kind::Json, Format::Jsonb, "jsonb", -1);
+        assert!(stored(Kind::Json, &jsonb).is_none() && stored(Kind::Text, &jsonb).is_none());
+        assert!(from("jsonb", Kind::Json, &jsonb));
     }
 
     #[test]

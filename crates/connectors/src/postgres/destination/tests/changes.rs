@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidemark_engine::{
-    arrow_array::{ArrayRef, Float64Array, Int64Array, StringArray, UInt8Array, UInt64Array},
+    arrow_array::{ArrayRef, Float64Array, Int32Array, Int64Array, StringArray, UInt8Array, UInt64Array},
     arrow_buffer::BooleanBuffer,
     change::{Before, BitmapBuilder, ChangeBatch, Columns, Op},
     schema::{Field, Kind, StreamName, StreamSchema},
@@ -121,6 +121,7 @@ fn columns<'a>(schema: &StreamSchema, column: impl Fn(usize) -> Vec<Option<&'a S
 fn array<'a>(kind: &Kind, texts: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
     match kind {
         Kind::Int64 => Arc::new(texts.map(|text| Some(text?.parse().unwrap())).collect::<Int64Array>()),
+        Kind::Int32 => Arc::new(texts.map(|text| Some(text?.parse().unwrap())).collect::<Int32Array>()),
         Kind::Float64 => Arc::new(texts.map(|text| Some(text?.parse().unwrap())).collect::<Float64Array>()),
         _ => Arc::new(texts.collect::<StringArray>()),
     }

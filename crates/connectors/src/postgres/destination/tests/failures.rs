@@ -130,6 +130,10 @@ async fn tables_of_others_are_adopted_only_when_asked() {
     let error = refused(&mut copy, 0, vec![created("s", 1)]).await;
     assert_eq!(error.message(), "table `public.s`, which Tidemark did not make, has no unique index on `id`");
     database.execute("CREATE UNIQUE INDEX ON s (id)");
+    let error = refused(&mut copy, 0, vec![created("s", 1)]).await;
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.hint_text(), Some("change its type to `text`, or let Tidemark make the table"));
+    database.execute("ALTER TABLE s ALTER a TYPE text, ADD CHECK (length(a) < 4)");
     apply(&mut copy, 0, 1, vec![created("s", 1)]).await.unwrap();
     assert_eq!(
         value(&database, "SELECT string_agg(id || ' ' || extra, ', ' ORDER BY id) FROM s"),
@@ -137,11 +141,26 @@ async fn tables_of_others_are_adopted_only_when_asked() {
     );
     let long = batch(&plain("s"), &[Change::create([text(2), text("four"), Said::Null])], 0);
     let error = refused(&mut copy, 1, vec![long]).await;
-    assert_eq!(error.kind(), ErrorKind::Data, "never cut off: {error}");
+    assert_eq!(error.kind(), ErrorKind::Data, "{error}");
     database
         .execute("ALTER TABLE s ADD needed int NOT NULL DEFAULT 1; ALTER TABLE s ALTER needed DROP DEFAULT");
     let error = refused(&mut copy, 1, vec![created("s", 2)]).await;
     assert!(error.message().contains("`needed`"), "{error}");
+}
+
+/// The server names the table that refers. Where that is not ours, it is the other one's stream that is held.
+#[tokio::test]
+async fn a_row_that_others_refer_to_holds_its_stream() {
+    let database = database();
+    let mut copy = open(&database, WriteMode::Mirror).await;
+    apply(&mut copy, 0, 1, vec![created("s", 1)]).await.unwrap();
+    database.execute(
+        "CREATE TABLE mine (s bigint REFERENCES s DEFERRABLE INITIALLY DEFERRED); INSERT INTO mine VALUES (1)",
+    );
+    let delete = Change::delete([text(1), Said::Unchanged, Said::Unchanged]);
+    let error = refused(&mut copy, 1, vec![batch(&plain("s"), &[delete], 0), created("t", 1)]).await;
+    assert_eq!(error.kind(), ErrorKind::Data, "{error}");
+    assert_eq!(error.stream(), Some(&StreamName::new("s")));
 }
 
 #[tokio::test]

@@ -16,7 +16,11 @@ use super::{
 };
 
 fn rows(stream: &str, first: i64, rows: i64, ordinal: u64) -> ChangeBatch {
-    let changes = (first..first + rows).map(|id| Change::read([text(id), text("row"), Said::Null]));
+    rows_of(stream, first, rows, ordinal, "row")
+}
+
+fn rows_of(stream: &str, first: i64, rows: i64, ordinal: u64, a: &str) -> ChangeBatch {
+    let changes = (first..first + rows).map(|id| Change::read([text(id), text(a), Said::Null]));
     batch(&plain(stream), &changes.collect::<Vec<_>>(), ordinal)
 }
 
@@ -75,6 +79,79 @@ async fn a_new_beginning_voids_what_was_there() {
     copy.apply(&mut unit(2, 3, mixed)).await.unwrap();
     assert_eq!(value(&database, "SELECT count(*) FROM s"), "10");
     assert_eq!(value(&database, "SELECT count(*) FROM other"), "1");
+}
+
+/// What a new beginning has voided does not come back when its unit is tried again.
+#[tokio::test]
+async fn a_voided_generation_stays_void_after_a_crash() {
+    let database = database();
+    let mut copy = open(&database, WriteMode::Mirror).await;
+    let pieces = || {
+        vec![
+            begins("s", 1),
+            delivery(1, rows_of("s", 0, 10, 1, "old")),
+            begins("s", 2),
+            delivery(2, rows_of("s", 5, 10, 1, "new")),
+            delivery(3, rows("t", 0, 10, 1)),
+        ]
+    };
+    for last in [2, 3, 4, 5] {
+        let mut crashing = pieces();
+        crashing.truncate(last);
+        crashing.push(Err(Error::unavailable("the staging store is gone")));
+        copy.apply(&mut unit(0, 3, crashing)).await.unwrap_err();
+        copy.open(&log()).await.unwrap();
+    }
+    copy.apply(&mut unit(0, 3, pieces())).await.unwrap();
+    assert_eq!(copy.open(&log()).await.unwrap(), Some(standing(3)));
+    assert_eq!(value(&database, "SELECT min(id) || ' ' || count(*) FROM s WHERE a = 'new'"), "5 10");
+    assert_eq!(value(&database, "SELECT count(*) FROM s WHERE a = 'old'"), "0");
+    assert_eq!(value(&database, "SELECT count(*) FROM _tidemark.loaded"), "0");
+}
+
+/// Pieces are loaded beside one another, and the last row of a key wins all the same.
+#[tokio::test]
+async fn the_last_of_two_rows_with_one_key_wins_across_pieces() {
+    for _ in 0..5 {
+        let database = database();
+        let mut copy = open(&database, WriteMode::Mirror).await;
+        let pieces = vec![
+            delivery(1, rows_of("s", 0, 30_000, 0, "old")),
+            delivery(1, rows_of("s", 29_990, 10, 30_000, "new")),
+            delivery(1, rows_of("s", 29_995, 10, 30_010, "newest")),
+        ];
+        copy.apply(&mut unit(0, 1, pieces)).await.unwrap();
+        assert_eq!(value(&database, "SELECT count(*) FROM s WHERE a = 'new'"), "5");
+        assert_eq!(value(&database, "SELECT count(*) FROM s WHERE a = 'newest'"), "10");
+        assert_eq!(value(&database, "SELECT count(*) FROM s"), "30005");
+    }
+}
+
+/// A crash may leave a later piece loaded and an earlier one not.
+#[tokio::test]
+async fn the_last_row_wins_where_a_crash_has_left_a_gap() {
+    let database = database();
+    // With one loader the second piece is begun when the first is in.
+    let mut config = config(&database);
+    config.loaders = 1;
+    let mut copy = Destination::new(&config, writing(WriteMode::Mirror)).unwrap();
+    copy.open(&log()).await.unwrap();
+    let pieces = || {
+        vec![
+            delivery(1, rows_of("s", 0, 100, 0, "old")),
+            delivery(1, rows_of("s", 90, 10, 100, "new")),
+            delivery(1, rows_of("s", 200, 10, 110, "apart")),
+        ]
+    };
+    let mut crashing = pieces();
+    drop(crashing.remove(0));
+    crashing.push(Err(Error::unavailable("the staging store is gone")));
+    copy.apply(&mut unit(0, 1, crashing)).await.unwrap_err();
+    assert_ne!(value(&database, "SELECT count(*) FROM _tidemark.loaded"), "0");
+    copy.open(&log()).await.unwrap();
+    copy.apply(&mut unit(0, 1, pieces())).await.unwrap();
+    assert_eq!(value(&database, "SELECT count(*) FROM s WHERE a = 'new'"), "10");
+    assert_eq!(value(&database, "SELECT count(*) FROM s"), "110");
 }
 
 #[tokio::test]

@@ -16,8 +16,8 @@ use crate::postgres::{
 };
 
 /// Rows and bytes that are handed on together.
-const BATCH_ROWS: usize = 16_384;
-const BATCH_BYTES: usize = 2 << 20;
+const BATCH_ROWS: usize = 8_192;
+const BATCH_BYTES: usize = 1 << 20;
 
 /// A COPY under way.
 pub(super) struct Copying<'a> {
