@@ -90,7 +90,8 @@ impl StreamSchema {
     /// A schema with `fields` in order and `key` naming some of them (empty: the stream has no key).
     ///
     /// Fails with [`crate::ErrorKind::Data`] when two columns share a name, a name begins with
-    /// [`RESERVED_PREFIX`], there is no column at all, or the key names a column that is not there.
+    /// [`RESERVED_PREFIX`], or there is no column at all; with [`crate::ErrorKind::Config`] when the key names a column that is
+    /// not there.
     pub fn new(stream: StreamName, fields: Vec<Field>, key: Vec<String>) -> Result<Arc<Self>> {
         Self::from_document(Document { stream, fields, key }).map(Arc::new)
     }

@@ -10,7 +10,7 @@ use crate::postgres::{
     source::replication::{ExportedSnapshot, Replication},
 };
 
-/// A snapshot holds back vacuum on the whole server, so none is kept for longer.
+/// A snapshot holds back vacuum on the whole server, so no chunk is begun in an older one, unless all must be of one.
 const OLD: Duration = Duration::from_secs(30 * 60);
 
 /// How long to wait in silence for open transactions to end.
