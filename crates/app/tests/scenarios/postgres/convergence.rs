@@ -171,21 +171,29 @@ impl Changes {
                 rows.into_iter().map(|row| (row[0].clone().unwrap(), row[1].clone().unwrap())).collect();
             let positions: HashSet<&str> = rows.iter().map(|(position, _)| position.as_str()).collect();
             assert_eq!(positions.len(), rows.len(), "`{table}` holds a change twice");
-            let last_read = rows
+            // Where the last generation began, if it was not the first: a truncate that is no transaction's.
+            let is_begin = |position: &str, op: &str| op == "t" && staged[position].transaction.is_none();
+            let begin = rows
                 .iter()
-                .filter(|(_, op)| op == "r")
-                .map(|(position, _)| &staged[position.as_str()].source_position);
-            let point = last_read.max().cloned().unwrap_or_default();
+                .filter(|(position, op)| is_begin(position, op))
+                .map(|(position, _)| position)
+                .max();
+            let read: Vec<_> =
+                rows.iter().filter(|(position, op)| op == "r" && Some(position) > begin).collect();
+            let point = read.iter().map(|(position, _)| &staged[position.as_str()].source_position).max();
             for (position, op) in &rows {
                 assert_eq!(
                     (&staged[position.as_str()].op, staged[position.as_str()].stream.as_str()),
                     (op, table)
                 );
             }
+            // A generation that found the table empty has no record that would tell its point.
+            let is_after = |change: &Staged| match (point, begin) {
+                (Some(point), _) => change.source_position > *point,
+                (None, begin) => begin.is_none(),
+            };
             let missing = self.streamed().find(|change| {
-                change.stream == table
-                    && change.source_position > point
-                    && !positions.contains(change.position.as_str())
+                change.stream == table && is_after(change) && !positions.contains(change.position.as_str())
             });
             assert!(
                 missing.is_none(),
