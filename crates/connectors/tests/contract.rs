@@ -12,7 +12,7 @@ use tidemark_engine::{contract::write, write::WriteMode};
 use tidemark_test_servers::Postgres;
 
 fn writing(mode: WriteMode) -> Writing {
-    Writing { destination: "copy".into(), mode, table: TableName::default(), adopt: false }
+    Writing { destination: "copy".into(), mode, table: TableName::default(), adopt: false, shadow: false }
 }
 
 #[tokio::test]

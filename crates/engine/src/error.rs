@@ -55,13 +55,14 @@ pub struct Error {
     message: String,
     hint: Option<String>,
     stream: Option<StreamName>,
+    change: Option<(u64, u64)>,
     source: Option<Box<dyn error::Error + Send + Sync>>,
 }
 
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, stream: None, source: None }
+        Self { kind, message: message.into(), hint: None, stream: None, change: None, source: None }
     }
 
     /// Shorthand for [`ErrorKind::Config`].
@@ -108,6 +109,13 @@ impl Error {
         self
     }
 
+    /// Says that it concerns one change of `stream` alone: that of commit `sequence` with this ordinal. Others may go on.
+    #[must_use]
+    pub fn of_change(mut self, stream: &StreamName, sequence: u64, ordinal: u64) -> Self {
+        self.change = Some((sequence, ordinal));
+        self.of_stream(stream)
+    }
+
     /// Adds the error underneath.
     #[must_use]
     pub fn source(mut self, source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
@@ -130,6 +138,11 @@ impl Error {
     /// The one stream it concerns.
     pub fn stream(&self) -> Option<&StreamName> {
         self.stream.as_ref()
+    }
+
+    /// The one change it concerns: its commit and its ordinal there.
+    pub fn change(&self) -> Option<(u64, u64)> {
+        self.change
     }
 
     /// What happened, without the causes underneath.

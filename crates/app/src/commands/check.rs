@@ -6,7 +6,7 @@ use clap::Args;
 use futures::future::{join, join_all};
 use serde_json::json;
 use tidemark_connectors::config::{Interval, Place, Writing};
-use tidemark_engine::{Error, schema::StreamName, write::WriteMode};
+use tidemark_engine::{Error, schema::StreamName};
 
 use crate::{
     cli::EXIT_CODES,
@@ -110,10 +110,7 @@ fn picture(pipeline: &Pipeline) -> String {
     ];
     for Destination { writing, live, system, .. } in destinations {
         let Writing { destination, mode, .. } = writing;
-        let mode = match mode {
-            WriteMode::Append => "append",
-            WriteMode::Mirror => "mirror",
-        };
+        let mode = mode.as_str();
         let when = if *live { "" } else { ", in replays alone" };
         let place = shown(&system.place(&home.folder));
         lines.push(format!("  writes   {} `{}` as `{destination}`, {mode}{when}", system.system(), place));

@@ -125,7 +125,15 @@ impl Replay {
             .hint("leave `--from` out, or write with `append`"));
         }
         let selection = streams::select(log, &self.stream).await?;
-        Ok(Range { plan: Plan { from, selection, on_truncate: destination.on_truncate }, last })
+        Ok(Range {
+            plan: Plan {
+                from,
+                selection,
+                mode: destination.writing.mode,
+                on_truncate: destination.on_truncate,
+            },
+            last,
+        })
     }
 
     fn show(&self, rows: &BTreeMap<StreamName, u64>, what: &str, output: &Output) -> Result<(), Failure> {

@@ -120,7 +120,7 @@ impl Findings<'_> {
             document::OnTruncate::Ignore => OnTruncate::Ignore,
             document::OnTruncate::Stop => OnTruncate::Stop,
         };
-        let writing = Writing { destination: name.clone(), mode, table, adopt };
+        let writing = Writing { destination: name.clone(), mode, table, adopt, shadow: false };
         self.connector(&part, system.validate(&writing));
         Destination { writing, on_truncate, live, system }
     }

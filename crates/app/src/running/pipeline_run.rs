@@ -62,7 +62,7 @@ impl PipelineRun {
         let writing = live.map(|Destination { writing, on_truncate, system, .. }| {
             let destination = writing.destination.clone();
             let strategy = system.strategy(&pipeline.home, writing)?;
-            let plan = Plan { on_truncate: *on_truncate, ..Plan::default() };
+            let plan = Plan { on_truncate: *on_truncate, ..Plan::new(writing.mode) };
             let write_loop =
                 WriteLoop::new(log.clone(), &destination, plan, last_commit.clone(), stop.clone());
             Ok(Writing { destination, write_loop, strategy })

@@ -15,6 +15,9 @@ pub struct Writing {
     pub table: TableName,
     /// Whether a non-empty table that Tidemark did not make may be written to.
     pub adopt: bool,
+    /// Whether what is written stays out of sight, in shadows of the destination's tables and under a position of its own, until
+    /// it takes the destination's place ([`take_place`](tidemark_engine::write::WriteStrategy::take_place)).
+    pub shadow: bool,
 }
 
 /// A naming template: text in which `{stream}` stands for the stream's name.

@@ -5,6 +5,7 @@
 
 mod batch;
 mod bitmap;
+mod deletion;
 mod exceptions;
 mod filter;
 mod json;

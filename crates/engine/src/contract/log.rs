@@ -11,7 +11,7 @@ use crate::{
     change::ChangeBatch,
     codec::Format,
     log::{
-        Entry, Group, KeyRange, Log, LogWriter, Mark, MarkState, Marks, Moment, SegmentSettings,
+        Entry, Former, Group, KeyRange, Log, LogWriter, Mark, MarkState, Marks, Moment, SegmentSettings,
         SegmentWriter, Selection, Span, Store, SyncStep, Syncing,
     },
     read::Phase,
@@ -249,7 +249,7 @@ async fn steps_out_of_turn_are_refused(store: Store) {
     let log = open(&store).await;
     let mut writer = LogWriter::open(&log).await.unwrap();
     let stream = || StreamName::new("a");
-    let begin = |generation| SyncStep::Begin { stream: stream(), generation };
+    let begin = |generation| SyncStep::Begin { stream: stream(), generation, former: Former::Nothing };
     let done = |generation| SyncStep::Done { stream: stream(), generation };
     let chunk = |generation| SyncStep::Chunk {
         stream: stream(),
@@ -267,7 +267,10 @@ async fn steps_out_of_turn_are_refused(store: Store) {
     commit(&mut writer, say(vec![])).await.unwrap();
     commit(&mut writer, say(vec![begin(2)])).await.unwrap();
     let later = open(&store).await;
-    assert_eq!(later.syncing(), [(stream(), Syncing { generation: 2, since: 3 })].into());
+    assert_eq!(
+        later.syncing(),
+        [(stream(), Syncing { generation: 2, since: 3, former: Former::Nothing })].into()
+    );
     commit(&mut writer, say(vec![chunk(2), done(2)])).await.unwrap();
     later.refresh().await.unwrap();
     assert!(later.syncing().is_empty());
@@ -279,6 +282,7 @@ async fn marks_tell_the_last_and_forget_the_old(store: Store) {
     assert_eq!(none, None);
     let mark = |rows| Mark {
         position: log.head(),
+        anew: Default::default(),
         held: Default::default(),
         from: 0,
         streams: Vec::new(),

@@ -7,10 +7,10 @@ use futures::TryStreamExt;
 use crate::{
     Result, Stop,
     codec::Format,
-    log::{Log, Selection, Store},
+    log::{Log, Playing, Selection, Store},
     read::{End, ReadLoop, ReadSettings, ReadStrategy},
     world::World,
-    write::Delivery,
+    write::{Delivery, WriteMode},
 };
 
 /// A log in memory that strategies read into.
@@ -56,7 +56,10 @@ impl ReadBench {
     pub async fn played(&self) -> Result<Vec<Delivery>> {
         let last = self.log.commit(self.log.head().sequence).await?;
         let commits = self.log.commits(1, last);
-        self.log.played(commits, &Selection::default(), 0).try_collect().await
+        self.log
+            .played(commits, &Selection::default(), Playing::new(0, WriteMode::Mirror))
+            .try_collect()
+            .await
     }
 
     /// The log.

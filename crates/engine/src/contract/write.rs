@@ -6,11 +6,11 @@ use futures::stream;
 
 use super::samples::numbered_rows;
 use crate::{
-    Digest, ErrorKind, LogId, Position,
+    Digest, ErrorKind, LogId, Position, Time,
     change::ChangeBatch,
     read::Phase,
     schema::StreamName,
-    write::{Delivery, Hold, Standing, Unit, WriteStrategy},
+    write::{Delivery, Hold, Standing, Unit, Watermarks, WriteStrategy},
 };
 
 /// A log that exists in tests alone.
@@ -31,7 +31,8 @@ pub fn standing(sequence: u64) -> Standing {
 
 /// Changes of commit `sequence`, played with it.
 pub fn delivery(sequence: u64, changes: ChangeBatch) -> Delivery {
-    Delivery { sequence, played: sequence, phase: Phase::Changes, changes }
+    let watermarks = Watermarks::all(Time::from_micros(1_700_000_000_000_000 + sequence.cast_signed()));
+    Delivery { sequence, played: sequence, phase: Phase::Changes, watermarks, changes }
 }
 
 /// The commits of [`log`] after `begin` up to `end`, all with `batches` in the last.

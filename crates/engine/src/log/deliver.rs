@@ -18,7 +18,7 @@ use crate::{
     codec::Batches,
     read::Phase,
     schema::{StreamName, StreamSchema},
-    write::Delivery,
+    write::{Delivery, Watermarks},
 };
 
 /// Which changes of a commit to deliver.
@@ -47,7 +47,7 @@ enum Pending {
 
 /// A segment in the middle of being read.
 struct OpenSegment {
-    sequence: u64,
+    commit: Arc<Commit>,
     segment: Segment,
     schema: Arc<StreamSchema>,
     batches: Batches,
@@ -109,20 +109,20 @@ impl Log {
                     let batch = ChangeBatch::from_record_batch(open.schema.clone(), &record?)?;
                     open.rows += batch.rows() as u64;
                     let changes = batch.shifted_by(open.segment.first_ordinal)?;
-                    let (sequence, phase) = (open.sequence, open.segment.phase);
+                    let (commit, phase) = (open.commit.clone(), open.segment.phase);
                     pending.push_front(Pending::Rest(open));
-                    return Ok(Some(Delivery { sequence, played: sequence, phase, changes }));
+                    return Ok(Some(delivery(&commit, phase, changes)));
                 }
             }
         }
         Ok(None)
     }
 
-    async fn open_segment(&self, commit: &Commit, segment: Segment) -> Result<OpenSegment> {
+    async fn open_segment(&self, commit: &Arc<Commit>, segment: Segment) -> Result<OpenSegment> {
         let schema = self.0.schemas.get(self.store(), &segment.stream, segment.schema).await?;
         let bytes = self.segment(&segment).await?;
         let batches = segment::read(&segment, bytes)?;
-        Ok(OpenSegment { sequence: commit.sequence(), segment, schema, batches, rows: 0 })
+        Ok(OpenSegment { commit: commit.clone(), segment, schema, batches, rows: 0 })
     }
 
     async fn read_frame(&self, commit: &Arc<Commit>, frame: Frame) -> Result<Vec<Delivery>> {
@@ -133,9 +133,13 @@ impl Log {
             .ok_or_else(|| Error::conflict(format!("commit {sequence} of the log misses a frame")))?;
         let phase = frame.phase;
         let batches = self.world().compute(move || frame::read(&frame, &schema, bytes)).await??;
-        let delivery = |changes| Delivery { sequence, played: sequence, phase, changes };
-        Ok(batches.into_iter().map(delivery).collect())
+        Ok(batches.into_iter().map(|changes| delivery(commit, phase, changes)).collect())
     }
+}
+
+fn delivery(commit: &Arc<Commit>, phase: Phase, changes: ChangeBatch) -> Delivery {
+    let sequence = commit.sequence();
+    Delivery { sequence, played: sequence, phase, watermarks: Watermarks::of(commit), changes }
 }
 
 impl OpenSegment {

@@ -7,7 +7,11 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Log, names, store::Created};
-use crate::{Error, Position, Result, Time, schema::StreamName, write::Hold};
+use crate::{
+    Error, Position, Result, Time,
+    schema::StreamName,
+    write::{Anew, Hold},
+};
 
 /// How many old marks are kept beside the newest.
 const KEPT: u64 = 2;
@@ -20,6 +24,9 @@ pub struct Mark {
     /// The streams that it holds at another place.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<StreamName, Hold>,
+    /// The streams that are being filled anew.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub anew: BTreeMap<StreamName, Anew>,
     /// The commit after which it began: 0, or where a replay started.
     pub from: u64,
     /// The streams it is given; empty: all.

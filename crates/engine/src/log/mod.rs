@@ -18,6 +18,7 @@
 //! | Which commit was at a given time? | `seek` |
 //! | Where do destinations stand? | `marks` |
 //! | Which initial syncs are under way? | `sync` |
+//! | What has somebody asked for? | `requests` |
 
 mod chunks;
 mod commit;
@@ -32,6 +33,7 @@ mod names;
 mod orphans;
 mod playing;
 mod reader;
+mod requests;
 mod schemas;
 mod seek;
 mod segment;
@@ -48,10 +50,12 @@ pub use commit::{Commit, Transaction};
 pub use deliver::Selection;
 pub use lock::RunLock;
 pub use marks::{Mark, MarkState, Marks};
+pub use playing::Playing;
+pub use requests::Request;
 pub use seek::Moment;
 pub(crate) use segment::{SegmentSettings, SegmentWriter};
 pub use store::Store;
-pub use sync::{KeyRange, SyncStep, Syncing};
+pub use sync::{Former, KeyRange, SyncStep, Syncing};
 pub use writer::Span;
 pub(crate) use writer::{Entry, Group, LogWriter};
 

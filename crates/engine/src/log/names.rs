@@ -7,6 +7,7 @@
 //! | `data/<stream>/init\|cdc/<time>-<epoch>-<n>-<writer>.<ext>` | one segment |
 //! | `log/<folder>/<sequence>` | one commit; ten thousand to a folder |
 //! | `positions/<destination>/<n>` | where a destination stands, as it last said |
+//! | `requests/<time>-<name>` | what somebody has asked for |
 //! | `run.lock` | held by the running process (local folders only) |
 
 use object_store::path::{Path, PathPart};
@@ -80,6 +81,14 @@ pub(super) fn positions(destination: &str) -> Path {
 
 pub(super) fn position(destination: &str, number: u64) -> Path {
     Path::from_iter([part("positions"), part(destination), part(&format!("{number:012}"))])
+}
+
+pub(super) fn requests() -> Path {
+    Path::from("requests")
+}
+
+pub(super) fn request(id: &str) -> Path {
+    Path::from_iter([part("requests"), part(id)])
 }
 
 /// The number that the last part of a path spells; `None` for a stranger's file.

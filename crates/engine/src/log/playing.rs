@@ -1,33 +1,106 @@
 //! The changes of commits as a destination is given them: those that meet an initial sync wait for its end.
 //!
-//! While a stream's initial sync is incomplete, only the records it reads are played. The commit that completes it also plays
+//! While a stream's first initial sync is incomplete, only the records it reads are played. The commit that completes it also plays
 //! the stream's changes since it began, except for those that the chunks' snapshots have already. So a destination keeps one
 //! position, whatever is being read, and may stop and go on at any commit.
+//!
+//! A later generation leaves alone what a destination has. Its records, and what waited for them, go into a shadow once it is
+//! complete ([`Anew`](crate::write::Anew)); until then the former generation goes on, or stays as it is where changes of it are
+//! wanting.
 
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, future, stream, stream::BoxStream};
 
-use super::{Commit, Log, Selection, generation::Generation};
-use crate::{Result, read::Phase, schema::StreamName, write::Delivery};
+use super::{Commit, Former, Log, Selection, Syncing, generation::Generation};
+use crate::{
+    Result,
+    read::Phase,
+    schema::StreamName,
+    write::{Delivery, WriteMode},
+};
 
 #[cfg(test)]
 mod tests;
 
+/// How a destination takes what the log holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Playing {
+    /// It began after this commit.
+    pub from: u64,
+    /// What it does with changes.
+    pub mode: WriteMode,
+    /// Whether it is a shadow: the generation that begins right after `from` is its first, whatever there was before.
+    pub is_shadow: bool,
+}
+
+/// What becomes of a stream while a generation of it is incomplete, and with the commit that completes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    /// The generation's records are played as they come; changes wait for its completion.
+    InPlace,
+    /// The former generation goes on; the new one is played elsewhere.
+    Beside,
+    /// Nothing is played of the stream.
+    Paused,
+}
+
+impl Playing {
+    /// As a destination takes it that began after commit `from`.
+    pub fn new(from: u64, mode: WriteMode) -> Self {
+        Self { from, mode, is_shadow: false }
+    }
+
+    fn flow(&self, generation: &Syncing) -> Flow {
+        if self.is_shadow && generation.since == self.from + 1 {
+            return Flow::InPlace;
+        }
+        match (self.mode, generation.former) {
+            (WriteMode::Replace, _) => Flow::Paused,
+            (_, Former::Nothing) | (WriteMode::Append, Former::Stale) => Flow::InPlace,
+            (_, Former::Stale) => Flow::Paused,
+            (_, Former::Current) => Flow::Beside,
+        }
+    }
+
+    /// Whether the completion of `generation` asks for a shadow to be filled with it.
+    pub(crate) fn fills_anew(&self, generation: &Syncing) -> bool {
+        self.mode != WriteMode::Append && self.flow(generation) != Flow::InPlace
+    }
+
+    /// Whether changes of `stream` in `commit` are played with it.
+    fn takes(&self, commit: &Commit, stream: &StreamName, phase: Phase) -> bool {
+        let header = commit.header();
+        if let Some(open) = header.syncing.get(stream) {
+            let flow = self.flow(open);
+            return match phase {
+                Phase::InitialSync => flow == Flow::InPlace,
+                Phase::Changes => flow == Flow::Beside,
+            };
+        }
+        match (header.completed.get(stream).map(|done| self.flow(done)), phase) {
+            // Changes of the commit itself are among those that waited.
+            (Some(Flow::InPlace), phase) => phase == Phase::InitialSync,
+            (Some(Flow::Beside), phase) => phase == Phase::Changes,
+            (Some(Flow::Paused), _) => false,
+            (None, _) => self.mode != WriteMode::Replace,
+        }
+    }
+}
+
 impl Log {
-    /// What `commits` bring a destination that began after commit `from`, read and verified as it is asked for. `commits`
-    /// follow upon one another.
+    /// What `commits` bring a destination, read and verified as it is asked for. `commits` follow upon one another.
     pub fn played(
         &self,
         commits: impl Stream<Item = Result<Arc<Commit>>> + Send + 'static,
         selection: &Selection,
-        from: u64,
+        playing: Playing,
     ) -> BoxStream<'static, Result<Delivery>> {
         let (log, selection) = (self.clone(), selection.clone());
         commits
             .and_then(move |commit| {
                 let (log, selection) = (log.clone(), selection.clone());
-                async move { log.play(commit, &selection, from).await }
+                async move { log.play(commit, &selection, playing).await }
             })
             .try_flatten()
             .boxed()
@@ -37,17 +110,16 @@ impl Log {
         &self,
         commit: Arc<Commit>,
         selection: &Selection,
-        from: u64,
+        playing: Playing,
     ) -> Result<BoxStream<'static, Result<Delivery>>> {
-        let completed = self.completed_by(&commit, selection).await?;
-        let syncing = &commit.header().syncing;
-        let waits = |stream: &StreamName| {
-            syncing.contains_key(stream) || completed.iter().any(|generation| &generation.stream == stream)
+        let completed = |stream: &StreamName, generation: &Syncing| {
+            selection.takes(stream) && playing.flow(generation) == Flow::InPlace
         };
+        let completed = self.completed_by(&commit, completed).await?;
         let at_once = self.changes_of(std::slice::from_ref(&commit), |stream, phase| {
-            selection.takes(stream) && (phase == Phase::InitialSync || !waits(stream))
+            selection.takes(stream) && playing.takes(&commit, stream, phase)
         });
-        Ok(at_once.chain(self.waited(completed, commit, from)).boxed())
+        Ok(at_once.chain(self.waited(completed, commit, playing)).boxed())
     }
 
     /// The changes that waited for the generations `completed` by the commit `last`: one walk over the log for all of them, with
@@ -56,14 +128,18 @@ impl Log {
         &self,
         completed: Vec<Generation>,
         last: Arc<Commit>,
-        from: u64,
+        playing: Playing,
     ) -> BoxStream<'static, Result<Delivery>> {
         let Some(since) = completed.iter().map(|generation| generation.since).min() else {
             return stream::empty().boxed();
         };
         let (log, completed, played) = (self.clone(), Arc::new(completed), last.sequence());
-        let commits = self.commits(since.max(from + 1), last);
+        let commits = self.commits(since.max(playing.from + 1), last);
+        let replaces = playing.mode == WriteMode::Replace;
         let sifted = commits.map_ok(move |commit| log.waited_in(&commit, &completed, played)).try_flatten();
+        // What cannot be told apart by a key is as its snapshot shows it.
+        let sifted =
+            sifted.try_filter(move |it| future::ready(!replaces || !it.changes.schema().key().is_empty()));
         sifted.boxed()
     }
 
@@ -114,5 +190,5 @@ fn sift(delivery: &Delivery, completed: &[Generation], played: u64) -> Result<Ve
         return Ok(Vec::new());
     };
     let sifted = generation.chunks.sift(&delivery.changes)?.into_iter();
-    Ok(sifted.map(|changes| Delivery { played, changes, ..*delivery }).collect())
+    Ok(sifted.map(|changes| Delivery { played, changes, ..delivery.clone() }).collect())
 }

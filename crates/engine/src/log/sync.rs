@@ -17,6 +17,9 @@ pub enum SyncStep {
         stream: StreamName,
         /// Counted from 1, for each stream.
         generation: u64,
+        /// What there is of the stream from before.
+        #[serde(default)]
+        former: Former,
     },
     /// All rows of the boundary are a whole chunk, read in one snapshot.
     Chunk {
@@ -43,7 +46,7 @@ impl SyncStep {
     /// Whose initial sync it is of, and of which generation.
     pub(crate) fn of(&self) -> (&StreamName, u64) {
         match self {
-            Self::Begin { stream, generation }
+            Self::Begin { stream, generation, .. }
             | Self::Chunk { stream, generation, .. }
             | Self::Done { stream, generation } => (stream, *generation),
         }
@@ -69,25 +72,46 @@ impl KeyRange {
     }
 }
 
-/// The generation of a stream that is not complete yet.
+/// What there is of a stream when a generation of it begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Former {
+    /// No complete generation: what destinations have of the stream is void, or nothing.
+    #[default]
+    Nothing,
+    /// A complete one, of which changes are wanting since. Destinations keep what they have, as it is, until the new one is
+    /// complete.
+    Stale,
+    /// A complete one that goes on: its changes are played as before until the new one is complete.
+    Current,
+}
+
+/// A generation of a stream: one that is not complete yet, or one that has just become so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Syncing {
     /// Which one.
     pub generation: u64,
     /// The commit it began in.
     pub since: u64,
+    /// What there was before.
+    #[serde(default)]
+    pub former: Former,
 }
 
-/// What is incomplete after `steps` of commit `sequence`, when `open` was before.
+/// Generations by stream.
+pub(super) type Generations = BTreeMap<StreamName, Syncing>;
+
+/// What is incomplete after `steps` of commit `sequence`, when `open` was before; and what they complete. A stream of which
+/// another generation begins in the same commit goes on waiting.
 ///
 /// Fails with [`crate::ErrorKind::Internal`] when a step belongs to a generation that is not open: rows of one that was
 /// abandoned would stand among those of the next.
 pub(super) fn after(
-    open: &BTreeMap<StreamName, Syncing>,
+    open: &Generations,
     steps: &[SyncStep],
     sequence: u64,
-) -> Result<BTreeMap<StreamName, Syncing>> {
-    let mut open = open.clone();
+) -> Result<(Generations, Generations)> {
+    let (mut open, mut completed) = (open.clone(), Generations::new());
     for step in steps {
         let (stream, generation) = step.of();
         let current = open.get(stream).map(|syncing| syncing.generation);
@@ -101,14 +125,15 @@ pub(super) fn after(
             )));
         }
         match step {
-            SyncStep::Begin { .. } => {
-                open.insert(stream.clone(), Syncing { generation, since: sequence });
+            SyncStep::Begin { former, .. } => {
+                completed.remove(stream);
+                open.insert(stream.clone(), Syncing { generation, since: sequence, former: *former });
             }
             SyncStep::Chunk { .. } => {}
-            SyncStep::Done { .. } => drop(open.remove(stream)),
+            SyncStep::Done { .. } => completed.extend(open.remove_entry(stream)),
         }
     }
-    Ok(open)
+    Ok((open, completed))
 }
 
 /// Bytes as hexadecimal text.

@@ -156,6 +156,7 @@ impl LogWriter {
         }
         let sequence = self.head.sequence + 1;
         let steps: Vec<_> = entry.groups.iter().flat_map(|group| group.steps.iter().cloned()).collect();
+        let (syncing, completed) = sync::after(&self.head.syncing, &steps, sequence)?;
         Ok(Header {
             log: self.log.id().clone(),
             sequence,
@@ -165,7 +166,8 @@ impl LogWriter {
             time: self.log.world().now().max(self.head.time.next()),
             watermark: self.head.watermark,
             cursor,
-            syncing: sync::after(&self.head.syncing, &steps, sequence)?,
+            syncing,
+            completed,
             steps,
             rows: entry.groups.iter().map(|group| group.rows).sum(),
             transactions: entry.groups.iter().map(|group| group.transactions.len() as u64).sum(),

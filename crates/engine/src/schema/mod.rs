@@ -138,6 +138,14 @@ impl StreamSchema {
         Ok(Self { document, key, digest })
     }
 
+    /// The same schema with one column of our own at the end. Its name may begin with [`RESERVED_PREFIX`].
+    pub(crate) fn with_own_field(&self, field: Field) -> Result<Arc<Self>> {
+        let mut document = self.document.clone();
+        document.fields.push(field);
+        let digest = Digest::of(&to_json(&document)?);
+        Ok(Arc::new(Self { document, key: self.key.clone(), digest }))
+    }
+
     /// The canonical JSON that [`StreamSchema::digest`] is taken of.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         to_json(&self.document)

@@ -41,7 +41,11 @@ impl WriteLoop {
             bytes += commit.staged_bytes();
             held += commit.held_bytes();
             position = commit.position();
+            let ends = self.ends_unit(&commit);
             commits.push(commit);
+            if ends {
+                break;
+            }
         }
         Ok((!commits.is_empty()).then_some(commits))
     }
@@ -73,7 +77,7 @@ impl WriteLoop {
         }
     }
 
-    fn has_grown_beyond(&self, sequence: u64) -> bool {
+    pub(super) fn has_grown_beyond(&self, sequence: u64) -> bool {
         let last = self.horizon.borrow().unwrap_or(u64::MAX);
         !self.stop.is_stopped() && sequence < self.log.head().sequence.min(last)
     }

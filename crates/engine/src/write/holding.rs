@@ -69,8 +69,16 @@ impl WriteLoop {
         standing: Standing,
         run: &mut Run<'_>,
     ) -> Result<Standing> {
+        run.refused.clear();
         let mut standing = standing;
-        for stream in standing.held.keys().cloned().collect::<Vec<_>>() {
+        // A stream that is filled anew is held no more when that is done.
+        for stream in standing
+            .held
+            .keys()
+            .filter(|stream| !standing.anew.contains_key(*stream))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
             if !self.stop.is_stopped() {
                 standing = self.play_up(strategy, standing, &stream, run).await?;
             }
@@ -108,7 +116,7 @@ impl WriteLoop {
     }
 
     /// Opens the destination again, after a failure, to go on without the streams in `held`.
-    async fn open_holding(
+    pub(super) async fn open_holding(
         &self,
         strategy: &mut dyn WriteStrategy,
         held: BTreeMap<StreamName, Hold>,
@@ -127,7 +135,7 @@ impl WriteLoop {
 }
 
 /// The stream that is held because of `error`. A defect of ours may be of all streams, and an outage passes.
-fn held_by(error: &Error) -> Option<&StreamName> {
+pub(super) fn held_by(error: &Error) -> Option<&StreamName> {
     let holds = !error.kind().is_transient() && error.kind() != ErrorKind::Internal;
     error.stream().filter(|_| holds)
 }

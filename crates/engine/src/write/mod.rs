@@ -1,5 +1,6 @@
 //! From the log into a destination: the trait every write strategy implements, and the loop that drives it.
 
+mod filling;
 mod gathering;
 mod holding;
 mod progress;
@@ -11,7 +12,7 @@ mod unit;
 mod write_loop;
 
 pub use progress::Progress;
-pub use standing::{Hold, Standing};
+pub use standing::{Anew, Hold, Standing, Takeover};
 pub use strategy::{Appetite, OnTruncate, WriteMode, WriteStrategy};
-pub use unit::{Delivery, Unit};
+pub use unit::{Delivery, Unit, Watermarks};
 pub use write_loop::{Horizon, Plan, WriteLoop};

@@ -78,7 +78,8 @@ impl<'a> Report<'a> {
         if !begins_anew {
             self.rows += last.rows;
         }
-        self.standing.get_or_insert(Standing { position: last.position, held: last.held });
+        let Mark { position, held, anew, .. } = last;
+        self.standing.get_or_insert(Standing { position, held, anew, beyond: None });
     }
 
     async fn try_say(&mut self, state: MarkState) -> Result<()> {
@@ -94,10 +95,11 @@ impl<'a> Report<'a> {
         };
         // One that never told stands nowhere, as far as anybody knows.
         let nowhere = || Position::start(self.log.id().clone()).into();
-        let Standing { position, held } = self.standing.clone().unwrap_or_else(nowhere);
+        let Standing { position, held, anew, .. } = self.standing.clone().unwrap_or_else(nowhere);
         let mark = Mark {
             position,
             held,
+            anew,
             from: self.plan.from,
             streams: self.plan.selection.streams.clone(),
             rows: self.rows,

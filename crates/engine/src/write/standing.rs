@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Position, schema::StreamName};
+use crate::{Error, ErrorKind, Position, Result, Time, schema::StreamName};
 
 /// A destination's position, and the streams that it holds at another.
 ///
@@ -18,6 +18,104 @@ pub struct Standing {
     /// Streams that failed here and wait for a person, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held: BTreeMap<StreamName, Hold>,
+    /// Streams that are being filled anew, out of sight, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub anew: BTreeMap<StreamName, Anew>,
+    /// Changes of the commit after the position that have been applied too: those with ordinals below this. Only the state
+    /// as of a moment inside a commit has any; nothing goes on from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beyond: Option<u64>,
+}
+
+/// A stream of which a new generation is complete, on its way into a destination that has the former one: it is played into a
+/// shadow, a table of its own out of sight, and when that stands where the destination does, it takes the former one's place in
+/// one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anew {
+    /// The commit after which it began. Another number is another shadow: what the former one holds is void.
+    pub from: u64,
+    /// The last commit of which the shadow has the changes.
+    pub after: u64,
+    /// The last commit to play into it, in modes that take a generation and no more; `None`: up to the position.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// Whether the stream's changes are kept from the former generation meanwhile.
+    pub waits: bool,
+    /// When the generation was complete, for what must have been deleted some time before.
+    pub time: Time,
+}
+
+/// What a standing says beside the position: kept as text by destinations that have columns for the position.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Notes {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    held: BTreeMap<StreamName, Hold>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    anew: BTreeMap<StreamName, Anew>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beyond: Option<u64>,
+}
+
+/// How a destination that was filled out of sight takes the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Takeover {
+    /// Where it stands.
+    pub standing: Standing,
+    /// The streams it was given; empty: all.
+    pub streams: Vec<StreamName>,
+    /// Whether the other keeps its position, and what it has beyond, in as far as streams catch up; otherwise it stands where
+    /// this one does, and of streams it has not it holds nothing.
+    pub goes_on: bool,
+}
+
+impl Standing {
+    /// Where this destination stands when `takeover` has taken place, which brings `brought` streams: those that stand before it
+    /// are held there until they have caught up.
+    ///
+    /// Fails with [`ErrorKind::Conflict`] when the other is ahead.
+    pub fn taken_over(&self, takeover: &Takeover, brought: &[StreamName]) -> Result<Self> {
+        let other = &takeover.standing;
+        if !takeover.goes_on {
+            return Ok(other.clone());
+        }
+        let (here, there) = (self.position.sequence, other.position.sequence);
+        if other.position.log != self.position.log || there > here {
+            return Err(Error::conflict(format!(
+                "what was filled anew stands at {}, beyond the destination, which stands at {}",
+                other.position, self.position
+            ))
+            .hint("run the pipeline until the destination is up to date, and replay again"));
+        }
+        let mut standing = self.clone();
+        for stream in brought {
+            standing.held.remove(stream);
+            standing.anew.remove(stream);
+            if there < here {
+                let behind = Error::unavailable("it was filled anew and has to catch up")
+                    .hint("nothing is to be done: it is played up when the pipeline runs");
+                standing.held.insert(stream.clone(), Hold::new(there, &behind));
+            }
+        }
+        Ok(standing)
+    }
+
+    /// All but the position, as text; `None` when there is nothing to say.
+    pub fn notes(&self) -> Result<Option<String>> {
+        let Self { held, anew, beyond, .. } = self.clone();
+        if held.is_empty() && anew.is_empty() && beyond.is_none() {
+            return Ok(None);
+        }
+        let notes = serde_json::to_string(&Notes { held, anew, beyond });
+        notes.map(Some).map_err(|error| Error::internal("cannot write down a standing").source(error))
+    }
+
+    /// The standing at `position` with `notes`; `None` when they cannot be read.
+    pub fn with_notes(position: Position, notes: Option<&str>) -> Option<Self> {
+        let Notes { held, anew, beyond } =
+            notes.map_or(Some(Notes::default()), |it| serde_json::from_str(it).ok())?;
+        Some(Self { position, held, anew, beyond })
+    }
 }
 
 /// Why and where a stream is held at a destination.
@@ -53,8 +151,8 @@ impl Hold {
 }
 
 impl From<Position> for Standing {
-    /// No stream is held.
+    /// No stream is held, or filled anew.
     fn from(position: Position) -> Self {
-        Self { position, held: BTreeMap::new() }
+        Self { position, held: BTreeMap::new(), anew: BTreeMap::new(), beyond: None }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{Standing, Unit};
+use super::{Standing, Takeover, Unit};
 use crate::{LogId, Result};
 
 /// Writes to one destination.
@@ -28,6 +28,9 @@ use crate::{LogId, Result};
 /// - What cannot be written losslessly fails with [`crate::ErrorKind::Data`], naming stream and column.
 /// - An error that concerns one stream alone says so by [`crate::Error::of_stream`]: the loop then holds that stream and goes
 ///   on with the rest.
+/// - A stream that [`Unit::end`] fills anew ([`Standing::anew`]) and [`Unit::begin`] does not, or from another commit, gets an empty
+///   shadow. Changes of a unit [into shadows](Unit::is_into_shadows) go there. A stream that `begin` fills anew and `end` does
+///   not has its shadow take the place of what it had, in the same atomic step, as its write mode asks for.
 /// - Calls come one at a time. A strategy may be dropped at any await.
 #[async_trait]
 pub trait WriteStrategy: Send {
@@ -49,6 +52,16 @@ pub trait WriteStrategy: Send {
     /// After any error the loop calls `open` before it tries again.
     async fn apply(&mut self, unit: &mut Unit) -> Result<()>;
 
+    /// Has this destination, which was filled out of sight to take the place of another (its tables are shadows of the other's),
+    /// take that place, atomically: what its tables hold is then what the other's hold, and it is forgotten itself. The other
+    /// may be in use by another process, which goes on from where it then stands: [`Standing::taken_over`] says where.
+    ///
+    /// Fails with [`crate::ErrorKind::Config`] where a destination cannot do that.
+    async fn take_place(&mut self, _takeover: &Takeover) -> Result<()> {
+        Err(crate::Error::config("a destination of this kind cannot be filled anew in its place")
+            .hint("replay into a destination of its own, with `live: false`"))
+    }
+
     /// Ends the session in good order. Whatever was applied is safe without it.
     async fn close(&mut self) -> Result<()> {
         Ok(())
@@ -63,6 +76,36 @@ pub enum WriteMode {
     Append,
     /// The destination looks like the source: upserts and hard deletes, by key.
     Mirror,
+    /// Like `mirror`, but a deleted record stays, with the time it was deleted at.
+    SoftDelete,
+    /// Every version of every record, with the time it was valid from and to (a slowly changing dimension of type 2).
+    History,
+    /// The destination looks like the source did when it was last read whole; what changes between two such readings does
+    /// not show. A new reading takes the place of the former one in one step.
+    Replace,
+}
+
+impl WriteMode {
+    /// Whether it takes whole generations and nothing between them.
+    pub fn takes_generations_only(self) -> bool {
+        self == Self::Replace
+    }
+
+    /// Whether records are told apart by their key.
+    pub fn needs_key(self) -> bool {
+        matches!(self, Self::Mirror | Self::SoftDelete | Self::History)
+    }
+
+    /// As it is written in a pipeline file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Append => "append",
+            Self::Mirror => "mirror",
+            Self::SoftDelete => "soft-delete",
+            Self::History => "history",
+            Self::Replace => "replace",
+        }
+    }
 }
 
 /// What a truncated stream at the source means at a destination.

@@ -1,17 +1,18 @@
 //! What a destination is given at once: whole commits of the log.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use futures::{Stream, StreamExt, stream::BoxStream};
 
 use super::Standing;
-use crate::{Result, change::ChangeBatch, read::Phase};
+use crate::{Error, Result, Time, arrow_array::Array, change::ChangeBatch, log::Commit, read::Phase};
 
 /// A run of whole commits, to be applied atomically. Its changes are read and verified as they are asked for, so its size
 /// does not bound memory.
 pub struct Unit {
     begin: Standing,
     end: Standing,
+    into_shadows: bool,
     deliveries: BoxStream<'static, Result<Delivery>>,
 }
 
@@ -27,8 +28,51 @@ pub struct Delivery {
     /// Whether they belong to the initial sync. A truncate that does is the beginning of a new one: what came before of the
     /// stream is void, whatever [`OnTruncate`](super::OnTruncate) says.
     pub phase: Phase,
+    /// When they count as made.
+    pub watermarks: Watermarks,
     /// The changes, numbered by their ordinals in the commit.
     pub changes: ChangeBatch,
+}
+
+/// When the changes of a commit count as made: at the watermark of their transaction, which never goes back from one to the
+/// next and is the same in every replay. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Watermarks(Of);
+
+#[derive(Debug, Clone)]
+enum Of {
+    Commit(Arc<Commit>),
+    All(Time),
+}
+
+impl Watermarks {
+    /// Those of `commit`.
+    pub fn of(commit: &Arc<Commit>) -> Self {
+        Self(Of::Commit(commit.clone()))
+    }
+
+    /// One for all changes.
+    pub fn all(time: Time) -> Self {
+        Self(Of::All(time))
+    }
+
+    /// That of the change with this ordinal.
+    pub fn at(&self, ordinal: u64) -> Result<Time> {
+        match &self.0 {
+            Of::Commit(commit) => commit.watermark_of(ordinal),
+            Of::All(time) => Ok(*time),
+        }
+    }
+}
+
+impl Delivery {
+    /// When the change in `row` counts as made: valid from then on in a history, deleted then.
+    pub fn watermark(&self, row: usize) -> Result<Time> {
+        let ordinals = self.changes.ordinals().filter(|ordinals| row < ordinals.len());
+        let ordinals = ordinals
+            .ok_or_else(|| Error::internal("a batch reached a destination before it was numbered"))?;
+        self.watermarks.at(ordinals.value(row))
+    }
 }
 
 impl Unit {
@@ -38,7 +82,18 @@ impl Unit {
         end: impl Into<Standing>,
         deliveries: impl Stream<Item = Result<Delivery>> + Send + 'static,
     ) -> Self {
-        Self { begin: begin.into(), end: end.into(), deliveries: deliveries.boxed() }
+        Self { begin: begin.into(), end: end.into(), into_shadows: false, deliveries: deliveries.boxed() }
+    }
+
+    /// The same unit, its changes meant for the shadows of their streams, see [`Anew`](super::Anew).
+    #[must_use]
+    pub fn into_shadows(self) -> Self {
+        Self { into_shadows: true, ..self }
+    }
+
+    /// Whether its changes are meant for the shadows of their streams.
+    pub fn is_into_shadows(&self) -> bool {
+        self.into_shadows
     }
 
     /// Where the destination must stand before.

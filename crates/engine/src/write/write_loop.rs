@@ -1,31 +1,45 @@
 //! The write loop: one destination, playing the log.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use tokio::sync::watch;
 
 use super::{
-    Appetite, OnTruncate, Progress, Standing, Unit, WriteStrategy, holding::Revival, report::Report, truncate,
+    Anew, Appetite, OnTruncate, Progress, Standing, Unit, WriteMode, WriteStrategy, holding::Revival,
+    report::Report, truncate,
 };
 use crate::{
     Result, Stop,
-    log::{Commit, Log, MarkState, Selection},
+    log::{Commit, Log, MarkState, Playing, Selection},
     retry::Retry,
+    schema::StreamName,
 };
 
 /// What to play.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// Where a destination begins that stands nowhere yet: after this commit. 0 is the beginning.
     pub from: u64,
     /// Which streams.
     pub selection: Selection,
+    /// What the destination does with changes.
+    pub mode: WriteMode,
     /// What becomes of truncates.
     pub on_truncate: OnTruncate,
+}
+
+impl Plan {
+    /// Everything from the beginning, in `mode`.
+    pub fn new(mode: WriteMode) -> Self {
+        Self { from: 0, selection: Selection::default(), mode, on_truncate: OnTruncate::default() }
+    }
 }
 
 /// The last commit to play: `None` while there is no last one. It may become known while the loop runs.
@@ -46,11 +60,17 @@ pub(super) struct Run<'a> {
     retry: Retry,
     report: Report<'a>,
     pub(super) revival: Revival,
+    /// Streams whose shadows failed since held streams were last tried again.
+    pub(super) refused: BTreeSet<StreamName>,
+    /// Whether it is the turn of streams that are filled anew.
+    fills_next: bool,
 }
 
 /// What there is to do.
 enum Next {
     Commits(Vec<Arc<Commit>>),
+    /// These streams, which stand alike, are to be filled anew.
+    Fill((Anew, Vec<StreamName>)),
     /// Held streams are to be tried again.
     Revival,
     /// Nothing, for the horizon is reached or somebody asked to stop.
@@ -76,6 +96,8 @@ impl WriteLoop {
             retry: Retry::new(world.clone()),
             report: Report::new(&self.log, &self.destination, &self.plan),
             revival: Revival::due(world.clone()),
+            refused: BTreeSet::new(),
+            fills_next: false,
         };
         loop {
             let error = match self.attempt(strategy, &mut run).await {
@@ -109,6 +131,7 @@ impl WriteLoop {
             let appetite = strategy.appetite();
             standing = match self.next(&standing, appetite, run).await? {
                 Next::Commits(commits) => self.advance(strategy, standing, commits, run).await?,
+                Next::Fill(streams) => self.fill(strategy, standing, streams, run).await?,
                 Next::Revival => self.revive(strategy, standing, run).await?,
                 Next::Nothing => return Ok(standing),
             };
@@ -127,6 +150,15 @@ impl WriteLoop {
 
     /// What there is to do; while there is nothing, the report is kept up to date.
     async fn next(&self, standing: &Standing, appetite: Appetite, run: &mut Run<'_>) -> Result<Next> {
+        let may_fill = run.fills_next || !self.has_grown_beyond(standing.position.sequence);
+        if may_fill
+            && !self.stop.is_stopped()
+            && let Some(streams) = self.next_to_fill(standing, run)
+        {
+            run.fills_next = false;
+            return Ok(Next::Fill(streams));
+        }
+        run.fills_next = true;
         let Run { report, revival, .. } = run;
         let mut commits = std::pin::pin!(self.next_commits(&standing.position, appetite));
         loop {
@@ -147,15 +179,23 @@ impl WriteLoop {
         commits: Vec<Arc<Commit>>,
         run: &mut Run<'_>,
     ) -> Result<Standing> {
-        let Some(position) = commits.last().map(|commit| commit.position()) else { return Ok(standing) };
+        let Some(last) = commits.last() else { return Ok(standing) };
         let mut selection = self.plan.selection.clone();
         selection.except.extend(standing.held.keys().cloned());
-        let end = Standing { position, ..standing.clone() };
+        let waiting = standing.anew.iter().filter(|(_, anew)| anew.waits);
+        selection.except.extend(waiting.map(|(stream, _)| stream.clone()));
+        let mut end = Standing { position: last.position(), ..standing.clone() };
+        commits.iter().for_each(|commit| self.filled_anew_by(commit, &mut end.anew));
         let commits = stream::iter(commits).map(Ok);
         match self.apply(strategy, (&standing, &end), commits, &selection, run).await {
             Ok(()) => Ok(end),
             Err(error) => self.hold(strategy, standing, error, run).await,
         }
+    }
+
+    /// How the destination takes what the log holds.
+    pub(super) fn playing(&self) -> Playing {
+        Playing::new(self.plan.from, self.plan.mode)
     }
 
     /// Gives the destination what `commits` hold of `selection`, and with it the way from one standing to another.
@@ -167,15 +207,29 @@ impl WriteLoop {
         selection: &Selection,
         run: &mut Run<'_>,
     ) -> Result<()> {
+        self.apply_as(strategy, (begin, end), commits, (selection, self.playing()), run).await
+    }
+
+    /// The same, as `playing` has it.
+    pub(super) async fn apply_as(
+        &self,
+        strategy: &mut dyn WriteStrategy,
+        (begin, end): (&Standing, &Standing),
+        commits: impl Stream<Item = Result<Arc<Commit>>> + Send + 'static,
+        (selection, playing): (&Selection, Playing),
+        run: &mut Run<'_>,
+    ) -> Result<()> {
         let rows = Arc::new(AtomicU64::new(0));
         let (counter, on_truncate) = (rows.clone(), self.plan.on_truncate);
-        let played = self.log.played(commits, selection, self.plan.from);
+        let played = self.log.played(commits, selection, playing);
         let deliveries = played
             .try_filter_map(move |delivery| future::ready(truncate::treated(delivery, on_truncate)))
             .inspect_ok(move |delivery| {
                 counter.fetch_add(delivery.changes.rows() as u64, Ordering::Relaxed);
             });
-        strategy.apply(&mut Unit::new(begin.clone(), end.clone(), deliveries)).await?;
+        let unit = Unit::new(begin.clone(), end.clone(), deliveries);
+        let mut unit = if playing.is_shadow { unit.into_shadows() } else { unit };
+        strategy.apply(&mut unit).await?;
         let rows = rows.load(Ordering::Relaxed);
         self.progress.applied(rows);
         self.progress.stands_at(end.position.sequence);

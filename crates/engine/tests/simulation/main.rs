@@ -23,7 +23,7 @@ use tidemark_engine::{
     codec::Format,
     log::{Log, Store},
     read::{ReadLoop, ReadSettings},
-    write::{Plan, WriteLoop},
+    write::{Plan, WriteLoop, WriteMode},
 };
 use tokio::sync::watch;
 
@@ -87,8 +87,9 @@ impl Universe {
         };
         let stop = Stop::new();
         let (horizon, last) = watch::channel(None);
-        let write =
-            |name: &str| WriteLoop::new(log.clone(), name, Plan::default(), last.clone(), stop.clone());
+        let write = |name: &str| {
+            WriteLoop::new(log.clone(), name, Plan::new(WriteMode::Append), last.clone(), stop.clone())
+        };
         let (appending, mirroring) = (write("appended"), write("mirrored"));
         let mut source = Source::new(self.source.clone(), fate.clone());
         let mut append = Destination::new(self.appended.clone(), fate.clone());

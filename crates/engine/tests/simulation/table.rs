@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidemark_engine::{
     Cursor, Error, PartId, Result,
     change::{Op, Value},
-    log::{KeyRange, SyncStep},
+    log::{Former, KeyRange, SyncStep},
     read::{Lane, Outlet, Phase},
     schema::{StreamName, ordered},
 };
@@ -167,7 +167,7 @@ impl<'a> Reading<'a> {
     async fn begin(&mut self) -> Result<()> {
         (self.at.generation, self.at.points) = (self.at.generation + 1, [0; CHUNKS]);
         let generation = self.at.generation;
-        self.sync.note(SyncStep::Begin { stream: stream(), generation });
+        self.sync.note(SyncStep::Begin { stream: stream(), generation, former: Former::Nothing });
         if generation > 1 {
             let nothing = Change { op: Op::Truncate, key: 0, old_key: None, serial: 0 };
             self.sync.batch(batch(NAME, &[nothing], 0)).await?;

@@ -26,7 +26,7 @@ fn config(format: DestinationFormat) -> DestinationConfig {
 }
 
 fn writing(mode: WriteMode) -> Writing {
-    Writing { destination: "archive".into(), mode, table: TableName::default(), adopt: false }
+    Writing { destination: "archive".into(), mode, table: TableName::default(), adopt: false, shadow: false }
 }
 
 fn destination(folder: &Path, format: DestinationFormat) -> Destination {

@@ -85,7 +85,7 @@ impl Stream {
         mode: WriteMode,
         delivery: Delivery,
     ) -> Result<()> {
-        let Delivery { sequence, played, phase, changes } = delivery;
+        let Delivery { sequence, played, phase, watermarks, changes } = delivery;
         let most = most_rows(&changes);
         let mut start = 0;
         while start < changes.rows() {
@@ -94,7 +94,13 @@ impl Stream {
             start += rows;
             self.rows += rows;
             self.bytes += part.byte_size();
-            self.gathered.push(Delivery { sequence, played, phase, changes: part });
+            self.gathered.push(Delivery {
+                sequence,
+                played,
+                phase,
+                watermarks: watermarks.clone(),
+                changes: part,
+            });
             if self.rows >= MOST_ROWS || self.bytes >= MOST_BYTES {
                 self.flush(writer, log, mode).await?;
             }
@@ -111,7 +117,7 @@ impl Stream {
         }
         let applied = match mode {
             WriteMode::Append => self.append(writer, log, gathered).await,
-            WriteMode::Mirror => self.mirror(writer, gathered).await,
+            _ => self.mirror(writer, gathered).await,
         };
         let Table { id, stream, .. } = &*self.table;
         applied.map_err(|failure| failure.of_stream(format_args!("cannot write to table `{id}`"), stream))

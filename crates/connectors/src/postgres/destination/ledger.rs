@@ -13,7 +13,8 @@ use crate::postgres::{
 /// Where we keep our tables.
 pub(super) const SCHEMA: &str = "_tidemark";
 
-/// `log`, `sequence` and `hash` are NULL until something has been applied; `held` is JSON, NULL when no stream is held. `made`
+/// `log`, `sequence` and `hash` are NULL until something has been applied; `notes` is what else a standing
+/// says, as JSON. `made`
 /// tells the tables we made from those we adopted; `log` and `applied` tell the newest commit a table has ever seen, and with
 /// it a replay from news. `loaded` names the rows that were loaded ahead of the position, by the ordinals they span in their
 /// commit. `sessions` are those that write for a destination, for its next process to end.
@@ -23,7 +24,7 @@ const TABLES: &str = "
         log text,
         sequence bigint,
         hash text,
-        held text,
+        notes text,
         epoch bigint NOT NULL
     );
     CREATE TABLE IF NOT EXISTS _tidemark.tables (
@@ -136,7 +137,7 @@ pub(super) async fn take_over(client: &Client, destination: &str) -> Result<Take
     client.batch_execute("BEGIN").await?;
     let sql = "INSERT INTO _tidemark.positions AS p (destination, epoch) VALUES ($1, 1)
                ON CONFLICT (destination) DO UPDATE SET epoch = p.epoch + 1
-               RETURNING epoch, log, sequence, hash, held";
+               RETURNING epoch, log, sequence, hash, notes";
     let row = client.query_one(sql, &[&destination]).await?;
     client.execute("DELETE FROM _tidemark.sessions WHERE destination = $1", &[&destination]).await?;
     client.execute(REGISTER_SESSION, &[&destination]).await?;
@@ -155,7 +156,7 @@ pub(super) async fn take_over(client: &Client, destination: &str) -> Result<Take
 
 fn standing(destination: &str, row: &Row) -> Result<Option<Standing>> {
     let (log, sequence): (Option<String>, Option<i64>) = (row.get(1), row.get(2));
-    let (hash, held): (Option<String>, Option<String>) = (row.get(3), row.get(4));
+    let (hash, notes): (Option<String>, Option<String>) = (row.get(3), row.get(4));
     let (Some(log), Some(sequence), Some(hash)) = (log, sequence, hash) else { return Ok(None) };
     let unreadable = || {
         Error::conflict(format!(
@@ -165,9 +166,8 @@ fn standing(destination: &str, row: &Row) -> Result<Option<Standing>> {
     };
     let sequence = u64::try_from(sequence).map_err(|_| unreadable())?;
     let hash = Digest::parse(&hash).ok_or_else(unreadable)?;
-    let held = held.map(|held| serde_json::from_str(&held).map_err(|_| unreadable())).transpose()?;
     let position = Position { log: LogId::new(log), sequence, hash };
-    Ok(Some(Standing { position, held: held.unwrap_or_default() }))
+    Ok(Some(Standing::with_notes(position, notes.as_deref()).ok_or_else(unreadable)?))
 }
 
 /// Notes that `writer`'s session writes for `destination`.
@@ -193,11 +193,8 @@ impl Tenure {
     /// Moves the destination from `begin` to `end`, if it still stands there under our epoch. A destination to which nothing
     /// has been applied may begin anywhere.
     pub(super) async fn advance(&self, writer: &mut Writer, begin: &Position, end: &Standing) -> Result<()> {
-        let Standing { position: end, held } = end;
-        let held = (!held.is_empty()).then(|| serde_json::to_string(held)).transpose();
-        let held =
-            held.map_err(|error| Error::internal("cannot note which streams are held").source(error))?;
-        let sql = "UPDATE _tidemark.positions SET log = $3, sequence = $4, hash = $5, held = $9
+        let (notes, end) = (end.notes()?, &end.position);
+        let sql = "UPDATE _tidemark.positions SET log = $3, sequence = $4, hash = $5, notes = $9
                    WHERE destination = $1 AND epoch = $2
                      AND (log IS NULL OR (log = $6 AND sequence = $7 AND hash = $8))";
         let (end_hash, begin_hash) = (end.hash.to_string(), begin.hash.to_string());
@@ -213,7 +210,7 @@ impl Tenure {
                     &begin.log.as_str(),
                     &integer(begin.sequence)?,
                     &begin_hash,
-                    &held,
+                    &notes,
                 ],
             )
             .await?;

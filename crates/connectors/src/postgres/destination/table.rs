@@ -217,7 +217,7 @@ impl Table {
 pub(super) fn key_of(mode: WriteMode, schema: &StreamSchema) -> Vec<String> {
     match mode {
         WriteMode::Append => vec![metadata::POSITION.to_owned()],
-        WriteMode::Mirror => schema.key_names().to_vec(),
+        _ => schema.key_names().to_vec(),
     }
 }
 
@@ -225,7 +225,7 @@ pub(super) fn key_of(mode: WriteMode, schema: &StreamSchema) -> Vec<String> {
 pub(super) fn metadata_of(mode: WriteMode) -> &'static [(&'static str, &'static str)] {
     match mode {
         WriteMode::Append => &APPEND_COLUMNS,
-        WriteMode::Mirror => &[],
+        _ => &[],
     }
 }
 

@@ -33,7 +33,7 @@ fn config(database: &Database<'_>) -> DestinationConfig {
 }
 
 fn writing(mode: WriteMode) -> Writing {
-    Writing { destination: "copy".into(), mode, table: TableName::default(), adopt: false }
+    Writing { destination: "copy".into(), mode, table: TableName::default(), adopt: false, shadow: false }
 }
 
 fn destination(database: &Database<'_>, writing: Writing) -> Destination {

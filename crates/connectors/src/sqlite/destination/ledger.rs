@@ -5,7 +5,7 @@ use tidemark_engine::{Digest, Error, LogId, Position, schema::StreamName, write:
 
 use crate::sqlite::failure::Result;
 
-/// `log`, `sequence` and `hash` are NULL until something has been applied; `held` is JSON, NULL when no stream is held. `made` tells the tables we made from those we
+/// `log`, `sequence` and `hash` are NULL until something has been applied; `notes` is what else a standing says, as JSON. `made` tells the tables we made from those we
 /// adopted; `log` and `applied` tell the newest commit a table has ever seen, and with it a replay from news.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS _tidemark_positions (
@@ -13,7 +13,7 @@ const SCHEMA: &str = "
         log TEXT,
         sequence INTEGER,
         hash TEXT,
-        held TEXT,
+        notes TEXT,
         epoch INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS _tidemark_tables (
@@ -31,7 +31,7 @@ pub(super) fn take_over(connection: &Connection, destination: &str) -> Result<(i
     let row = connection.query_row(
         "INSERT INTO _tidemark_positions (destination, epoch) VALUES (?1, 1)
          ON CONFLICT (destination) DO UPDATE SET epoch = epoch + 1
-         RETURNING epoch, log, sequence, hash, held",
+         RETURNING epoch, log, sequence, hash, notes",
         [destination],
         |row| {
             let (log, hash): (Option<String>, Option<String>) = (row.get(1)?, row.get(3)?);
@@ -44,7 +44,7 @@ pub(super) fn take_over(connection: &Connection, destination: &str) -> Result<(i
             ))
         },
     )?;
-    let (epoch, Some(log), Some(sequence), Some(hash), held) = row else { return Ok((row.0, None)) };
+    let (epoch, Some(log), Some(sequence), Some(hash), notes) = row else { return Ok((row.0, None)) };
     let unreadable = || {
         Error::conflict(format!(
             "the position of destination `{destination}` in `_tidemark_positions` is damaged"
@@ -53,9 +53,8 @@ pub(super) fn take_over(connection: &Connection, destination: &str) -> Result<(i
     };
     let sequence = u64::try_from(sequence).map_err(|_| unreadable())?;
     let hash = Digest::parse(&hash).ok_or_else(unreadable)?;
-    let held = held.map(|held| serde_json::from_str(&held).map_err(|_| unreadable())).transpose()?;
     let position = Position { log: LogId::new(log), sequence, hash };
-    Ok((epoch, Some(Standing { position, held: held.unwrap_or_default() })))
+    Ok((epoch, Some(Standing::with_notes(position, notes.as_deref()).ok_or_else(unreadable)?)))
 }
 
 /// Moves `destination` from `begin` to `end`, if it still stands there under `epoch`. A destination to which nothing
@@ -67,12 +66,10 @@ pub(super) fn advance(
     begin: &Position,
     end: &Standing,
 ) -> Result<()> {
-    let Standing { position: end, held } = end;
-    let held = (!held.is_empty()).then(|| serde_json::to_string(held)).transpose();
-    let held = held.map_err(|error| Error::internal("cannot note which streams are held").source(error))?;
+    let (notes, end) = (end.notes()?, &end.position);
     let moved = connection
         .prepare_cached(
-            "UPDATE _tidemark_positions SET log = ?3, sequence = ?4, hash = ?5, held = ?9
+            "UPDATE _tidemark_positions SET log = ?3, sequence = ?4, hash = ?5, notes = ?9
          WHERE destination = ?1 AND epoch = ?2
            AND (log IS NULL OR (log = ?6 AND sequence = ?7 AND hash = ?8))",
         )?
@@ -85,7 +82,7 @@ pub(super) fn advance(
             begin.log.as_str(),
             integer(begin.sequence)?,
             begin.hash.to_string(),
-            held,
+            notes,
         ])?;
     if moved == 1 {
         return Ok(());

@@ -113,7 +113,7 @@ impl Session {
         table.seen = table.seen.max(delivery.played);
         match self.writing.mode {
             WriteMode::Append => append::apply(&self.connection, table, &self.log, delivery),
-            WriteMode::Mirror => {
+            _ => {
                 let replayed = table.applied.is_some_and(|applied| delivery.played <= applied);
                 mirror::apply(&self.connection, table, changes, replayed, parking)
             }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 fn writing(mode: WriteMode) -> Writing {
-    Writing { destination: "copy".into(), mode, table: TableName::default(), adopt: false }
+    Writing { destination: "copy".into(), mode, table: TableName::default(), adopt: false, shadow: false }
 }
 
 fn destination(folder: &Path, writing: Writing) -> Destination {

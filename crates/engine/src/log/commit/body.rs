@@ -126,4 +126,26 @@ impl Commit {
         };
         Ok(section.chunks_exact(TRANSACTION).filter_map(read).collect())
     }
+
+    /// The place in time of the change with this ordinal: the watermark of its transaction.
+    pub fn watermark_of(&self, ordinal: u64) -> Result<Time> {
+        let transactions = self.header().transactions;
+        let section = self.section(0, transactions * TRANSACTION as u64);
+        let number = |at: u64, half: usize| {
+            let begin = usize::try_from(at).ok()? * TRANSACTION + half * 8;
+            Some(i64::from_le_bytes(*section.as_ref()?.get(begin..)?.first_chunk::<8>()?))
+        };
+        let unsound = || Error::conflict(format!("commit {} misses its transactions", self.sequence()));
+        // Invariant: transactions before `low` end at or before the change, those from `high` on after it.
+        let (mut low, mut high) = (0, transactions);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let end = number(middle, 0).ok_or_else(unsound)?.cast_unsigned();
+            if end <= ordinal { low = middle + 1 } else { high = middle }
+        }
+        if low == transactions {
+            return Err(unsound());
+        }
+        number(low, 1).map(Time::from_micros).ok_or_else(unsound)
+    }
 }

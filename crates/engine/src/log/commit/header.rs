@@ -38,6 +38,9 @@ pub(crate) struct Header {
     /// The initial syncs that are not complete after it. Until one is, the stream's changes wait.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) syncing: BTreeMap<StreamName, Syncing>,
+    /// The initial syncs that it completes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) completed: BTreeMap<StreamName, Syncing>,
     /// How many changes it holds in all.
     pub(crate) rows: u64,
     /// How many source transactions it holds. Their section comes first: 16 bytes each, `end` and `watermark` in

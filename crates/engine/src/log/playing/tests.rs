@@ -13,9 +13,9 @@ use self::{
     table::{Mirror, Played, change_ids},
 };
 use crate::{
-    log::{Log, Selection},
+    log::{Log, Playing, Selection},
     schema::StreamName,
-    write::Delivery,
+    write::{Delivery, WriteMode},
 };
 
 /// What a destination is given by the commits after `after` up to `last`.
@@ -25,7 +25,10 @@ async fn play(log: &Log, after: u64, last: u64) -> Vec<Delivery> {
     }
     let last = log.commit(last).await.unwrap();
     let commits = log.commits(after + 1, last);
-    log.played(commits, &Selection::default(), 0).try_collect().await.unwrap()
+    log.played(commits, &Selection::default(), Playing::new(0, WriteMode::Mirror))
+        .try_collect()
+        .await
+        .unwrap()
 }
 
 proptest! {
@@ -98,12 +101,17 @@ async fn a_plan_that_begins_in_the_middle_of_a_generation() {
     let head = reader.log.head().sequence;
     for from in 0..head {
         let commits = reader.log.commits(from + 1, reader.log.commit(head).await.unwrap());
-        let played: Vec<_> =
-            reader.log.played(commits, &Selection::default(), from).try_collect().await.unwrap();
+        let played: Vec<_> = reader
+            .log
+            .played(commits, &Selection::default(), Playing::new(from, WriteMode::Mirror))
+            .try_collect()
+            .await
+            .unwrap();
         assert!(played.iter().all(|delivery| delivery.sequence > from && delivery.played > from));
     }
     let commits = stream::iter([reader.log.commit(head).await]).boxed();
     let none = Selection { except: [StreamName::new("table")].into(), ..Selection::default() };
-    let played: Vec<_> = reader.log.played(commits, &none, 0).try_collect().await.unwrap();
+    let played: Vec<_> =
+        reader.log.played(commits, &none, Playing::new(0, WriteMode::Mirror)).try_collect().await.unwrap();
     assert!(played.is_empty(), "a stream that is left out is left out with what waited");
 }

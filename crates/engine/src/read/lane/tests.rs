@@ -7,6 +7,7 @@ use super::{Outlet, Phase, Span, SyncStep};
 use crate::{
     Cursor, PartId, Result, Time,
     contract::{read::ReadBench, samples::numbered_rows},
+    log::Former,
     read::{End, ReadContext, ReadStrategy},
     schema::StreamName,
 };
@@ -27,7 +28,7 @@ impl ReadStrategy for Source {
         changes.boundary_over(at("1"), (1..=TRANSACTIONS as i64).map(span).collect()).await?;
 
         let mut chunk = out.lane(PartId::new("chunk 1"), Phase::InitialSync);
-        chunk.note(SyncStep::Begin { stream: stream.clone(), generation: 1 });
+        chunk.note(SyncStep::Begin { stream: stream.clone(), generation: 1, former: Former::Nothing });
         chunk.boundary(at("begun"), None).await?;
         out.lane(PartId::new("chunk 2"), Phase::InitialSync).boundary(at("begun"), None).await?;
         chunk.forget(PartId::new("chunk 2"));

@@ -17,7 +17,7 @@ use crate::{
     read::Phase,
     schema::StreamName,
     world::World,
-    write::{Plan, Standing, Unit, WriteLoop, WriteStrategy},
+    write::{Plan, Standing, Unit, WriteLoop, WriteMode, WriteStrategy},
 };
 
 /// What the destination has, and what it does not take.
@@ -103,7 +103,7 @@ impl Bench {
 
     fn write_loop(&self, last: Option<u64>) -> WriteLoop {
         let (_, horizon) = watch::channel(last);
-        WriteLoop::new(self.log.clone(), "d", Plan::default(), horizon, self.stop.clone())
+        WriteLoop::new(self.log.clone(), "d", Plan::new(WriteMode::Mirror), horizon, self.stop.clone())
     }
 
     async fn run_once(&self) -> Result<()> {

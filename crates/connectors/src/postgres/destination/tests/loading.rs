@@ -4,7 +4,7 @@ use futures::stream;
 use tidemark_engine::{
     Error, ErrorKind,
     change::ChangeBatch,
-    contract::write::{log, position, standing},
+    contract::write::{self, log, position, standing},
     read::Phase,
     write::{Delivery, Unit, WriteMode, WriteStrategy},
 };
@@ -25,7 +25,7 @@ fn rows_of(stream: &str, first: i64, rows: i64, ordinal: u64, a: &str) -> Change
 }
 
 fn delivery(sequence: u64, changes: ChangeBatch) -> Result<Delivery, Error> {
-    Ok(Delivery { sequence, played: sequence, phase: Phase::InitialSync, changes })
+    Ok(Delivery { phase: Phase::InitialSync, ..write::delivery(sequence, changes) })
 }
 
 fn begins(stream: &str, sequence: u64) -> Result<Delivery, Error> {
@@ -74,7 +74,7 @@ async fn a_new_beginning_voids_what_was_there() {
     assert_eq!(value(&database, "SELECT min(id) || ' ' || count(*) FROM s"), "40 20");
     // In a unit that has begun to change tables it happens in the transaction of the position.
     let changes = batch(&plain("other"), &[Change::create([text(1), Said::Null, Said::Null])], 0);
-    let changed = Ok(Delivery { sequence: 3, played: 3, phase: Phase::Changes, changes });
+    let changed = Ok(write::delivery(3, changes));
     let mixed = vec![changed, begins("s", 3), delivery(3, rows("s", 0, 10, 2))];
     copy.apply(&mut unit(2, 3, mixed)).await.unwrap();
     assert_eq!(value(&database, "SELECT count(*) FROM s"), "10");
@@ -163,7 +163,7 @@ async fn loads_come_before_the_changes_of_their_unit() {
     deliveries.push(delivery(1, rows("t", 0, 100, 800)));
     let updates = (0..800).map(|id| Change::update([text(id), text("changed"), Said::Unchanged]));
     let changes = batch(&plain("s"), &updates.collect::<Vec<_>>(), 0);
-    deliveries.push(Ok(Delivery { sequence: 2, played: 2, phase: Phase::Changes, changes }));
+    deliveries.push(Ok(write::delivery(2, changes)));
     copy.apply(&mut unit(0, 2, deliveries)).await.unwrap();
     assert_eq!(value(&database, "SELECT count(*) FROM s WHERE a = 'changed'"), "800");
     assert_eq!(value(&database, "SELECT count(*) FROM t"), "100");

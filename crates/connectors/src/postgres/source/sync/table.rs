@@ -8,7 +8,7 @@ use std::{
 use tidemark_engine::{
     Cursor, Result,
     change::{BitmapBuilder, ChangeBatch, Columns, Op},
-    log::SyncStep,
+    log::{Former, SyncStep},
     read::{Outlet, Phase},
 };
 
@@ -77,7 +77,11 @@ impl TableSync {
 
         let name = begun.name();
         let mut lane = out.lane(SyncCursor::part(&name), Phase::InitialSync);
-        lane.note(SyncStep::Begin { stream: begun.shape.table.stream(), generation });
+        lane.note(SyncStep::Begin {
+            stream: begun.shape.table.stream(),
+            generation,
+            former: Former::Nothing,
+        });
         if let Some((_, chunks)) = former {
             tracing::info!(table = name, generation, "the initial sync starts anew");
             (0..chunks).for_each(|chunk| lane.forget(SyncCursor::chunk_part(&name, chunk)));

@@ -150,7 +150,7 @@ async fn play(steps: Vec<Step>, mode: WriteMode) {
         history.push((batches, changes));
         match mode {
             WriteMode::Mirror => assert_eq!(table(folder, has_c), model),
-            WriteMode::Append => assert_history(folder, &history, has_c),
+            _ => assert_history(folder, &history, has_c),
         }
     }
     drop(destination);
@@ -165,7 +165,7 @@ async fn play(steps: Vec<Step>, mode: WriteMode) {
         // only offered into a new destination.
         WriteMode::Mirror if history.iter().flat_map(|(_, changes)| changes).any(moves) => {}
         WriteMode::Mirror => assert!(!seen || table(folder, has_c) == model),
-        WriteMode::Append => assert_history(folder, &history, has_c),
+        _ => assert_history(folder, &history, has_c),
     }
 }
 

@@ -9,7 +9,7 @@ use super::table::{Change, Rows, batch};
 use crate::{
     PartId, Stop,
     change::{ChangeBatch, Op, Value},
-    log::{Entry, Group, KeyRange, Log, LogWriter, Span, Store, SyncStep},
+    log::{Entry, Former, Group, KeyRange, Log, LogWriter, Span, Store, SyncStep},
     read::Phase,
     schema::{StreamName, ordered},
     world::World,
@@ -185,7 +185,8 @@ impl Reader {
 
     async fn begin(&mut self) {
         self.generation += 1;
-        let begin = SyncStep::Begin { stream: stream(), generation: self.generation };
+        let begin =
+            SyncStep::Begin { stream: stream(), generation: self.generation, former: Former::Nothing };
         let nothing = Change { op: Op::Truncate, key: 0, old_key: None, first: 0, second: None };
         let void = (self.generation > 1).then(|| batch(0, &[nothing]));
         if self.entry.concerns(&stream()) {

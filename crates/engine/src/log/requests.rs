@@ -1,0 +1,67 @@
+//! What people ask of a pipeline while it may be running elsewhere: kept in the store until whoever runs it has seen to it.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{Log, names, store::Created};
+use crate::{Error, Result, schema::StreamName};
+
+/// Something to be done by the process that runs the pipeline, now or when it is run next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case")]
+pub enum Request {
+    /// A new initial sync of these streams, beside what goes on.
+    Resync {
+        /// Empty: all.
+        streams: Vec<StreamName>,
+    },
+    /// Dead letters of a destination are to be written after all.
+    Retry {
+        /// Whose.
+        destination: String,
+        /// Which; empty: all.
+        letters: Vec<String>,
+    },
+    /// Dead letters of a destination are not to be written any more.
+    Discard {
+        /// Whose.
+        destination: String,
+        /// Which; empty: all.
+        letters: Vec<String>,
+    },
+}
+
+impl Log {
+    /// Keeps `request` until it is seen to, and names it.
+    pub async fn ask(&self, request: &Request) -> Result<String> {
+        let unwritable = |error| Error::internal("cannot write down a request").source(error);
+        let bytes: Bytes = serde_json::to_vec(request).map_err(unwritable)?.into();
+        loop {
+            let id = format!("{}-{}", self.world().now().compact(), self.world().name(4));
+            if self.store().create(&names::request(&id), bytes.clone()).await? == Created::Yes {
+                return Ok(id);
+            }
+        }
+    }
+
+    /// What has been asked and not been seen to, oldest first.
+    pub async fn requests(&self) -> Result<Vec<(String, Request)>> {
+        let mut requests = Vec::new();
+        for path in self.store().objects(&names::requests()).await? {
+            let (Some(id), Some(bytes)) = (path.filename(), self.store().get(&path).await?) else { continue };
+            let request = serde_json::from_slice(&bytes).map_err(|error| {
+                Error::conflict(format!("the request `{path}` cannot be read"))
+                    .hint("remove it, and ask again")
+                    .source(error)
+            })?;
+            requests.push((id.to_owned(), request));
+        }
+        requests.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(requests)
+    }
+
+    /// Forgets a request: it has been seen to.
+    pub async fn forget_request(&self, id: &str) -> Result<()> {
+        self.store().delete(&names::request(id)).await
+    }
+}
