@@ -3,10 +3,11 @@
 //! | Question | Module |
 //! |---|---|
 //! | Where does the destination stand, and whose tables are these? | `ledger` |
-//! | What happens to a unit? | `opened`, `gathered` |
+//! | What happens to a unit? | `opened`, `tables`, `gathered` |
 //! | What is a stream's table like, and how does it follow the schema? | `terms`, `table`, `relation`, `widen`, `adopt` |
 //! | How do rows of an initial sync get there? | `ahead`, `loaded`, `loaders`, `bulk`, `piece`, `copy` |
 //! | How are changes mirrored? | `fold` and `merge`; `stepwise` and `parking` for few and for odd ones; `view`, `key` |
+//! | How do they become versions? | `history` |
 //! | What does a session keep? | `writer`, `scratch` |
 //! | May it be written to, and what is left to take away? | `check`, `teardown` |
 
@@ -18,6 +19,7 @@ mod copy;
 mod failure;
 mod fold;
 mod gathered;
+mod history;
 mod key;
 mod ledger;
 mod literal;
@@ -29,8 +31,10 @@ mod parking;
 mod piece;
 mod relation;
 mod scratch;
+mod shadow;
 mod stepwise;
 mod table;
+mod tables;
 mod teardown;
 mod terms;
 mod view;
@@ -47,7 +51,11 @@ use tidemark_engine::{
     write::{Appetite, Standing, Unit, WriteStrategy},
 };
 
-use self::{ledger::Tenure, opened::Opened, writer::Writer};
+use self::{
+    ledger::{Tenant, Tenure},
+    opened::Opened,
+    writer::Writer,
+};
 use super::{DestinationConfig, connection::Server};
 use crate::config::{Tables, Writing};
 
@@ -111,20 +119,28 @@ impl Destination {
     }
 
     /// Says that `error` came of being replaced, when it did: a successor ends our sessions, and to open again would end the
-    /// successor's.
+    /// successor's. A replay that has taken the destination's place leaves it to us.
     async fn explained(&mut self, error: Error, epoch: i64) -> Error {
+        let is_conflict = error.kind() == ErrorKind::Conflict;
         // Of a stream alone it says nothing about the destination, which is still ours.
-        if error.kind() == ErrorKind::Conflict && error.stream().is_none() {
-            self.epoch = None;
-        }
-        if !error.kind().is_transient() {
+        let may_be_lost = error.kind().is_transient() || (is_conflict && error.stream().is_none());
+        if !may_be_lost {
             return error;
         }
-        let Ok(writer) = Writer::connect(&self.server, "check").await else { return error };
-        match ledger::epoch(writer.client(), &self.writing.destination).await {
-            Ok(now) if now != Some(epoch) => {
+        let tenure = Tenure::new(shadow::destination(&self.writing), epoch);
+        let tenant = match Writer::connect(&self.server, "check").await {
+            Ok(writer) => ledger::tenant(writer.client(), &tenure.destination, epoch).await.ok(),
+            Err(_) => None,
+        };
+        match tenant {
+            Some(Tenant::WeAnew) => tenure.filled_anew().source(error),
+            Some(Tenant::Another) if !is_conflict => {
                 self.epoch = None;
-                Tenure { destination: self.writing.destination.clone(), epoch }.lost().source(error)
+                tenure.lost().source(error)
+            }
+            _ if is_conflict => {
+                self.epoch = None;
+                error
             }
             _ => error,
         }

@@ -1,10 +1,10 @@
 //! What the database has under a table's name.
 
-use tidemark_engine::Error;
+use tidemark_engine::{Error, write::WriteMode};
 use tokio_postgres::Client;
 
 use super::failure::Result;
-use crate::postgres::identifier::TableId;
+use crate::{metadata, postgres::identifier::TableId};
 
 /// A relation as the catalog describes it: <https://www.postgresql.org/docs/current/catalog-pg-class.html>
 #[derive(Debug)]
@@ -81,6 +81,19 @@ impl Relation {
         Ok(keys.into_iter().next().unwrap_or_default())
     }
 
+    /// The columns that tell records apart in a table that we made for `mode`, in order.
+    pub(super) async fn key(&self, client: &Client, mode: WriteMode) -> Result<Vec<String>> {
+        if mode != WriteMode::History {
+            return self.primary_key(client).await;
+        }
+        let of_current = format!(
+            "i.indisunique AND pg_get_expr(i.indpred, i.indrelid) = '({} IS NULL)'",
+            metadata::VALID_TO
+        );
+        let keys = self.unique_keys(client, &of_current).await?;
+        Ok(keys.into_iter().next().unwrap_or_default())
+    }
+
     /// The sets of columns that can tell rows apart for `ON CONFLICT`.
     pub(super) async fn unique_sets(&self, client: &Client) -> Result<Vec<Vec<String>>> {
         self.unique_keys(
@@ -95,7 +108,8 @@ impl Relation {
             "SELECT array_agg(a.attname::text ORDER BY k.place) FROM pg_index AS i
              CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attribute, place)
              JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attribute
-             WHERE i.indrelid = $1 AND k.place <= i.indnkeyatts AND {condition} GROUP BY i.indexrelid"
+             WHERE i.indrelid = $1 AND k.place <= i.indnkeyatts AND {condition}
+             GROUP BY i.indexrelid ORDER BY i.indexrelid"
         );
         let rows = client.query(&sql, &[&self.oid]).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())

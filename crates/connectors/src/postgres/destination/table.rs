@@ -9,6 +9,7 @@ use tokio_postgres::{Client, error::SqlState};
 
 use super::{
     adopt,
+    check::made_for_another_mode,
     failure::{Failure, Result},
     key,
     ledger::{self, Owned},
@@ -30,11 +31,18 @@ pub(super) const START_ANEW: &str =
     "give the destination a new name and `table`: it is filled anew from the staging log";
 
 /// The metadata columns of `append`, as they are declared. Positions sort as the changes came.
-const APPEND_COLUMNS: [(&str, &str); 4] = [
+const APPEND_COLUMNS: &[(&str, &str)] = &[
     (metadata::POSITION, "text COLLATE \"C\""),
     (metadata::OP, "text NOT NULL"),
     (metadata::SOURCE_TIME, "timestamp with time zone"),
     (metadata::UNCHANGED, "text"),
+];
+
+/// Those of `history`: each row is a version of a record.
+const HISTORY_COLUMNS: &[(&str, &str)] = &[
+    (metadata::POSITION, "text COLLATE \"C\""),
+    (metadata::VALID_FROM, "timestamp with time zone NOT NULL"),
+    (metadata::VALID_TO, "timestamp with time zone"),
 ];
 
 /// A table that is ready for the changes of one schema.
@@ -48,7 +56,7 @@ pub(super) struct Table {
     pub(super) made: bool,
     /// For each field of the schema, its column.
     pub(super) fields: Vec<StoredField>,
-    /// The fields that tell rows apart; none in `append`.
+    /// The fields that tell records apart; none in `append`.
     pub(super) key: Vec<usize>,
     /// Whether keys that differ to us differ to PostgreSQL.
     pub(super) is_exact: bool,
@@ -90,11 +98,12 @@ impl Table {
         let owner = Self::owner(client, terms, &id, stream, relation.as_ref()).await?;
         let applied = owner.as_ref().and_then(|owner| owner.applied);
         let made = owner.is_none_or(|owner| owner.made);
+        let mode = terms.writing.mode;
         let fields = match (made, relation) {
             (true, None) if applied.is_none() => create(client, terms, &id, schema).await?,
             (true, Some(relation)) => adapt(client, terms, &id, relation, schema).await?,
             (false, Some(relation)) => {
-                adopt::check_mode(&id, &relation, terms.writing.mode)?;
+                adopt::check_mode(&id, &relation, mode)?;
                 adopt::check(client, terms, &id, &relation, schema).await?
             }
             (_, None) => {
@@ -108,7 +117,7 @@ impl Table {
         let types = types.collect::<Vec<_>>().join(", ");
         let columns =
             columns.iter().filter(|column| !column.is_generated).map(|column| quoted(&column.name)).collect();
-        let key = if terms.writing.mode == WriteMode::Mirror { schema.key().to_vec() } else { Vec::new() };
+        let key = if mode == WriteMode::Append { Vec::new() } else { schema.key().to_vec() };
         let is_exact =
             |index: &usize| key::is_exact(&schema.fields()[*index].kind, fields[*index].target.declared());
         let is_exact = made && key.iter().all(is_exact);
@@ -136,9 +145,12 @@ impl Table {
         stream: &StreamName,
         relation: Option<&Relation>,
     ) -> Result<Option<Owned>> {
-        let destination = &terms.writing.destination;
+        let destination = &terms.tenure.holder;
         if let Some(owner) = ledger::owner(client, id, &terms.log).await? {
             if owner.stream == stream.as_str() && &owner.destination == destination {
+                if owner.mode != terms.writing.mode.as_str() {
+                    return Err(made_for_another_mode(id).into());
+                }
                 if owner.made && relation.is_none() {
                     return Err(Error::conflict(format!("table `{id}` has been removed"))
                         .hint(START_ANEW)
@@ -164,8 +176,13 @@ impl Table {
             .into());
         }
         let is_adopted = adopt::claim(client, &terms.writing, id, relation).await?;
-        terms.tenure.register(client, id, stream, !is_adopted).await?;
+        terms.tenure.register(client, id, stream, !is_adopted, terms.writing.mode).await?;
         if is_adopted { ledger::owner(client, id, &terms.log).await } else { Ok(None) }
+    }
+
+    /// The field that says when a record was deleted, in `soft-delete`.
+    pub(super) fn deleted_at(&self) -> Option<usize> {
+        self.fields.iter().position(|field| field.plain == metadata::DELETED_AT)
     }
 
     /// The names of all columns as SQL, each after `qualifier`.
@@ -216,7 +233,7 @@ impl Table {
 /// The columns that identify a row, in order.
 pub(super) fn key_of(mode: WriteMode, schema: &StreamSchema) -> Vec<String> {
     match mode {
-        WriteMode::Append => vec![metadata::POSITION.to_owned()],
+        WriteMode::Append | WriteMode::History => vec![metadata::POSITION.to_owned()],
         _ => schema.key_names().to_vec(),
     }
 }
@@ -224,8 +241,9 @@ pub(super) fn key_of(mode: WriteMode, schema: &StreamSchema) -> Vec<String> {
 /// The metadata columns of `mode` and their declarations.
 pub(super) fn metadata_of(mode: WriteMode) -> &'static [(&'static str, &'static str)] {
     match mode {
-        WriteMode::Append => &APPEND_COLUMNS,
-        _ => &[],
+        WriteMode::Append => APPEND_COLUMNS,
+        WriteMode::History => HISTORY_COLUMNS,
+        WriteMode::Mirror | WriteMode::SoftDelete | WriteMode::Replace => &[],
     }
 }
 
@@ -250,10 +268,9 @@ async fn create(
     let fields = fields.collect::<Vec<_>>();
     let metadata = metadata_of(mode).iter().map(|(name, declared)| format!("{} {declared}", quoted(name)));
     let columns = fields.iter().map(|field| format!("{} {}", field.name, field.target.declared()));
-    let key = key_of(mode, schema).iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
     let columns = metadata.chain(columns).collect::<Vec<_>>().join(", ");
-    let create =
-        client.batch_execute(&format!("CREATE TABLE {} ({columns}, PRIMARY KEY ({key}))", id.sql())).await;
+    let keys = keys_sql(id, mode, schema);
+    let create = client.batch_execute(&format!("CREATE TABLE {} ({columns}); {keys}", id.sql())).await;
     match create {
         Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             Err(Error::denied(format!("table `{id}` may not be made"))
@@ -266,6 +283,22 @@ async fn create(
         }
         created => Ok(created.map(|()| fields)?),
     }
+}
+
+/// The statements that give a table its keys: what identifies its rows, and in `history` that a record has one version which is
+/// valid now.
+pub(super) fn keys_sql(id: &TableId, mode: WriteMode, schema: &StreamSchema) -> String {
+    let list = |names: &[String]| names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    let mut statements = String::new();
+    let key = key_of(mode, schema);
+    if !key.is_empty() {
+        statements += &format!("ALTER TABLE {} ADD PRIMARY KEY ({});", id.sql(), list(&key));
+    }
+    if mode == WriteMode::History {
+        let (key, valid_to) = (list(schema.key_names()), quoted(metadata::VALID_TO));
+        statements += &format!("CREATE UNIQUE INDEX ON {} ({key}) WHERE {valid_to} IS NULL;", id.sql());
+    }
+    statements
 }
 
 async fn make_schema(client: &Client, schema: &str, user: &str) -> Result<()> {
@@ -297,7 +330,8 @@ async fn adapt(
 ) -> Result<Vec<StoredField>> {
     let mode = terms.writing.mode;
     adopt::check_mode(id, &relation, mode)?;
-    let (had, key) = (relation.primary_key(client).await?, key_of(mode, schema));
+    let had = relation.key(client, mode).await?;
+    let key = if mode == WriteMode::Append { key_of(mode, schema) } else { schema.key_names().to_vec() };
     if had != key {
         let (had, key) = (had.join("`, `"), key.join("`, `"));
         return Err(Error::conflict(format!(
