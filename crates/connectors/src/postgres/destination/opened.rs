@@ -13,7 +13,6 @@ use super::{
     gathered::Stream,
     ledger::{self, Tenant, Tenure},
     relation, shadow,
-    table::Table,
     tables::{Tables, as_written},
     terms::Terms,
     writer::Writer,

@@ -7,6 +7,7 @@ mod kinds;
 mod loading;
 mod merging;
 mod model;
+mod modes;
 mod names;
 mod widening;
 
