@@ -117,7 +117,12 @@ fn check_columns(terms: &Terms, table: &TableId, relation: &Relation, schema: &S
 }
 
 /// An upsert needs a unique index over exactly the key's columns.
-async fn check_key(client: &Client, table: &TableId, relation: &Relation, key: &[String]) -> Result<()> {
+pub(super) async fn check_key(
+    client: &Client,
+    table: &TableId,
+    relation: &Relation,
+    key: &[String],
+) -> Result<()> {
     let wanted = key.iter().collect::<BTreeSet<_>>();
     let sets = relation.unique_sets(client).await?;
     if sets.iter().any(|set| set.iter().collect::<BTreeSet<_>>() == wanted) {

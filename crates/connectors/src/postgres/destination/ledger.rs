@@ -201,6 +201,28 @@ pub(super) fn standing(destination: &str, row: &Row) -> Result<Option<Standing>>
     Ok(Some(Standing::with_notes(position, notes.as_deref()).ok_or_else(unreadable)?))
 }
 
+/// The tables out of sight that are kept for `destination`: shadows of its streams, and those of a replay that is to take its place.
+pub(super) async fn shadows(client: &Client, destination: &str) -> Result<Vec<TableId>> {
+    let sql = "SELECT schema, name FROM _tidemark.tables
+               WHERE schema = $2 AND (destination = $1 OR starts_with(destination, $1 || ':'))";
+    let rows = client.query(sql, &[&destination, &SCHEMA]).await?;
+    Ok(rows.iter().map(|row| TableId { schema: row.get(0), name: row.get(1) }).collect())
+}
+
+/// Forgets everything that is kept for `destination`, and for its shadows, whose tables go.
+pub(super) async fn forget(client: &Client, destination: &str) -> Result<()> {
+    for table in shadows(client, destination).await? {
+        client.batch_execute(&format!("DROP TABLE IF EXISTS {}", table.sql())).await?;
+    }
+    for table in ["positions", "tables", "loaded", "sessions"] {
+        let sql = format!(
+            "DELETE FROM {SCHEMA}.{table} WHERE destination = $1 OR starts_with(destination, $1 || ':')"
+        );
+        client.execute(&sql, &[&destination]).await?;
+    }
+    Ok(())
+}
+
 /// Notes that `writer`'s session writes for `destination`.
 pub(super) async fn register_session(writer: &mut Writer, destination: &str) -> Result<()> {
     writer.execute(REGISTER_SESSION, &[&destination]).await?;
@@ -222,9 +244,9 @@ impl Tenure {
         Self { holder: destination.clone(), destination, epoch }
     }
 
-    /// The same, of the destination's shadows.
-    pub(super) fn of_shadows(&self) -> Self {
-        Self { holder: shadow::anew(&self.holder), ..self.clone() }
+    /// The same for the tables that are kept under the name `holder`.
+    pub(super) fn of(&self, holder: String) -> Self {
+        Self { holder, ..self.clone() }
     }
 
     /// That a replay has filled the destination anew.
@@ -322,13 +344,6 @@ impl Tenure {
         Ok(())
     }
 
-    /// The table that holds what this destination has been given of `stream`.
-    pub(super) async fn table_of(&self, client: &Client, stream: &StreamName) -> Result<Option<TableId>> {
-        let sql = "SELECT schema, name FROM _tidemark.tables WHERE destination = $1 AND stream = $2";
-        let row = client.query_opt(sql, &[&self.holder, &stream.as_str()]).await?;
-        Ok(row.map(|row| TableId { schema: row.get(0), name: row.get(1) }))
-    }
-
     /// Notes that `stream` is written to `table`.
     pub(super) async fn register(
         &self,
@@ -344,6 +359,13 @@ impl Tenure {
         client.execute(sql, &[&table.schema, &table.name, &stream, &self.holder, &made, &mode]).await?;
         Ok(())
     }
+}
+
+/// The table in which `holder` keeps `stream`.
+pub(super) async fn table_of(client: &Client, holder: &str, stream: &StreamName) -> Result<Option<TableId>> {
+    let sql = "SELECT schema, name FROM _tidemark.tables WHERE destination = $1 AND stream = $2";
+    let row = client.query_opt(sql, &[&holder, &stream.as_str()]).await?;
+    Ok(row.map(|row| TableId { schema: row.get(0), name: row.get(1) }))
 }
 
 /// A table that a destination writes to.

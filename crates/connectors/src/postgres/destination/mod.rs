@@ -4,10 +4,11 @@
 //! |---|---|
 //! | Where does the destination stand, and whose tables are these? | `ledger` |
 //! | What happens to a unit? | `opened`, `tables`, `gathered` |
-//! | What is a stream's table like, and how does it follow the schema? | `terms`, `table`, `relation`, `widen`, `adopt` |
+//! | What is a stream's table like, and how does it follow the schema? | `terms`, `claim`, `table`, `relation`, `widen`, `adopt` |
 //! | How do rows of an initial sync get there? | `ahead`, `loaded`, `loaders`, `bulk`, `piece`, `copy` |
 //! | How are changes mirrored? | `fold` and `merge`; `stepwise` and `parking` for few and for odd ones; `view`, `key` |
 //! | How do they become versions? | `history` |
+//! | How is a table filled anew out of sight, and how does that take its place? | `shadow`, `place`, `takeover` |
 //! | What does a session keep? | `writer`, `scratch` |
 //! | May it be written to, and what is left to take away? | `check`, `teardown` |
 
@@ -15,6 +16,7 @@ mod adopt;
 mod ahead;
 mod bulk;
 mod check;
+mod claim;
 mod copy;
 mod failure;
 mod fold;
@@ -29,12 +31,14 @@ mod merge;
 mod opened;
 mod parking;
 mod piece;
+mod place;
 mod relation;
 mod scratch;
 mod shadow;
 mod stepwise;
 mod table;
 mod tables;
+mod takeover;
 mod teardown;
 mod terms;
 mod view;
@@ -48,7 +52,7 @@ use async_trait::async_trait;
 use tidemark_engine::{
     Error, ErrorKind, LogId, Result,
     schema::StreamName,
-    write::{Appetite, Standing, Unit, WriteStrategy},
+    write::{Appetite, Standing, Takeover, Unit, WriteStrategy},
 };
 
 use self::{
@@ -110,12 +114,13 @@ impl Destination {
 
     /// What Tidemark has made for this destination, for people to read, without its tables of data, which stay.
     pub async fn leftovers(config: &DestinationConfig, writing: &Writing) -> Result<Vec<String>> {
-        teardown::list(&Server::parse(config.url.expose())?, &writing.destination).await
+        teardown::list(&Server::parse(config.url.expose())?, &shadow::destination(writing)).await
     }
 
-    /// Removes that, and tells what it was. The destination must not be written to any more.
+    /// Removes that, and tells what it was. The destination must not be written to any more. Of one that is a shadow, only what was
+    /// filled out of sight goes.
     pub async fn teardown(config: &DestinationConfig, writing: &Writing) -> Result<Vec<String>> {
-        teardown::remove(&Server::parse(config.url.expose())?, &writing.destination).await
+        teardown::remove(&Server::parse(config.url.expose())?, &shadow::destination(writing)).await
     }
 
     /// Says that `error` came of being replaced, when it did: a successor ends our sessions, and to open again would end the
@@ -187,6 +192,16 @@ impl WriteStrategy for Destination {
         drop(opened);
         let error = failure.explain(format_args!("cannot write to `{}`", self.server.place()));
         Err(self.explained(error, epoch).await)
+    }
+
+    async fn take_place(&mut self, takeover: &Takeover) -> Result<()> {
+        let mut opened =
+            self.opened.take().ok_or_else(|| Error::internal("`take_place` was called before `open`"))?;
+        let taken = opened.take_place(takeover).await;
+        let place = self.server.place();
+        taken.map_err(|failure| failure.explain(format_args!("cannot fill what is in `{place}` anew")))?;
+        self.epoch = None;
+        Ok(())
     }
 
     async fn close(&mut self) -> Result<()> {

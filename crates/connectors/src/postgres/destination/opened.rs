@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidemark_engine::{
     Error, LogId, Position,
-    write::{Standing, Unit},
+    write::{Standing, Takeover, Unit},
 };
 
 use super::{
@@ -12,8 +12,10 @@ use super::{
     failure::{Failure, Result},
     gathered::Stream,
     ledger::{self, Tenant, Tenure},
+    place::{self, Of},
     relation, shadow,
     tables::{Tables, as_written},
+    takeover,
     terms::Terms,
     writer::Writer,
 };
@@ -62,7 +64,7 @@ impl Opened {
             schema: schema.map(str::to_owned),
             log: log.clone(),
             tenure: tenure.clone(),
-            shadows: None,
+            shadows: writing.shadow.then(|| writing.destination.clone()),
             user: server.user().to_owned(),
             types: Arc::new(writer.types().await?),
         };
@@ -114,7 +116,33 @@ impl Opened {
         }
         tables.flush(writer, None).await?;
         tables.end_unit(writer).await?;
+        self.exchange(&begin, &end).await?;
         self.commit().await
+    }
+
+    /// Empties the shadows of streams that `end` fills anew, and has those of streams that it fills no more take their places.
+    async fn exchange(&mut self, begin: &Standing, end: &Standing) -> Result<()> {
+        let Self { writer, tables, shadows, .. } = self;
+        for (stream, anew) in &begin.anew {
+            if !end.anew.contains_key(stream) {
+                let (of, seen) = (Of::Generation(anew.time), end.position.sequence);
+                place::take(writer, &shadows.terms, stream, of, seen).await?;
+                tables.forget(stream);
+                shadows.forget(stream);
+            }
+        }
+        for (stream, anew) in &end.anew {
+            if begin.anew.get(stream).is_none_or(|before| before.from != anew.from) {
+                place::forget(writer, &shadows.terms, stream).await?;
+                shadows.forget(stream);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the place of the destination that this one shadows, see [`super::takeover`].
+    pub(super) async fn take_place(&mut self, takeover: &Takeover) -> Result<()> {
+        takeover::take_over(&mut self.writer, &self.tables.terms, takeover).await
     }
 
     /// Ends the transaction; what it did is durable.

@@ -86,12 +86,24 @@ impl Relation {
         if mode != WriteMode::History {
             return self.primary_key(client).await;
         }
-        let of_current = format!(
-            "i.indisunique AND pg_get_expr(i.indpred, i.indrelid) = '({} IS NULL)'",
-            metadata::VALID_TO
-        );
-        let keys = self.unique_keys(client, &of_current).await?;
+        let keys = self.unique_keys(client, &is_of_valid()).await?;
         Ok(keys.into_iter().next().unwrap_or_default())
+    }
+
+    /// The name of the constraint that makes the primary key.
+    pub(super) async fn primary_key_name(&self, client: &Client) -> Result<Option<String>> {
+        let sql = "SELECT conname FROM pg_constraint WHERE conrelid = $1 AND contype = 'p'";
+        Ok(client.query_opt(sql, &[&self.oid]).await?.map(|row| row.get(0)))
+    }
+
+    /// The names of the indexes that keep a record from having two valid versions.
+    pub(super) async fn indexes_of_valid(&self, client: &Client) -> Result<Vec<String>> {
+        let sql = format!(
+            "SELECT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+             WHERE i.indrelid = $1 AND {}",
+            is_of_valid()
+        );
+        Ok(client.query(&sql, &[&self.oid]).await?.iter().map(|row| row.get(0)).collect())
     }
 
     /// The sets of columns that can tell rows apart for `ON CONFLICT`.
@@ -120,6 +132,11 @@ impl Relation {
         let sql = format!("SELECT EXISTS (SELECT FROM {})", table.sql());
         Ok(client.query_one(&sql, &[]).await?.get(0))
     }
+}
+
+/// The condition that an index `i` keeps a record from having two valid versions.
+fn is_of_valid() -> String {
+    format!("i.indisunique AND pg_get_expr(i.indpred, i.indrelid) = '({} IS NULL)'", metadata::VALID_TO)
 }
 
 /// The table that the foreign key `constraint` of `table` refers to.

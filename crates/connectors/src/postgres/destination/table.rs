@@ -9,10 +9,10 @@ use tokio_postgres::{Client, error::SqlState};
 
 use super::{
     adopt,
-    check::made_for_another_mode,
+    claim::{Claim, removed},
     failure::{Failure, Result},
     key,
-    ledger::{self, Owned},
+    place::Place,
     relation::{Existing, Relation},
     terms::{Terms, check_schema},
     widen,
@@ -95,22 +95,20 @@ impl Table {
         if let Some(relation) = &relation {
             relation.check_kind(&id)?;
         }
-        let owner = Self::owner(client, terms, &id, stream, relation.as_ref()).await?;
-        let applied = owner.as_ref().and_then(|owner| owner.applied);
-        let made = owner.is_none_or(|owner| owner.made);
-        let mode = terms.writing.mode;
+        let place = Place::find(client, terms, stream).await?;
+        let (holder, mode) = (&terms.tenure.holder, terms.writing.mode);
+        let claim = Claim::of(client, terms, holder, &id, stream, relation.as_ref()).await?;
+        let made = claim.is_made();
+        let owner = claim.take(client, terms, &terms.tenure, &id, stream).await?;
+        let applied = owner.and_then(|owner| owner.applied);
         let fields = match (made, relation) {
-            (true, None) if applied.is_none() => create(client, terms, &id, schema).await?,
-            (true, Some(relation)) => adapt(client, terms, &id, relation, schema).await?,
+            (true, None) => create(client, terms, &id, schema, place.as_ref()).await?,
+            (true, Some(relation)) => adapt(client, terms, &id, relation, schema, place.as_ref()).await?,
             (false, Some(relation)) => {
                 adopt::check_mode(&id, &relation, mode)?;
                 adopt::check(client, terms, &id, &relation, schema).await?
             }
-            (_, None) => {
-                return Err(Error::conflict(format!("table `{id}` has been removed"))
-                    .hint(START_ANEW)
-                    .into());
-            }
+            (false, None) => return Err(removed(&id).into()),
         };
         let columns = Relation::find(client, &id).await?.map(|relation| relation.columns).unwrap_or_default();
         let types = columns.iter().map(|column| format!("{} {}", quoted(&column.name), column.declared));
@@ -135,49 +133,6 @@ impl Table {
             },
             applied,
         ))
-    }
-
-    /// Who writes to table `id`: we, from now on if not before. `None` when it is to be made.
-    async fn owner(
-        client: &Client,
-        terms: &Terms,
-        id: &TableId,
-        stream: &StreamName,
-        relation: Option<&Relation>,
-    ) -> Result<Option<Owned>> {
-        let destination = &terms.tenure.holder;
-        if let Some(owner) = ledger::owner(client, id, &terms.log).await? {
-            if owner.stream == stream.as_str() && &owner.destination == destination {
-                if owner.mode != terms.writing.mode.as_str() {
-                    return Err(made_for_another_mode(id).into());
-                }
-                if owner.made && relation.is_none() {
-                    return Err(Error::conflict(format!("table `{id}` has been removed"))
-                        .hint(START_ANEW)
-                        .into());
-                }
-                return Ok(Some(owner));
-            }
-            return Err(Error::config(format!(
-                "table `{id}` of stream `{stream}` is written to by stream `{}` of destination `{}`",
-                owner.stream, owner.destination
-            ))
-            .hint("give each its own table with `table` or `schema`")
-            .into());
-        }
-        // Another table would begin in the middle of the log.
-        if let Some(kept) = terms.tenure.table_of(client, stream).await? {
-            return Err(Error::config(format!(
-                "stream `{stream}` of destination `{destination}` is kept in table `{kept}`, not in `{id}`"
-            ))
-            .hint(format!(
-                "set `schema` and `table` so that they name `{kept}` again, or give the destination a new name"
-            ))
-            .into());
-        }
-        let is_adopted = adopt::claim(client, &terms.writing, id, relation).await?;
-        terms.tenure.register(client, id, stream, !is_adopted, terms.writing.mode).await?;
-        if is_adopted { ledger::owner(client, id, &terms.log).await } else { Ok(None) }
     }
 
     /// The field that says when a record was deleted, in `soft-delete`.
@@ -256,21 +211,43 @@ async fn fitting(client: &Client, field: &Field, column: &Existing) -> Result<Ta
     Ok(Target::existing(field, found)?)
 }
 
+/// Makes the table; where it is a shadow, with the types and collations of the columns whose place its own will take.
 async fn create(
     client: &Client,
     terms: &Terms,
     id: &TableId,
     schema: &StreamSchema,
+    place: Option<&Place>,
 ) -> Result<Vec<StoredField>> {
     let mode = terms.writing.mode;
     make_schema(client, &id.schema, &terms.user).await?;
-    let fields = schema.fields().iter().map(|field| StoredField::new(&field.name, terms.target(field)));
-    let fields = fields.collect::<Vec<_>>();
-    let metadata = metadata_of(mode).iter().map(|(name, declared)| format!("{} {declared}", quoted(name)));
-    let columns = fields.iter().map(|field| format!("{} {}", field.name, field.target.declared()));
-    let columns = metadata.chain(columns).collect::<Vec<_>>().join(", ");
-    let keys = keys_sql(id, mode, schema);
-    let create = client.batch_execute(&format!("CREATE TABLE {} ({columns}); {keys}", id.sql())).await;
+    let targets = targets(client, terms, schema, place).await?;
+    let there = |name: &str| place.and_then(|place| place.relation.column(name));
+    let metadata = metadata_of(mode).iter().map(|&(name, declared)| (name, declared, there(name).is_some()));
+    let fields = schema.fields().iter().zip(&targets).map(|(field, target)| {
+        let declared = target.declared();
+        let is_alike = there(&field.name).is_some_and(|column| column.declared == declared);
+        (field.name.as_str(), declared, is_alike)
+    });
+    let (mut alike, mut own) = (Vec::new(), Vec::new());
+    for (name, declared, is_alike) in metadata.chain(fields) {
+        match is_alike {
+            true => alike.push(quoted(name)),
+            false => own.push(format!("{} {declared}", quoted(name))),
+        }
+    }
+    let (table, keys) = (id.sql(), keys_sql(id, mode, schema));
+    let (alike, own) = (alike.join(", "), own.iter().map(|column| format!("ADD {column}")));
+    let from = place.map(|place| place.id.sql()).unwrap_or_default();
+    let create = match alike.is_empty() {
+        true => format!("CREATE TABLE {table} ()"),
+        false => format!("CREATE TABLE {table} AS SELECT {alike} FROM {from} WITH NO DATA"),
+    };
+    let own = own.collect::<Vec<_>>().join(", ");
+    let add = if own.is_empty() { String::new() } else { format!("ALTER TABLE {table} {own};") };
+    let create = client.batch_execute(&format!("{create}; {add} {keys}")).await;
+    let fields = schema.fields().iter().zip(targets);
+    let fields = fields.map(|(field, target)| StoredField::new(&field.name, target)).collect();
     match create {
         Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             Err(Error::denied(format!("table `{id}` may not be made"))
@@ -301,7 +278,35 @@ pub(super) fn keys_sql(id: &TableId, mode: WriteMode, schema: &StreamSchema) -> 
     statements
 }
 
-async fn make_schema(client: &Client, schema: &str, user: &str) -> Result<()> {
+/// How each field is stored in a new table: in a shadow as in the table whose place it will take, as far as that can hold it.
+async fn targets(
+    client: &Client,
+    terms: &Terms,
+    schema: &StreamSchema,
+    place: Option<&Place>,
+) -> Result<Vec<Target>> {
+    if let Some(place) = place.filter(|place| !place.made) {
+        let fields = adopt::check(client, terms, &place.id, &place.relation, schema).await?;
+        return Ok(fields.into_iter().map(|field| field.target).collect());
+    }
+    let mut targets = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        targets.push(target(client, terms, field, place).await?);
+    }
+    Ok(targets)
+}
+
+async fn target(client: &Client, terms: &Terms, field: &Field, place: Option<&Place>) -> Result<Target> {
+    let Some(column) = place.and_then(|place| place.relation.column(&field.name)) else {
+        return Ok(terms.target(field));
+    };
+    match fitting(client, field, column).await {
+        Err(Failure::Known(error)) if error.kind() == ErrorKind::Config => Ok(terms.target(field)),
+        fits => fits,
+    }
+}
+
+pub(super) async fn make_schema(client: &Client, schema: &str, user: &str) -> Result<()> {
     let exists = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)";
     if client.query_one(exists, &[&schema]).await?.get(0) {
         return Ok(());
@@ -327,9 +332,14 @@ async fn adapt(
     id: &TableId,
     relation: Relation,
     schema: &StreamSchema,
+    place: Option<&Place>,
 ) -> Result<Vec<StoredField>> {
     let mode = terms.writing.mode;
     adopt::check_mode(id, &relation, mode)?;
+    let adopted = place.filter(|place| !place.made);
+    if let Some(place) = adopted {
+        adopt::check(client, terms, &place.id, &place.relation, schema).await?;
+    }
     let had = relation.key(client, mode).await?;
     let key = if mode == WriteMode::Append { key_of(mode, schema) } else { schema.key_names().to_vec() };
     if had != key {
@@ -344,13 +354,14 @@ async fn adapt(
     for field in schema.fields() {
         let target = match relation.column(&field.name) {
             None => {
-                let target = terms.target(field);
+                let target = target(client, terms, field, place).await?;
                 let (table, column) = (id.sql(), quoted(&field.name));
                 client
                     .batch_execute(&format!("ALTER TABLE {table} ADD COLUMN {column} {}", target.declared()))
                     .await?;
                 target
             }
+            Some(column) if adopted.is_some() => fitting(client, field, column).await?,
             Some(column) => hold(client, terms, id, column, field).await?,
         };
         fields.push(StoredField::new(&field.name, target));
@@ -402,7 +413,7 @@ async fn hold(
 }
 
 /// Whether the column `name` of table `id` holds a value that would not be the same under the type `to`.
-async fn is_altered(client: &Client, id: &TableId, name: &str, from: &str, to: &str) -> Result<bool> {
+pub(super) async fn is_altered(client: &Client, id: &TableId, name: &str, from: &str, to: &str) -> Result<bool> {
     let Some(condition) = widen::is_altered(name, from, to) else { return Ok(false) };
     let sql = format!("SELECT EXISTS (SELECT FROM {} WHERE {condition})", id.sql());
     Ok(client.query_one(&sql, &[]).await?.get(0))

@@ -168,6 +168,13 @@ impl Tables {
         Ok(())
     }
 
+    /// Nothing is known of `stream` any more: its table has changed, or is gone.
+    pub(super) fn forget(&mut self, stream: &StreamName) {
+        self.streams.remove(stream);
+        self.loaders.forget(stream, u64::MAX);
+        self.loaders.forget_statements();
+    }
+
     /// The stream that `table` is of.
     pub(super) fn stream_of(&self, table: &TableId) -> Option<&Stream> {
         self.streams.values().find(|stream| &stream.table.id == table)

@@ -47,7 +47,7 @@ impl Terms {
 
     /// The same for the shadows of these tables.
     pub(super) fn of_shadows(&self) -> Self {
-        let tenure = Arc::new(self.tenure.of_shadows());
+        let tenure = Arc::new(self.tenure.of(shadow::anew(&self.tenure.holder)));
         Self { tenure, shadows: Some(self.tenure.holder.clone()), ..self.clone() }
     }
 
@@ -56,9 +56,10 @@ impl Terms {
         self.table_of_holder(&self.tenure.holder, stream)
     }
 
-    /// The table whose place that of `stream` will take, where it is a shadow.
-    pub(super) fn place_of(&self, stream: &StreamName) -> Result<Option<TableId>> {
-        self.shadows.as_ref().map(|holder| self.table_of_holder(holder, stream)).transpose()
+    /// The table whose place that of `stream` will take, where it is a shadow, and under whose name that one is kept.
+    pub(super) fn place_of(&self, stream: &StreamName) -> Result<Option<(TableId, &str)>> {
+        let Some(holder) = &self.shadows else { return Ok(None) };
+        Ok(Some((self.table_of_holder(holder, stream)?, holder)))
     }
 
     fn table_of_holder(&self, holder: &str, stream: &StreamName) -> Result<TableId> {

@@ -9,6 +9,8 @@ mod merging;
 mod model;
 mod modes;
 mod names;
+mod shadows;
+mod takeovers;
 mod widening;
 
 use tidemark_engine::{

@@ -10,11 +10,7 @@ mod versions;
 
 use std::sync::Arc;
 
-use tidemark_engine::{
-    LogId,
-    change::Op,
-    write::Delivery,
-};
+use tidemark_engine::{LogId, change::Op, write::Delivery};
 
 pub(super) use self::stepwise::Displaced;
 use super::{ahead::runs, failure::Result, gathered::FEW, table::Table, writer::Writer};
@@ -82,14 +78,14 @@ pub(super) async fn take_back_after(writer: &mut Writer, table: &Table, last: &s
 }
 
 /// The names as SQL of the columns that say when a version is valid.
-struct Columns {
-    position: String,
-    valid_from: String,
-    valid_to: String,
+pub(super) struct Columns {
+    pub(super) position: String,
+    pub(super) valid_from: String,
+    pub(super) valid_to: String,
 }
 
 impl Columns {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             position: quoted(metadata::POSITION),
             valid_from: quoted(metadata::VALID_FROM),

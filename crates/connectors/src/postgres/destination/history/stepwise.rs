@@ -4,24 +4,16 @@
 //! A source that checks its keys at the end of a transaction may have two records under one key in between. The version of the
 //! one that was there first ends when the other comes, and what later leaves the key is that one first.
 
-use tidemark_engine::{
-    Error, LogId, Time,
-    change::{Cell, Op, Value},
-    schema::{Field, Kind},
-    write::Delivery,
-};
+use tidemark_engine::{Error, LogId, change::Op, write::Delivery};
 use tokio_postgres::types::ToSql;
 
 use super::{Columns, merge::position};
-use crate::postgres::{
-    destination::{
-        failure::Result,
-        literal::Literal,
-        table::{START_ANEW, Table},
-        view::View,
-        writer::Writer,
-    },
-    types::Target,
+use crate::postgres::destination::{
+    failure::Result,
+    literal::Literal,
+    table::{START_ANEW, Table},
+    view::View,
+    writer::Writer,
 };
 
 /// Records of one table that another's change of key has displaced: the positions of their last versions, which have ended, in
@@ -50,7 +42,7 @@ pub(super) async fn write(
 ) -> Result<()> {
     let view = View::new(&delivery.changes);
     for row in 0..view.rows() {
-        let (position, time) = (position(log, delivery, row)?, literal(delivery.watermark(row)?)?);
+        let (position, time) = (position(log, delivery, row)?, Literal::time(delivery.watermark(row)?)?);
         let columns = Columns::new();
         let mut step = Step { writer, table, columns, view: &view, row, position, time };
         match view.op(row)? {
@@ -74,12 +66,6 @@ pub(super) async fn write(
         }
     }
     Ok(())
-}
-
-/// `time` as the server reads it.
-fn literal(time: Time) -> Result<Literal> {
-    let target = Target::of(&Field::new("time", Kind::TimestampTz), &|_| false);
-    Ok(Literal(target.literal_text(&Cell::Value(Value::TimestampTz(time.as_micros())))?))
 }
 
 /// One change on its way into a table.

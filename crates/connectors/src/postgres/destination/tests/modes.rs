@@ -170,6 +170,46 @@ impl Table {
         rows.push(Record { position, from, to: None, values, waits: false });
     }
 
+    /// A new generation takes its place, which was complete at `time`.
+    pub(super) fn take(&mut self, mode: WriteMode, shadow: Self, time: i64) {
+        let key = |record: &Record| (record.values.get("id").cloned(), record.values.get("part").cloned());
+        let same = |a: &Record, b: &Record| key(a) == key(b);
+        let shown = |record: &Record| {
+            let record = Record { position: String::new(), from: 0, to: None, ..record.clone() };
+            Self(vec![record]).rows(WriteMode::Mirror)
+        };
+        match mode {
+            WriteMode::SoftDelete => {
+                let mut rows = std::mem::replace(&mut self.0, shadow.0);
+                rows.retain(|row| !self.0.iter().any(|other| same(row, other)));
+                rows.iter_mut().for_each(|row| row.to = row.to.or(Some(time)));
+                self.0.extend(rows);
+            }
+            WriteMode::History => {
+                let valid = shadow.0.into_iter().filter(|row| row.to.is_none()).collect::<Vec<_>>();
+                for row in self.0.iter_mut().filter(|row| row.to.is_none()) {
+                    if !valid.iter().any(|other| same(row, other)) {
+                        row.to = Some(time.max(row.from));
+                    }
+                }
+                for mut new in valid {
+                    if self.0.iter().any(|row| row.position == new.position) {
+                        continue;
+                    }
+                    if let Some(row) = self.0.iter_mut().find(|row| row.to.is_none() && same(row, &new)) {
+                        if shown(row) == shown(&new) {
+                            continue;
+                        }
+                        new.from = new.from.max(row.from);
+                        row.to = Some(new.from);
+                    }
+                    self.0.push(new);
+                }
+            }
+            _ => *self = shadow,
+        }
+    }
+
     pub(super) fn play(&mut self, mode: WriteMode, played: &Played, sequence: u64) {
         for (change, ordinal) in played.changes.iter().zip(0u64..) {
             let position = format!("testlog00000-{sequence:012}-{ordinal:09}");
