@@ -132,7 +132,8 @@ pub(super) enum Tenant {
 pub(super) async fn tenant(client: &Client, destination: &str, epoch: i64) -> Result<Tenant> {
     let sql = "SELECT epoch, yields FROM _tidemark.positions WHERE destination = $1";
     let row = client.query_opt(sql, &[&destination]).await?;
-    let (now, yields) = row.map_or((None, None), |row| (Some(row.get::<_, i64>(0)), row.get::<_, Option<i64>>(1)));
+    let (now, yields) =
+        row.map_or((None, None), |row| (Some(row.get::<_, i64>(0)), row.get::<_, Option<i64>>(1)));
     Ok(match (now, yields) {
         (Some(now), _) if now == epoch => Tenant::We,
         (Some(_), Some(yields)) if yields == epoch => Tenant::WeAnew,
@@ -306,9 +307,7 @@ impl Tenure {
     pub(super) async fn note_loaded(&self, writer: &mut Writer, rows: &LoadedRows) -> Result<()> {
         let sql = "INSERT INTO _tidemark.loaded (destination, stream, sequence, first, last) VALUES ($1, $2, $3, $4, $5)";
         let (first, last) = (integer(rows.first)?, integer(rows.last)?);
-        writer
-            .execute(sql, &[&self.holder, &rows.stream, &integer(rows.sequence)?, &first, &last])
-            .await?;
+        writer.execute(sql, &[&self.holder, &rows.stream, &integer(rows.sequence)?, &first, &last]).await?;
         Ok(())
     }
 

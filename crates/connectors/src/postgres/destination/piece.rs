@@ -8,7 +8,7 @@ use tidemark_engine::{
     arrow_array::{Array, UInt64Array},
     change::{Cell, ChangeBatch, Value},
     schema::{Field, Kind},
-    write::{WriteMode, Watermarks},
+    write::{Watermarks, WriteMode},
 };
 use tokio::task::spawn_blocking;
 

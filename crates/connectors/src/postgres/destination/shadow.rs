@@ -32,7 +32,8 @@ mod tests {
     #[test]
     fn each_holder_has_tables_of_its_own() {
         let stream = StreamName::new("s");
-        let names = ["copy:replay", "copy:anew", "copy:replay:anew"].map(|holder| table(holder, &stream).name);
+        let names =
+            ["copy:replay", "copy:anew", "copy:replay:anew"].map(|holder| table(holder, &stream).name);
         assert!(names[0] != names[1] && names[1] != names[2] && names[0] != names[2]);
         assert!(names.iter().all(|name| name.len() < 63));
         assert_ne!(table("copy:anew", &stream), table("copy:anew", &StreamName::new("t")));

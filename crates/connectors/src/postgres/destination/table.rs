@@ -413,7 +413,13 @@ async fn hold(
 }
 
 /// Whether the column `name` of table `id` holds a value that would not be the same under the type `to`.
-pub(super) async fn is_altered(client: &Client, id: &TableId, name: &str, from: &str, to: &str) -> Result<bool> {
+pub(super) async fn is_altered(
+    client: &Client,
+    id: &TableId,
+    name: &str,
+    from: &str,
+    to: &str,
+) -> Result<bool> {
     let Some(condition) = widen::is_altered(name, from, to) else { return Ok(false) };
     let sql = format!("SELECT EXISTS (SELECT FROM {} WHERE {condition})", id.sql());
     Ok(client.query_one(&sql, &[]).await?.get(0))

@@ -191,6 +191,7 @@ pub(super) fn as_written(mode: WriteMode, delivery: Delivery) -> Result<Delivery
     if mode != WriteMode::SoftDelete {
         return Ok(delivery);
     }
-    let changes = delivery.changes.with_deletions_marked(metadata::DELETED_AT, |row| delivery.watermark(row))?;
+    let changes =
+        delivery.changes.with_deletions_marked(metadata::DELETED_AT, |row| delivery.watermark(row))?;
     Ok(Delivery { changes, ..delivery })
 }

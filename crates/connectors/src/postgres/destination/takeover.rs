@@ -35,11 +35,7 @@ pub(super) async fn take_over(writer: &mut Writer, terms: &Terms, takeover: &Tak
         None => takeover.standing.clone(),
     };
     let (seen, of_real) = (takeover.standing.position.sequence, terms.tenure.of(shadow::anew(&real)));
-    let shadows_of_real = Terms {
-        tenure: of_real.into(),
-        shadows: Some(real.clone()),
-        ..terms.clone()
-    };
+    let shadows_of_real = Terms { tenure: of_real.into(), shadows: Some(real.clone()), ..terms.clone() };
     for stream in &brought {
         // What it was being filled anew with is void, and what was loaded ahead is not what the table holds.
         place::forget(writer, &shadows_of_real, stream).await?;
@@ -69,7 +65,8 @@ async fn lock(writer: &mut Writer, real: &str) -> Result<Option<Standing>> {
     writer.execute(make, &[&real]).await?;
     // A unit takes as long as it takes.
     writer.run("SET LOCAL lock_timeout = 0").await?;
-    let sql = "SELECT epoch, log, sequence, hash, notes FROM _tidemark.positions WHERE destination = $1 FOR UPDATE";
+    let sql =
+        "SELECT epoch, log, sequence, hash, notes FROM _tidemark.positions WHERE destination = $1 FOR UPDATE";
     let row = writer.client().query_one(sql, &[&real]).await?;
     writer.run("SET LOCAL lock_timeout = '30s'").await?;
     ledger::standing(real, &row)
@@ -77,12 +74,7 @@ async fn lock(writer: &mut Writer, real: &str) -> Result<Option<Standing>> {
 
 /// The streams whose tables become what was filled: those that were asked for; all there are where the destination does not keep
 /// what it has.
-async fn brought(
-    writer: &Writer,
-    terms: &Terms,
-    real: &str,
-    takeover: &Takeover,
-) -> Result<Vec<StreamName>> {
+async fn brought(writer: &Writer, terms: &Terms, real: &str, takeover: &Takeover) -> Result<Vec<StreamName>> {
     if takeover.goes_on && !takeover.streams.is_empty() {
         return Ok(takeover.streams.clone());
     }

@@ -65,9 +65,7 @@ impl Work {
         let Some(versions) = versions(deliveries)? else { return Ok(None) };
         let form = Form::of(table.fields.iter().map(|field| &field.target));
         match Self::write(table, log, deliveries, &versions, form) {
-            Err(Failure::NeedsText) => {
-                Self::write(table, log, deliveries, &versions, Form::Text).map(Some)
-            }
+            Err(Failure::NeedsText) => Self::write(table, log, deliveries, &versions, Form::Text).map(Some),
             work => work.map(Some),
         }
     }
@@ -120,7 +118,14 @@ impl Work {
             let delivery = &deliveries[version.at.delivery];
             let position = position(log, delivery, version.at.row)?;
             let (since, until) = (Some(version.since), version.until);
-            let cells = OwnCells { base: version.base, since, until, position, carried: &carried, ..OwnCells::default() };
+            let cells = OwnCells {
+                base: version.base,
+                since,
+                until,
+                position,
+                carried: &carried,
+                ..OwnCells::default()
+            };
             rows.begin_row();
             own.add(&mut rows, &cells)?;
             for (index, field) in table.fields.iter().enumerate() {
@@ -161,11 +166,13 @@ impl Work {
         if !table.is_exact {
             // PostgreSQL itself says whether it takes two of the keys for one.
             let key = table.key.iter().map(|index| format!("c{index}")).collect::<Vec<_>>().join(", ");
-            let twice = format!("SELECT FROM {work} WHERE action <> 'v' GROUP BY {key} HAVING count(*) > 1 LIMIT 1");
+            let twice =
+                format!("SELECT FROM {work} WHERE action <> 'v' GROUP BY {key} HAVING count(*) > 1 LIMIT 1");
             steps.push((twice, true));
         }
         if self.any_free {
-            let taken = format!("SELECT FROM {work} AS w JOIN {name} AS t ON {at_key} WHERE w.action = 'f' LIMIT 1");
+            let taken =
+                format!("SELECT FROM {work} AS w JOIN {name} AS t ON {at_key} WHERE w.action = 'f' LIMIT 1");
             steps.push((taken, true));
         }
         steps.push((
@@ -197,7 +204,9 @@ impl Work {
         let values = table.fields.iter().zip(&self.taken).enumerate().map(|(index, (field, taken))| {
             let column = &field.name;
             match taken {
-                true => format!("CASE WHEN get_bit(w.carried, {index}) = 1 THEN w.c{index} ELSE o.{column} END"),
+                true => {
+                    format!("CASE WHEN get_bit(w.carried, {index}) = 1 THEN w.c{index} ELSE o.{column} END")
+                }
                 false => format!("w.c{index}"),
             }
         });
@@ -218,8 +227,8 @@ impl Work {
 /// The identity of the change in `row`, as `_tidemark_position` has it.
 pub(super) fn position(log: &LogId, delivery: &Delivery, row: usize) -> Result<String> {
     let ordinals = delivery.changes.ordinals();
-    let ordinals = ordinals
-        .ok_or_else(|| Error::internal("a batch reached a destination before it was numbered"))?;
+    let ordinals =
+        ordinals.ok_or_else(|| Error::internal("a batch reached a destination before it was numbered"))?;
     Ok(ChangeId { log, sequence: delivery.sequence, ordinal: ordinals.value(row) }.to_string())
 }
 

@@ -213,8 +213,11 @@ impl Step<'_> {
             Some((position, until)) => (Former::Displaced(position), until),
             None => {
                 let Columns { valid_from, .. } = &self.columns;
-                let sql =
-                    format!("SELECT {valid_from}::text FROM {} WHERE {}", self.table.id.sql(), self.is_valid(1));
+                let sql = format!(
+                    "SELECT {valid_from}::text FROM {} WHERE {}",
+                    self.table.id.sql(),
+                    self.is_valid(1)
+                );
                 match self.texts(&sql, &old_key).await?.and_then(|texts| texts.into_iter().next()) {
                     Some(since) => (Former::Valid(old_key.clone()), since),
                     None => return Ok(false),
@@ -231,7 +234,12 @@ impl Step<'_> {
 
     /// Ends what is valid under the new key, and keeps it in mind; not the record that moves there from `old_key`, which it is
     /// where PostgreSQL takes the two keys for one (`1.0` and `1.00`). Tells when that ended, or `since`.
-    async fn displace(&mut self, displaced: &mut Displaced, old_key: &[Literal], since: String) -> Result<String> {
+    async fn displace(
+        &mut self,
+        displaced: &mut Displaced,
+        old_key: &[Literal],
+        since: String,
+    ) -> Result<String> {
         let mut close = self.close_sql(1, Some(2), 3);
         let mut values = vec![self.time.clone(), Literal(Some(since.clone()))];
         values.extend(self.key(false)?);

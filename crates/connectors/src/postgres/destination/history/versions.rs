@@ -130,7 +130,9 @@ impl Batch {
             match self.valid.get(&new) {
                 Some(Some(_)) => return Ok(false),
                 Some(None) => {}
-                None => self.entries.push(Entry { named: Named { at, before: false }, wants: Wants::Nothing }),
+                None => {
+                    self.entries.push(Entry { named: Named { at, before: false }, wants: Wants::Nothing })
+                }
             }
         }
         let cells = match former.as_ref().map(|former| &former.cells) {

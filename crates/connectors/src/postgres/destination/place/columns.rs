@@ -39,9 +39,12 @@ pub(super) async fn align(
             None if place.made => add(client, &place.id, from).await?,
             None => {
                 let (table, name) = (place.id.sql(), quoted(&from.name));
-                return Err(Error::config(format!("table `{}`, which Tidemark did not make, lacks columns", place.id))
-                    .hint(format!("run: ALTER TABLE {table} ADD {name} {}", from.declared))
-                    .into());
+                return Err(Error::config(format!(
+                    "table `{}`, which Tidemark did not make, lacks columns",
+                    place.id
+                ))
+                .hint(format!("run: ALTER TABLE {table} ADD {name} {}", from.declared))
+                .into());
             }
         };
         let (name, plain) = (quoted(&from.name), from.name.clone());

@@ -68,8 +68,9 @@ impl Exchange {
             (WriteMode::SoftDelete, Of::Generation(time)) => {
                 let (table, missing) = (self.place.id.sql(), self.missing(&by));
                 let (deleted, time) = (quoted(metadata::DELETED_AT), constant(time)?);
-                let mark =
-                    format!("UPDATE {table} AS t SET {deleted} = {time} WHERE {deleted} IS NULL AND {missing}");
+                let mark = format!(
+                    "UPDATE {table} AS t SET {deleted} = {time} WHERE {deleted} IS NULL AND {missing}"
+                );
                 self.exchange(writer, &by, &mark).await
             }
             _ => {
@@ -137,7 +138,8 @@ impl Exchange {
         let Of::Generation(time) = of else { return Ok(()) };
         let (table, shadow, time) = (self.place.id.sql(), self.shadow.sql(), constant(time)?);
         let history::Columns { position, valid_from, valid_to } = history::Columns::new();
-        let is_metadata = |column: &&Column| metadata_of(self.mode).iter().any(|(name, _)| *name == column.plain);
+        let is_metadata =
+            |column: &&Column| metadata_of(self.mode).iter().any(|(name, _)| *name == column.plain);
         let fields = self.columns.iter().filter(|column| !is_metadata(column)).collect::<Vec<_>>();
         let names = fields.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
         let news = format!("pg_temp._tidemark_news_{}", writer.next_number());

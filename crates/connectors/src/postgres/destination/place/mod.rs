@@ -115,7 +115,8 @@ async fn empty(writer: &Writer, id: &TableId, mode: WriteMode, of: Of) -> Result
             format!("UPDATE {table} SET {deleted} = {time} WHERE {deleted} IS NULL")
         }
         (WriteMode::History, Of::Generation(time)) => {
-            let (history::Columns { valid_from, valid_to, .. }, time) = (history::Columns::new(), constant(time)?);
+            let (history::Columns { valid_from, valid_to, .. }, time) =
+                (history::Columns::new(), constant(time)?);
             format!("UPDATE {table} SET {valid_to} = greatest({time}, {valid_from}) WHERE {valid_to} IS NULL")
         }
         _ => format!("DELETE FROM {table}"),

@@ -171,7 +171,8 @@ async fn the_last_row_wins(mode: WriteMode) {
         return;
     }
     assert_eq!(value(&database, "SELECT count(*) FROM s"), "120", "the first version of ten is over");
-    let over = "SELECT min(id) || ' ' || max(id) || ' ' || min(a) FROM s WHERE _tidemark_valid_to IS NOT NULL";
+    let over =
+        "SELECT min(id) || ' ' || max(id) || ' ' || min(a) FROM s WHERE _tidemark_valid_to IS NOT NULL";
     assert_eq!(value(&database, over), "90 99 old");
 }
 

@@ -127,7 +127,13 @@ impl Table {
                     rows[at].to = None;
                     rows[at].values.extend(said);
                 }
-                None => rows.push(Record { position: String::new(), from: 0, to: None, values: said, waits: false }),
+                None => rows.push(Record {
+                    position: String::new(),
+                    from: 0,
+                    to: None,
+                    values: said,
+                    waits: false,
+                }),
             },
         }
     }
@@ -135,7 +141,8 @@ impl Table {
     /// What `change` makes of a table in `history`.
     fn history(&mut self, schema: &StreamSchema, change: &Change, time: i64, position: String) {
         let ((new, old), said) = (keys(schema, change), said(schema, change));
-        let valid = |rows: &[Record], key: &Values| rows.iter().position(|row| row.to.is_none() && row.has(key));
+        let valid =
+            |rows: &[Record], key: &Values| rows.iter().position(|row| row.to.is_none() && row.has(key));
         let rows = &mut self.0;
         let waiting = rows.iter().position(|row| row.waits && row.has(&old));
         let leaves = change.op == Op::Delete || new != old;
@@ -260,11 +267,14 @@ pub(super) fn rows(database: &Database<'_>, mode: WriteMode) -> Vec<Vec<Option<S
         _ => "NULL".to_owned(),
     };
     let exists = |column: &str| {
-        let sql = format!("SELECT count(*) FROM pg_attribute WHERE attrelid = 's'::regclass AND attname = '{column}'");
+        let sql = format!(
+            "SELECT count(*) FROM pg_attribute WHERE attrelid = 's'::regclass AND attname = '{column}'"
+        );
         value(database, &sql) == "1"
     };
     let column = |name: &str, shown: &str| if exists(name) { shown.to_owned() } else { "NULL".to_owned() };
-    let columns = [column("part", "part"), "a".to_owned(), "b".to_owned(), column("c", "c::double precision")];
+    let columns =
+        [column("part", "part"), "a".to_owned(), "b".to_owned(), column("c", "c::double precision")];
     let mut rows = database.query(&format!("SELECT {times}, id, {} FROM s", columns.join(", ")));
     rows.sort();
     rows
@@ -295,7 +305,8 @@ pub(super) struct Step {
 }
 
 fn steps() -> impl Strategy<Value = (bool, Vec<Vec<i64>>, Vec<Step>)> {
-    let step = (0usize..4, prop::collection::vec(wish(), 0..30), 0i64..8, any::<bool>(), any::<bool>(), 1usize..40);
+    let step =
+        (0usize..4, prop::collection::vec(wish(), 0..30), 0i64..8, any::<bool>(), any::<bool>(), 1usize..40);
     let step = step.prop_map(|(schema, wishes, later, ends, reopen, batch)| Step {
         schema,
         wishes,
@@ -323,7 +334,12 @@ fn commits(wide: bool, initial: &[Vec<i64>], steps: &[Step]) -> Vec<Played> {
             Change::read(values)
         });
         let changes = changes.collect();
-        commits.push(Played { schema: schema.clone(), phase: Phase::InitialSync, time: 1_000 + number, changes });
+        commits.push(Played {
+            schema: schema.clone(),
+            phase: Phase::InitialSync,
+            time: 1_000 + number,
+            changes,
+        });
     }
     let mut time = 990;
     for step in steps {
@@ -413,8 +429,9 @@ async fn a_deletion_of_nothing_is_nothing() {
         let database = database();
         let mut copy = open(&database, mode).await;
         for (fill, at) in [(0, 0), (20, 1)] {
-            let mut changes =
-                (100..100 + fill).map(|id| Change::create([text(id), text("x"), Said::Null])).collect::<Vec<_>>();
+            let mut changes = (100..100 + fill)
+                .map(|id| Change::create([text(id), text("x"), Said::Null]))
+                .collect::<Vec<_>>();
             changes.push(Change::delete([text(1), text("full"), text("full")]));
             changes.push(Change::delete([text(2), Said::Unchanged, Said::Unchanged]));
             apply(&mut copy, at, at + 1, vec![batch(&plain("s"), &changes, 0)]).await.unwrap();
@@ -443,8 +460,7 @@ async fn a_deleted_row_gives_way() {
 
 #[tokio::test]
 async fn a_table_of_one_mode_is_not_written_in_another() {
-    let modes =
-        [WriteMode::Append, WriteMode::Mirror, WriteMode::SoftDelete, WriteMode::History];
+    let modes = [WriteMode::Append, WriteMode::Mirror, WriteMode::SoftDelete, WriteMode::History];
     for made in modes {
         let database = database();
         let rows = batch(&plain("s"), &[Change::create([text(1), Said::Null, Said::Null])], 0);
@@ -452,7 +468,11 @@ async fn a_table_of_one_mode_is_not_written_in_another() {
         for asked in modes.into_iter().filter(|asked| *asked != made) {
             let mut copy = open(&database, asked).await;
             let error = apply(&mut copy, 1, 2, vec![rows.clone()]).await.unwrap_err();
-            assert_eq!(error.message(), "table `public.s` was made for another write mode", "{made:?} {asked:?}");
+            assert_eq!(
+                error.message(),
+                "table `public.s` was made for another write mode",
+                "{made:?} {asked:?}"
+            );
             let errors = super::Destination::check(&super::config(&database), &super::writing(asked)).await;
             assert_eq!(errors[0].message(), error.message());
         }

@@ -105,10 +105,20 @@ impl Copy<'_> {
         commits
     }
 
-    async fn apply(&mut self, from: Standing, to: Standing, commits: &[(u64, Played)], played: Option<u64>, shadow: bool, breaks: bool) {
+    async fn apply(
+        &mut self,
+        from: Standing,
+        to: Standing,
+        commits: &[(u64, Played)],
+        played: Option<u64>,
+        shadow: bool,
+        breaks: bool,
+    ) {
         let all = || {
             let deliveries = commits.iter().flat_map(|(sequence, played)| played.deliveries(*sequence, 7));
-            let deliveries = deliveries.map(|it| it.map(|it| Delivery { played: played.unwrap_or(it.played).max(it.sequence), ..it }));
+            let deliveries = deliveries.map(|it| {
+                it.map(|it| Delivery { played: played.unwrap_or(it.played).max(it.sequence), ..it })
+            });
             deliveries.collect::<Vec<_>>()
         };
         let unit = |deliveries: Vec<Result<Delivery, Error>>| {
@@ -126,7 +136,13 @@ impl Copy<'_> {
     }
 
     /// Plays changes in place.
-    async fn play(&mut self, begin: u64, commits: &[(u64, Played)], anew: (Option<Anew>, Option<Anew>), breaks: bool) {
+    async fn play(
+        &mut self,
+        begin: u64,
+        commits: &[(u64, Played)],
+        anew: (Option<Anew>, Option<Anew>),
+        breaks: bool,
+    ) {
         let end = commits.last().map_or(self.sequence, |(sequence, _)| *sequence);
         self.apply(standing(begin, anew.0), standing(end, anew.1), commits, None, false, breaks).await;
         for (sequence, played) in commits {
@@ -160,7 +176,9 @@ impl Copy<'_> {
 
         let mut shadow = Table::default();
         let complete = self.sequence;
-        for (commits, played, breaks) in [(read, None, cycle.waited.1), (waited, Some(complete), cycle.after.1)] {
+        for (commits, played, breaks) in
+            [(read, None, cycle.waited.1), (waited, Some(complete), cycle.after.1)]
+        {
             let mut next = anew.clone();
             next.after += commits.len() as u64;
             let (from, to) = (standing(complete, Some(anew)), standing(complete, Some(next.clone())));
@@ -254,7 +272,10 @@ async fn what_is_equal_is_not_written_and_what_depends_on_the_table_stays() {
         assert_eq!(value(&database, written), "1");
         database.execute("UPDATE s SET a = 'drifted' WHERE id < 10; DELETE FROM s WHERE id = 50; INSERT INTO s VALUES (1000, 'more', NULL)");
         refill(&mut copy, rows_of(0..100, "same")).await.unwrap();
-        assert_eq!(value(&database, "SELECT count(*) || ' ' || min(a) || ' ' || max(a) FROM seen"), "100 same same");
+        assert_eq!(
+            value(&database, "SELECT count(*) || ' ' || min(a) || ' ' || max(a) FROM seen"),
+            "100 same same"
+        );
         let rewritten = "SELECT count(*) FROM s WHERE xmin = (SELECT xmin FROM s WHERE id = 0)";
         assert_eq!(value(&database, rewritten), "11");
         if adopted {
@@ -304,7 +325,11 @@ async fn a_new_generation_may_have_another_key() {
         let schema = schema("s", &[("id", Kind::Int64), ("a", Kind::Text), ("b", Kind::Text)], &["a"]);
         let rows = (0..20).map(|id| Change::read([Said::Null, text(format!("key {id}")), Said::Null]));
         refill(&mut copy, batch(&schema, &rows.collect::<Vec<_>>(), 0)).await.unwrap();
-        assert_eq!(value(&database, "SELECT count(*) FROM s WHERE a LIKE 'key %' AND id IS NULL"), "20", "{mode:?}");
+        assert_eq!(
+            value(&database, "SELECT count(*) FROM s WHERE a LIKE 'key %' AND id IS NULL"),
+            "20",
+            "{mode:?}"
+        );
         let update = (0..20).map(|id| Change::update([Said::Null, text(format!("key {id}")), text("new")]));
         apply(&mut copy, 2, 3, vec![batch(&schema, &update.collect::<Vec<_>>(), 0)]).await.unwrap();
         assert_eq!(value(&database, "SELECT count(*) FROM s WHERE b = 'new'"), "20", "{mode:?}");
@@ -314,16 +339,21 @@ async fn a_new_generation_may_have_another_key() {
 /// A generation without rows leaves no shadow, and empties the table as its mode has it.
 #[tokio::test]
 async fn a_generation_may_be_empty() {
-    let left: BTreeMap<&str, _> = [("mirror", "0"), ("soft-delete", "20"), ("history", "20"), ("replace", "0")].into();
+    let left: BTreeMap<&str, _> =
+        [("mirror", "0"), ("soft-delete", "20"), ("history", "20"), ("replace", "0")].into();
     for mode in [WriteMode::Mirror, WriteMode::SoftDelete, WriteMode::History] {
         let database = database();
         let mut copy = open(&database, mode).await;
         apply(&mut copy, 0, 1, vec![rows_of(0..20, "old")]).await.unwrap();
         let anew = beginning(1, 1_800_000_000_000_000);
-        copy.apply(&mut Unit::new(standing(1, None), standing(2, Some(anew.clone())), stream::iter([]))).await.unwrap();
+        copy.apply(&mut Unit::new(standing(1, None), standing(2, Some(anew.clone())), stream::iter([])))
+            .await
+            .unwrap();
         copy.apply(&mut unit(standing(2, Some(anew)), standing(2, None), Vec::new())).await.unwrap();
         let gone = match mode {
-            WriteMode::SoftDelete => "SELECT count(*) FROM s WHERE _tidemark_deleted_at = '2027-01-15 08:00:00Z'",
+            WriteMode::SoftDelete => {
+                "SELECT count(*) FROM s WHERE _tidemark_deleted_at = '2027-01-15 08:00:00Z'"
+            }
             WriteMode::History => "SELECT count(*) FROM s WHERE _tidemark_valid_to = '2027-01-15 08:00:00Z'",
             _ => "SELECT count(*) FROM s",
         };
@@ -342,7 +372,9 @@ async fn a_stream_without_a_key_is_replaced() {
     refill(&mut copy, rows(30)).await.unwrap();
     assert_eq!(value(&database, "SELECT count(*) FROM s WHERE a = 'twin'"), "30");
     let anew = beginning(2, 9_000);
-    copy.apply(&mut Unit::new(standing(2, None), standing(3, Some(anew.clone())), stream::iter([]))).await.unwrap();
+    copy.apply(&mut Unit::new(standing(2, None), standing(3, Some(anew.clone())), stream::iter([])))
+        .await
+        .unwrap();
     // It breaks off, and what was loaded is not loaded again.
     let (from, to) = (standing(3, Some(anew.clone())), standing(3, None));
     let broken = vec![read(3, rows(7)), Err(Error::unavailable("the staging store is gone"))];
@@ -364,7 +396,8 @@ async fn a_shadow_is_begun_anew_or_torn_down() {
     let begin = |from: Standing, to: Standing| Unit::new(from, to, stream::iter([]));
     copy.apply(&mut begin(standing(1, None), standing(2, Some(one.clone())))).await.unwrap();
     let half = Anew { after: 2, ..one.clone() };
-    let first = unit(standing(2, Some(one)), standing(2, Some(half.clone())), vec![read(2, rows_of(0..9, "void"))]);
+    let first =
+        unit(standing(2, Some(one)), standing(2, Some(half.clone())), vec![read(2, rows_of(0..9, "void"))]);
     copy.apply(&mut { first }).await.unwrap();
     assert_eq!(shadows_left(&database), "1");
     copy.apply(&mut begin(standing(2, Some(half)), standing(3, Some(two.clone())))).await.unwrap();
@@ -376,7 +409,10 @@ async fn a_shadow_is_begun_anew_or_torn_down() {
     copy.close().await.unwrap();
     let (config, mirror) = (super::config(&database), writing(WriteMode::Mirror));
     let left = Destination::leftovers(&config, &mirror).await.unwrap();
-    assert!(left.contains(&"1 table in schema `_tidemark` for what is being filled anew".to_owned()), "{left:?}");
+    assert!(
+        left.contains(&"1 table in schema `_tidemark` for what is being filled anew".to_owned()),
+        "{left:?}"
+    );
     Destination::teardown(&config, &mirror).await.unwrap();
     assert_eq!(value(&database, "SELECT to_regnamespace('_tidemark')"), "NULL");
     assert_eq!(value(&database, "SELECT count(*) FROM s"), "5");
