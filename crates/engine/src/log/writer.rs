@@ -56,6 +56,8 @@ pub(crate) struct Group {
     pub(crate) transactions: Vec<Span>,
     /// What it says of initial syncs.
     pub(crate) steps: Vec<SyncStep>,
+    /// The greatest place in the source of its changes; `None` for records of an initial sync.
+    pub(crate) last_source_position: Option<Vec<u8>>,
     pub(crate) rows: u64,
     pub(crate) phase: Phase,
     /// Its changes, numbered from 0, unless they stand in segments.
@@ -154,6 +156,8 @@ impl LogWriter {
             cursor.set(group.part.clone(), group.cursor.clone());
             group.forgotten.iter().for_each(|part| cursor.remove(part));
         }
+        let positions = entry.groups.iter().map(|group| group.last_source_position.as_ref());
+        let source_position = positions.chain([self.head.source_position.as_ref()]).max().flatten().cloned();
         let sequence = self.head.sequence + 1;
         let steps: Vec<_> = entry.groups.iter().flat_map(|group| group.steps.iter().cloned()).collect();
         let (syncing, completed) = sync::after(&self.head.syncing, &steps, sequence)?;
@@ -165,6 +169,7 @@ impl LogWriter {
             writer: self.name.clone(),
             time: self.log.world().now().max(self.head.time.next()),
             watermark: self.head.watermark,
+            source_position,
             cursor,
             syncing,
             completed,

@@ -59,7 +59,7 @@ impl WriteLoop {
         run: &mut Run<'_>,
     ) -> Result<Standing> {
         let last = anew.until.unwrap_or(standing.position.sequence).min(standing.position.sequence);
-        let commits = self.commits_to_fill(&anew, last, strategy.appetite()).await?;
+        let commits = self.commits_to_fill(&anew, last, self.appetite(strategy)).await?;
         let after = commits.last().map_or(last, |commit| commit.sequence());
         let mut end = standing.clone();
         for stream in &streams {

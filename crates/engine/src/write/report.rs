@@ -101,6 +101,7 @@ impl<'a> Report<'a> {
             held,
             anew,
             from: self.plan.from,
+            as_of: None,
             streams: self.plan.selection.streams.clone(),
             rows: self.rows,
             time: self.log.world().now(),

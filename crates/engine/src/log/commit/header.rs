@@ -8,7 +8,7 @@ use super::Compression;
 use crate::{
     Cursor, Digest, LogId, Time,
     codec::Format,
-    log::{SyncStep, Syncing},
+    log::{SyncStep, Syncing, hexadecimal},
     read::Phase,
     schema::StreamName,
 };
@@ -30,6 +30,9 @@ pub(crate) struct Header {
     pub(crate) time: Time,
     /// The watermark of its last transaction.
     pub(crate) watermark: Time,
+    /// The greatest place in the source of any change up to it, for sources that have such places.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hexadecimal::option")]
+    pub(crate) source_position: Option<Vec<u8>>,
     /// Where every part of the source has been read to, after this commit.
     pub(crate) cursor: Cursor,
     /// What it says of initial syncs, in order.

@@ -18,7 +18,7 @@ use bytes::Bytes;
 pub(super) use body::{Body, Compression};
 pub(crate) use header::{Frame, Header, Segment};
 
-use crate::{Digest, Position, Time, schema::StreamName};
+use crate::{Digest, Position, Time, log::Syncing, schema::StreamName};
 
 /// A commit as read from the log or just written to it: verified, immutable.
 #[derive(Debug)]
@@ -76,6 +76,11 @@ impl Commit {
     /// How many changes it holds.
     pub fn rows(&self) -> u64 {
         self.header.rows
+    }
+
+    /// The initial syncs that are not complete after it, by stream.
+    pub fn syncing(&self) -> &BTreeMap<StreamName, Syncing> {
+        &self.header.syncing
     }
 
     /// How many changes of each stream it holds.
