@@ -16,6 +16,7 @@ pub(super) struct Head {
     pub(super) source_position: Option<Vec<u8>>,
     pub(super) cursor: Cursor,
     pub(super) syncing: BTreeMap<StreamName, Syncing>,
+    pub(super) schemas_at: u64,
 }
 
 impl Default for Head {
@@ -30,6 +31,7 @@ impl Default for Head {
             source_position: None,
             cursor: Cursor::default(),
             syncing: BTreeMap::new(),
+            schemas_at: 0,
         }
     }
 }
@@ -46,6 +48,7 @@ impl From<&Commit> for Head {
             source_position: header.source_position.clone(),
             cursor: header.cursor.clone(),
             syncing: header.syncing.clone(),
+            schemas_at: header.schemas_at,
         }
     }
 }

@@ -14,8 +14,11 @@ use futures::{Stream, StreamExt, TryStreamExt, future, stream, stream::BoxStream
 use tokio::sync::watch;
 
 use super::{
-    Anew, Appetite, Delivery, OnTruncate, Progress, Standing, Unit, WriteMode, WriteStrategy,
-    holding::Revival, report::Report, truncate,
+    Anew, Appetite, Delivery, OnTruncate, Progress, SchemaPolicy, Standing, Unit, WriteMode, WriteStrategy,
+    holding::Revival,
+    report::Report,
+    schema_change::{self, Bases},
+    truncate,
 };
 use crate::{
     Error, Result, Stop,
@@ -35,6 +38,8 @@ pub struct Plan {
     pub mode: WriteMode,
     /// What becomes of truncates.
     pub on_truncate: OnTruncate,
+    /// What becomes of changes of schema.
+    pub schema_change: SchemaPolicy,
     /// When the horizon is reached: changes of the commit after it that are to be played too, those with ordinals below this.
     pub beyond: Option<u64>,
     /// How many changes a second, at most.
@@ -49,6 +54,7 @@ impl Plan {
             selection: Selection::default(),
             mode,
             on_truncate: OnTruncate::default(),
+            schema_change: SchemaPolicy::default(),
             beyond: None,
             rate: None,
         }
@@ -202,7 +208,10 @@ impl WriteLoop {
         let waiting = standing.anew.iter().filter(|(_, anew)| anew.waits);
         selection.except.extend(waiting.map(|(stream, _)| stream.clone()));
         let mut end = Standing { position: last.position(), ..standing.clone() };
-        commits.iter().for_each(|commit| self.filled_anew_by(commit, &mut end.anew));
+        for commit in &commits {
+            self.filled_anew_by(commit, &mut end.anew);
+            schema_change::note(&self.plan, commit, &mut end.schemas);
+        }
         let commits = stream::iter(commits).map(Ok);
         match self.apply(strategy, (&standing, &end), commits, &selection, run).await {
             Ok(()) => Ok(end),
@@ -239,9 +248,12 @@ impl WriteLoop {
             return Ok(standing);
         };
         let commit = self.log.commit_after(&standing.position).await?;
-        let end = Standing { beyond: Some(ordinal), ..standing.clone() };
+        let mut end = Standing { beyond: Some(ordinal), ..standing.clone() };
+        schema_change::note(&self.plan, &commit, &mut end.schemas);
+        let bases = schema_change::bases(&self.log, &end.schemas).await?;
         let deliveries = self.log.played_up_to(&commit, ordinal, &self.plan.selection, self.playing());
-        self.give(strategy, Unit::new(standing, end.clone(), self.treated(deliveries)), &end, run).await?;
+        self.give(strategy, Unit::new(standing, end.clone(), self.treated(deliveries, bases)), &end, run)
+            .await?;
         Ok(end)
     }
 
@@ -259,7 +271,8 @@ impl WriteLoop {
         selection: &Selection,
         run: &mut Run<'_>,
     ) -> Result<()> {
-        self.apply_as(strategy, (begin, end), commits, (selection, self.playing()), run).await
+        let bases = schema_change::bases(&self.log, &end.schemas).await?;
+        self.apply_as(strategy, (begin, end), commits, (selection, self.playing(), bases), run).await
     }
 
     /// The same, as `playing` has it.
@@ -268,10 +281,10 @@ impl WriteLoop {
         strategy: &mut dyn WriteStrategy,
         (begin, end): (&Standing, &Standing),
         commits: impl Stream<Item = Result<Arc<Commit>>> + Send + 'static,
-        (selection, playing): (&Selection, Playing),
+        (selection, playing, bases): (&Selection, Playing, Bases),
         run: &mut Run<'_>,
     ) -> Result<()> {
-        let deliveries = self.treated(self.log.played(commits, selection, playing));
+        let deliveries = self.treated(self.log.played(commits, selection, playing), bases);
         let unit = Unit::new(begin.clone(), end.clone(), deliveries);
         let unit = if playing.is_shadow { unit.into_shadows() } else { unit };
         self.give(strategy, unit, end, run).await
@@ -281,9 +294,15 @@ impl WriteLoop {
     fn treated(
         &self,
         deliveries: BoxStream<'static, Result<Delivery>>,
+        bases: Bases,
     ) -> BoxStream<'static, Result<Delivery>> {
-        let on_truncate = self.plan.on_truncate;
-        let treated = move |delivery| future::ready(truncate::treated(delivery, on_truncate));
+        let (on_truncate, policy) = (self.plan.on_truncate, self.plan.schema_change);
+        let treated = move |delivery| {
+            let treated = truncate::treated(delivery, on_truncate);
+            let treated =
+                treated.and_then(|it| it.map(|it| schema_change::treated(it, &bases, policy)).transpose());
+            future::ready(treated)
+        };
         deliveries.try_filter_map(treated).boxed()
     }
 

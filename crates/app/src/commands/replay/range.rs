@@ -65,8 +65,9 @@ impl Range {
         log.check_kept(from).await?;
         let selection = streams::select(log, &replay.stream).await?;
         let beyond = end.beyond.filter(|_| replay.as_of.is_some());
-        let (rate, on_truncate) = (replay.rate, destination.on_truncate);
-        let plan = Plan { from, selection, on_truncate, beyond, rate, ..Plan::new(mode) };
+        let Destination { schema_change, on_truncate, .. } = *destination;
+        let rate = replay.rate;
+        let plan = Plan { from, selection, schema_change, on_truncate, beyond, rate, ..Plan::new(mode) };
         let range = Self { plan, last: end.sequence };
         if let Some(moment) = &replay.as_of {
             range.check_complete(log, moment).await?;

@@ -44,6 +44,12 @@ pub(crate) struct Header {
     /// The initial syncs that it completes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) completed: BTreeMap<StreamName, Syncing>,
+    /// The newest schema of every stream, in a commit that brings a new one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) schemas: BTreeMap<StreamName, Digest>,
+    /// The last commit that brought a new schema; 0 when none has.
+    #[serde(default)]
+    pub(crate) schemas_at: u64,
     /// How many changes it holds in all.
     pub(crate) rows: u64,
     /// How many source transactions it holds. Their section comes first: 16 bytes each, `end` and `watermark` in

@@ -78,6 +78,12 @@ impl Commit {
         self.header.rows
     }
 
+    /// The schema of each of its frames or segments, in order.
+    pub(crate) fn schemas_in_order(&self) -> impl Iterator<Item = (&StreamName, Digest)> {
+        let frames = self.header.frames.iter().map(|frame| (&frame.stream, frame.schema));
+        frames.chain(self.header.segments.iter().map(|segment| (&segment.stream, segment.schema)))
+    }
+
     /// The initial syncs that are not complete after it, by stream.
     pub fn syncing(&self) -> &BTreeMap<StreamName, Syncing> {
         &self.header.syncing
