@@ -121,6 +121,43 @@ fn a_moment_is_exchanged_whole_for_those_who_read() {
     assert_eq!(value(&then, "SELECT count(*) FROM pg_indexes WHERE indexname = 'by_note'"), "1");
 }
 
+/// Killed at any moment, a replay leaves what was there, or what is to be there.
+#[test]
+fn a_moment_is_shown_or_not_when_its_replay_is_killed() {
+    let mut chance = Chance::from_the_environment();
+    let case = Kept::of(
+        Postgres::shared(),
+        "CREATE TABLE items (id int PRIMARY KEY, a text, b int);
+        INSERT INTO items SELECT i, md5(i::text), i FROM generate_series(1, 30000) i",
+    );
+    let then = Postgres::shared().database();
+    let file = std::fs::read_to_string(case.bench.path("pipeline.yaml")).unwrap();
+    case.bench.write("pipeline.yaml", &(file + &with_replays(&then, "then.db")));
+    let state =
+        |database: &Database<'_>| value(database, "SELECT sum(hashtextextended(i::text, 0)) FROM items i");
+    case.catch_up();
+    let (early, early_state) = (commit(&case.bench), state(&case.source));
+    case.source.execute(
+        "UPDATE items SET b = -b WHERE id % 3 = 0; DELETE FROM items WHERE id % 7 = 0; UPDATE items SET id = id + 100000 WHERE id % 5 = 0",
+    );
+    case.catch_up();
+    let (late, late_state) = (commit(&case.bench), state(&case.source));
+    case.bench.tidemark(&format!("replay pipeline.yaml --to then --as-of seq:{early}")).succeeds();
+    assert_eq!(state(&then), early_state);
+    for (sequence, expected) in [(late, &late_state), (early, &early_state)] {
+        let replay = format!("replay pipeline.yaml --to then --as-of seq:{sequence}");
+        for _ in 0..8 {
+            let replaying = case.bench.start(&replay);
+            pause(Duration::from_millis(10 + chance.below(600)));
+            replaying.kill();
+            let found = state(&then);
+            assert!([&early_state, &late_state].contains(&&found), "half a state was left behind");
+        }
+        case.bench.tidemark(&replay).succeeds();
+        assert_eq!(&state(&then), expected);
+    }
+}
+
 #[test]
 fn a_damaged_mirror_is_repaired_in_place() {
     let case = Kept::of(Postgres::shared(), ACCOUNTS);
