@@ -303,6 +303,13 @@ impl Tenure {
         if held == 1 { Ok(()) } else { Err(self.lost().into()) }
     }
 
+    /// Makes sure, until the end of the transaction, that the destination is ours.
+    pub(super) async fn keep(&self, writer: &mut Writer) -> Result<()> {
+        let sql = "SELECT FROM _tidemark.positions WHERE destination = $1 AND epoch = $2 FOR UPDATE";
+        let kept = writer.execute(sql, &[&self.destination, &self.epoch]).await?;
+        if kept == 1 { Ok(()) } else { Err(self.lost().into()) }
+    }
+
     /// Notes that these rows are in their table.
     pub(super) async fn note_loaded(&self, writer: &mut Writer, rows: &LoadedRows) -> Result<()> {
         let sql = "INSERT INTO _tidemark.loaded (destination, stream, sequence, first, last) VALUES ($1, $2, $3, $4, $5)";

@@ -204,6 +204,16 @@ impl WriteStrategy for Destination {
         Ok(())
     }
 
+    async fn abandon(&mut self) -> Result<()> {
+        let mut opened =
+            self.opened.take().ok_or_else(|| Error::internal("`abandon` was called before `open`"))?;
+        let abandoned = opened.abandon().await;
+        let place = self.server.place();
+        abandoned.map_err(|failure| failure.explain(format_args!("cannot tidy up `{place}`")))?;
+        self.epoch = None;
+        Ok(())
+    }
+
     async fn close(&mut self) -> Result<()> {
         self.opened = None;
         Ok(())

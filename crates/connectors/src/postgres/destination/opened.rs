@@ -145,6 +145,11 @@ impl Opened {
         takeover::take_over(&mut self.writer, &self.tables.terms, takeover).await
     }
 
+    /// Forgets this destination, which is a shadow of another, and its tables.
+    pub(super) async fn abandon(&mut self) -> Result<()> {
+        takeover::abandon(&mut self.writer, &self.tables.terms).await
+    }
+
     /// Ends the transaction; what it did is durable.
     async fn commit(&mut self) -> Result<()> {
         // A constraint that waited until now says here which stream breaks it.

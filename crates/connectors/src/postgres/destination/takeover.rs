@@ -48,6 +48,17 @@ pub(super) async fn take_over(writer: &mut Writer, terms: &Terms, takeover: &Tak
     writer.run("SET CONSTRAINTS ALL IMMEDIATE; COMMIT").await
 }
 
+/// Forgets the destination that `terms` speak of, which is a shadow, and its tables.
+pub(super) async fn abandon(writer: &mut Writer, terms: &Terms) -> Result<()> {
+    if terms.shadows.is_none() {
+        return Err(Error::internal("a destination that people see is not abandoned").into());
+    }
+    writer.run("BEGIN").await?;
+    terms.tenure.keep(writer).await?;
+    ledger::forget(writer.client(), &terms.tenure.destination).await?;
+    writer.run("COMMIT").await
+}
+
 /// Refuses what was not filled to its end: what is wanting would be forgotten.
 fn check_complete(takeover: &Takeover) -> Result<()> {
     let Standing { held, anew, .. } = &takeover.standing;

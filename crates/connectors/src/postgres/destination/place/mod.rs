@@ -91,10 +91,13 @@ async fn take_place(
     let made = claim.is_made();
     let tenure = terms.tenure.of(holder.to_owned());
     claim.take(writer.client(), terms, &tenure, &id, stream).await?;
-    match (filled, there) {
-        (None, _) => empty(writer, &id, mode, of).await?,
-        (Some(_), None) => make(writer, terms, &shadow, &id).await?,
-        (Some(filled), Some(relation)) => {
+    let relation = match (&filled, there) {
+        (Some(_), None) => Some(make(writer, terms, &shadow, &id).await?),
+        (_, there) => there,
+    };
+    match filled.zip(relation) {
+        None => empty(writer, &id, mode, of).await?,
+        Some((filled, relation)) => {
             relation.check_kind(&id)?;
             let place = Place { id: id.clone(), relation, made };
             let exchange = contents::Exchange::prepare(writer, terms, &shadow, &filled, place).await?;
@@ -124,15 +127,13 @@ async fn empty(writer: &Writer, id: &TableId, mode: WriteMode, of: Of) -> Result
     writer.run(&sql).await
 }
 
-/// There is no table yet.
-async fn make(writer: &Writer, terms: &Terms, shadow: &TableId, id: &TableId) -> Result<()> {
+/// There is no table yet: makes one that is like the shadow, and empty.
+async fn make(writer: &Writer, terms: &Terms, shadow: &TableId, id: &TableId) -> Result<Relation> {
     make_schema(writer.client(), &id.schema, &terms.user).await?;
     let (table, shadow) = (id.sql(), shadow.sql());
-    writer
-        .run(&format!(
-            "CREATE TABLE {table} (LIKE {shadow} INCLUDING INDEXES); INSERT INTO {table} SELECT * FROM {shadow}"
-        ))
-        .await
+    writer.run(&format!("CREATE TABLE {table} (LIKE {shadow} INCLUDING INDEXES)")).await?;
+    let made = Relation::find(writer.client(), id).await?;
+    Ok(made.ok_or_else(|| Error::internal(format!("table `{id}` is not there though it was made")))?)
 }
 
 /// Notes that table `id` is as of commit `seen` of the log: what comes after it is news, whatever there was before.

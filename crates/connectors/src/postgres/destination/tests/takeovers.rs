@@ -253,6 +253,26 @@ async fn what_is_ahead_or_incomplete_takes_no_place() {
     play(&mut copy, &["s"], 4..=4).await;
 }
 
+/// What a replay leaves behind that was interrupted does not get into the way of the next.
+#[tokio::test]
+async fn what_was_filled_out_of_sight_can_be_abandoned() {
+    let database = database();
+    let mut copy = open(&database, WriteMode::Mirror).await;
+    play(&mut copy, &["s"], 1..=3).await;
+    let mut hidden = open_hidden(&database, WriteMode::Mirror).await;
+    play(&mut hidden, &["s", "t"], 1..=2).await;
+    hidden.abandon().await.unwrap();
+    nothing_hidden(&database);
+    assert_eq!(hidden.open(&log()).await.unwrap(), None);
+    play(&mut hidden, &["s"], 1..=3).await;
+    hidden.take_place(&takeover(3, &[], true)).await.unwrap();
+    nothing_hidden(&database);
+    // Only what is out of sight can be.
+    assert_eq!(copy.open(&log()).await.unwrap(), Some(standing(3)));
+    assert_eq!(copy.abandon().await.unwrap_err().kind(), ErrorKind::Internal);
+    assert_eq!(copy.open(&log()).await.unwrap(), Some(standing(3)));
+}
+
 /// A table that was there before Tidemark is filled as it is.
 #[tokio::test]
 async fn an_adopted_table_stays_what_it_is() {
