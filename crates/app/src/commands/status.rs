@@ -1,18 +1,25 @@
 //! `tidemark status`
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use serde_json::{Value as Json, json};
 use tidemark_connectors::config::HeldBack;
 use tidemark_engine::{
     Error, Time,
-    log::{Log, Mark, MarkState, Marks, RunLock},
+    log::{Former, Log, Mark, MarkState, Marks, Request, RunLock, Syncing},
     schema::StreamName,
-    write::Hold,
+    write::{Anew, Hold},
 };
 
-use crate::{cli::EXIT_CODES, digits::grouped, failure::Failure, output::Output, pipeline_file, staging};
+use crate::{
+    cli::EXIT_CODES,
+    digits::grouped,
+    failure::Failure,
+    output::Output,
+    pipeline_file::{self, Pipeline},
+    staging,
+};
 
 /// Show how far a pipeline has come
 ///
@@ -47,10 +54,11 @@ impl Status {
         }
         let holder = RunLock::holder(log.store());
         let held_back = pipeline.source.held_back(&pipeline.home).await;
+        let streams = Streams::of(&pipeline, &log).await?;
         if self.json {
-            return output.json(&for_programs(&log, holder, &held_back, &destinations));
+            return output.json(&for_programs(&log, holder, (&held_back, &streams), &destinations));
         }
-        output.data(for_people(&log, holder, &held_back, &destinations))
+        output.data(for_people(&log, holder, (&held_back, &streams), &destinations))
     }
 }
 
@@ -75,6 +83,11 @@ impl Standing<'_> {
         self.mark.iter().flat_map(|mark| &mark.held)
     }
 
+    /// The streams that are being filled anew.
+    fn anew(&self) -> impl Iterator<Item = (&StreamName, &Anew)> {
+        self.mark.iter().flat_map(|mark| &mark.anew)
+    }
+
     /// What became of it. A loop that died could not say so: it only runs while its process does.
     fn state(&self, process_runs: bool) -> (&'static str, Option<&str>) {
         match self.mark.as_ref().map(|mark| &mark.state) {
@@ -92,10 +105,81 @@ impl Standing<'_> {
     }
 }
 
+/// What becomes of streams at the source.
+struct Streams {
+    /// Initial syncs under way.
+    syncing: BTreeMap<StreamName, Syncing>,
+    /// Streams in the log that are not read any more.
+    left: Vec<StreamName>,
+    /// What has been asked for and not begun; empty: all.
+    asked: Vec<Vec<StreamName>>,
+}
+
+impl Streams {
+    async fn of(pipeline: &Pipeline, log: &Log) -> Result<Self, Error> {
+        let left = pipeline.source.left(&log.cursor())?;
+        let asked = log.requests().await?.into_iter().filter_map(|(_, request)| match request {
+            Request::Resync { streams } => Some(streams),
+            _ => None,
+        });
+        let mut syncing = log.syncing();
+        syncing.retain(|stream, _| !left.contains(stream));
+        Ok(Self { syncing, left, asked: asked.collect() })
+    }
+
+    fn for_people(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let is_first = |syncing: &&Syncing| syncing.former == Former::Nothing;
+        match self.syncing.values().filter(is_first).count() {
+            0 => {}
+            1 => lines.push("  initial sync of 1 stream under way".to_owned()),
+            streams => lines.push(format!("  initial sync of {} streams under way", grouped(streams as u64))),
+        }
+        for (stream, Syncing { generation, former, .. }) in &self.syncing {
+            let beside = match former {
+                Former::Nothing => continue,
+                Former::Current => "its changes go on meanwhile",
+                Former::Stale => "destinations keep what they have until then",
+            };
+            lines.push(format!("  `{stream}` is being read anew (generation {generation}); {beside}"));
+        }
+        for streams in &self.asked {
+            lines.push(match streams.as_slice() {
+                [] => "  every stream is asked to be read anew".to_owned(),
+                streams => format!("  asked to be read anew: {}", listed(streams)),
+            });
+        }
+        if !self.left.is_empty() {
+            lines.push(format!("  not read any more: {}", listed(&self.left)));
+        }
+        lines
+    }
+
+    fn for_programs(&self) -> Json {
+        let syncing = self.syncing.iter().map(|(stream, Syncing { generation, since, former })| {
+            json!({"stream": stream, "generation": generation, "since": since, "former": former})
+        });
+        json!({
+            "syncing": syncing.collect::<Vec<_>>(),
+            "asked": self.asked,
+            "left": self.left,
+        })
+    }
+}
+
+fn listed(streams: &[StreamName]) -> String {
+    streams.iter().map(|stream| format!("`{stream}`")).collect::<Vec<_>>().join(", ")
+}
+
 /// What the source holds back; an error where it could not be asked.
 type Held = Result<Option<HeldBack>, Error>;
 
-fn for_people(log: &Log, holder: Option<String>, held_back: &Held, destinations: &[Standing<'_>]) -> String {
+fn for_people(
+    log: &Log,
+    holder: Option<String>,
+    (held_back, streams): (&Held, &Streams),
+    destinations: &[Standing<'_>],
+) -> String {
     let running = holder.as_deref().map_or("not running".to_owned(), |holder| format!("run by {holder}"));
     let head = match log.head_times() {
         None => "empty".to_owned(),
@@ -122,11 +206,7 @@ fn for_people(log: &Log, holder: Option<String>, held_back: &Held, destinations:
         }
         Err(error) => Some(format!("  the source cannot be asked: {error}")),
     });
-    match log.syncing().len() {
-        0 => {}
-        1 => lines.push("  initial sync of 1 stream under way".to_owned()),
-        streams => lines.push(format!("  initial sync of {} streams under way", grouped(streams as u64))),
-    }
+    lines.extend(streams.for_people());
     let width = destinations.iter().map(|standing| standing.name.len()).max().unwrap_or(0);
     for standing in destinations {
         let (state, error) = standing.state(holder.is_some());
@@ -148,11 +228,24 @@ fn for_people(log: &Log, holder: Option<String>, held_back: &Held, destinations:
             lines.push(format!("  {:width$}  stream `{stream}` held after commit {after}: {error}", ""));
             lines.extend(hint.as_ref().map(|hint| format!("  {:width$}  hint: {hint}", "")));
         }
+        for (stream, anew) in standing.anew() {
+            let left = standing.sequence().saturating_sub(anew.after);
+            lines.push(format!(
+                "  {:width$}  stream `{stream}` is being filled anew: {left} commits to go",
+                ""
+            ));
+        }
     }
     lines.join("\n")
 }
 
-fn for_programs(log: &Log, holder: Option<String>, held_back: &Held, destinations: &[Standing<'_>]) -> Json {
+fn for_programs(
+    log: &Log,
+    holder: Option<String>,
+    (held_back, streams): (&Held, &Streams),
+    destinations: &[Standing<'_>],
+) -> Json {
+    let anew = |(stream, anew): (&StreamName, &Anew)| json!({"stream": stream, "from": anew.from, "after": anew.after, "waits": anew.waits});
     let held = |(stream, hold): (&StreamName, &Hold)| {
         let Hold { after, error, kind, hint } = hold;
         json!({"stream": stream, "commit": after, "error": error, "kind": kind, "hint": hint})
@@ -165,6 +258,7 @@ fn for_programs(log: &Log, holder: Option<String>, held_back: &Held, destination
             "state": state,
             "error": error,
             "held": standing.held().map(held).collect::<Vec<_>>(),
+            "anew": standing.anew().map(anew).collect::<Vec<_>>(),
             "commit": standing.sequence(),
             "behind": standing.behind(log),
             "changes": standing.mark.as_ref().map_or(0, |mark| mark.rows),
@@ -188,6 +282,7 @@ fn for_programs(log: &Log, holder: Option<String>, held_back: &Held, destination
             Ok(Some(HeldBack { bytes, status })) => json!({"held_back": bytes, "slot": status}),
             Err(error) => json!({"error": error.to_string()}),
         },
+        "streams": streams.for_programs(),
         "destinations": destinations.iter().map(standing).collect::<Vec<_>>(),
     })
 }

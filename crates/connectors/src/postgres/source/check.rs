@@ -212,7 +212,7 @@ impl Facts {
 }
 
 /// All that is missing, as one grant for the schemas and one for the tables.
-fn missing_grants(wanted: &[TableToRead], user: &str) -> Option<Error> {
+pub(super) fn missing_grants(wanted: &[TableToRead], user: &str) -> Option<Error> {
     let mut schemas: Vec<&str> =
         wanted.iter().filter(|t| !t.table.rights.schema).map(|t| t.table.id.schema.as_str()).collect();
     schemas.dedup();
@@ -240,7 +240,7 @@ fn missing_grants(wanted: &[TableToRead], user: &str) -> Option<Error> {
 }
 
 /// Row-level security leaves rows out without a word.
-fn hidden_rows(wanted: &[TableToRead], user: &str) -> Option<Error> {
+pub(super) fn hidden_rows(wanted: &[TableToRead], user: &str) -> Option<Error> {
     let table = wanted.iter().find(|table| table.table.rights.hidden_rows)?;
     let error =
         Error::denied(format!("row-level security hides rows of `{}` from user `{user}`", table.table.id));

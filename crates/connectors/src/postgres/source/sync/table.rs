@@ -29,6 +29,8 @@ pub(in crate::postgres::source) struct TableSync {
     pub(super) plan: SyncCursor,
     /// The points of the chunks that were staged when it was last looked at.
     pub(super) staged: BTreeMap<usize, Lsn>,
+    /// What there is of the table beside it.
+    former: Former,
 }
 
 impl TableSync {
@@ -41,50 +43,51 @@ impl TableSync {
         stream: &StreamCursor,
     ) -> Result<Arc<Self>> {
         let name = shape.table.id.to_string();
+        let former = stream.former(&name);
         match SyncCursor::read(cursor, &name)? {
             Some(plan) if !must_start_anew(&plan, &shape, stream, cursor) => {
                 let staged = plan.staged(cursor, &name);
-                Ok(Arc::new(Self { shape, plan, staged }))
+                Ok(Arc::new(Self { shape, plan, staged, former }))
             }
-            Some(plan) => Self::begin(shape, session, out, Some((plan.generation, plan.chunks()))).await,
-            None => {
-                let lapsed = stream.lapsed.get(&name).map(|generation| (*generation, 0));
-                Self::begin(shape, session, out, lapsed).await
-            }
+            Some(plan) => Self::begin(shape, session, out, former, (plan.generation, plan.chunks())).await,
+            None => Self::begin(shape, session, out, former, (stream.complete_generation(&name), 0)).await,
         }
     }
 
     /// The next generation after this one, begun durably.
     pub(super) async fn anew(&self, session: &Session, out: &Outlet) -> Result<Arc<Self>> {
-        let former = (self.plan.generation, self.plan.chunks());
-        Self::begin(self.shape.clone(), session, out, Some(former)).await
+        let void = (self.plan.generation, self.plan.chunks());
+        Self::begin(self.shape.clone(), session, out, self.former, void).await
     }
 
-    /// Begins a generation. Once that is durable, the table's changes wait for its completion. What came of a `former` one (its
-    /// number and how many chunks it has) is void, and destinations are told by a truncate.
+    /// Begins the generation after `last`, of which as many chunks as it says were staged in vain. Once that is durable, the table's
+    /// changes wait for its completion, beside what goes on of a `former` one.
+    ///
+    /// Where a destination plays the generation in place, what it has before is void, and a truncate tells it so: where none was
+    /// ever complete, and in appended histories of a table of which changes are wanting. Others play it into a shadow, which
+    /// is empty anyway.
     async fn begin(
         shape: Shape,
         session: &Session,
         out: &Outlet,
-        former: Option<(u64, usize)>,
+        former: Former,
+        (last, void_chunks): (u64, usize),
     ) -> Result<Arc<Self>> {
-        let generation = former.map_or(0, |(generation, _)| generation) + 1;
+        let generation = last + 1;
         let (column, bounds) = plan::chunks(session, &shape.table, &shape.schema).await?;
         let (table, terms) = (shape.table.oid, shape.table.terms());
         let definition = definition(&shape.schema);
         let plan = SyncCursor { generation, table, definition, terms, column, bounds };
-        let begun = Self { shape, plan, staged: BTreeMap::new() };
+        let begun = Self { shape, plan, staged: BTreeMap::new(), former };
 
         let name = begun.name();
         let mut lane = out.lane(SyncCursor::part(&name), Phase::InitialSync);
-        lane.note(SyncStep::Begin {
-            stream: begun.shape.table.stream(),
-            generation,
-            former: Former::Nothing,
-        });
-        if let Some((_, chunks)) = former {
+        lane.note(SyncStep::Begin { stream: begun.shape.table.stream(), generation, former });
+        if generation > 1 {
             tracing::info!(table = name, generation, "the initial sync starts anew");
-            (0..chunks).for_each(|chunk| lane.forget(SyncCursor::chunk_part(&name, chunk)));
+        }
+        (0..void_chunks).for_each(|chunk| lane.forget(SyncCursor::chunk_part(&name, chunk)));
+        if generation > 1 && former != Former::Current {
             lane.batch(begun.nothing_left()?).await?;
         }
         lane.boundary(begun.plan.write()?, None).await?.durable().await?;
@@ -106,6 +109,7 @@ impl TableSync {
                 generation: self.plan.generation,
                 table: self.plan.table,
                 terms: self.plan.terms,
+                parts: self.shape.table.parts_of_terms(),
             },
             events: Vec::new(),
         }
