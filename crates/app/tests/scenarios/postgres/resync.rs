@@ -341,12 +341,43 @@ fn tables_may_come_and_go_while_it_runs() {
     assert!(asked.contains("stream `public.b` is not read any more"), "{asked}");
 }
 
+/// A column that a publication hides while the pipeline runs is told of, and a table that cannot be published does not stop the others.
+#[test]
+fn what_is_hidden_or_cannot_be_read_while_it_runs_is_told_of() {
+    let (server, copy) = (Postgres::shared(), Postgres::shared().database());
+    let source = server.database();
+    source.execute(
+        "CREATE TABLE a (id int PRIMARY KEY, n int); INSERT INTO a VALUES (1, 1);
+         CREATE PUBLICATION theirs FOR TABLE a WITH (publish_via_partition_root = true)",
+    );
+    let bench = Workbench::with_pipeline(&format!(
+        "name: hidden_{}
+source: {{type: postgres, url: \"{}\", publication: theirs}}
+destinations:
+{}",
+        source.name(),
+        source.url(),
+        destination("mirror", &copy, "mirror")
+    ));
+    let mut running = bench.start("run pipeline.yaml");
+    running.until("it is there", || value(&copy, "SELECT to_regclass('a')") == "a");
+    source.execute("CREATE TABLE b (id int PRIMARY KEY)");
+    running.until_it_says("publication `theirs` does not have `public.b`");
+    source.execute("ALTER PUBLICATION theirs ADD TABLE b; INSERT INTO b VALUES (1)");
+    running.until("the new table is there", || value(&copy, "SELECT to_regclass('b')") == "b");
+    source.execute("ALTER PUBLICATION theirs SET TABLE a (id), b");
+    running.until_it_says("publication `theirs` leaves out column `n` of `public.a`");
+    running.terminate().succeeds();
+    bench.tidemark("run pipeline.yaml --once").exits_with(2);
+}
+
 /// What cannot be met is not asked.
 #[test]
 fn a_stream_that_nobody_knows_is_refused() {
     let database = Postgres::shared().database();
     database.execute("CREATE TABLE orders (id int PRIMARY KEY)");
-    let bench = pipeline(&database, "[\"public.*\"]", "  copy: {type: sqlite, path: ./copy.db, write: mirror}\n");
+    let bench =
+        pipeline(&database, "[\"public.*\"]", "  copy: {type: sqlite, path: ./copy.db, write: mirror}\n");
     let said = bench.tidemark("resync pipeline.yaml").exits_with(2).stderr;
     assert!(said.contains("has staged nothing yet"), "{said}");
     bench.tidemark("run pipeline.yaml --once").succeeds();

@@ -122,3 +122,119 @@ fn changed(table: &Table, synced: &Synced) -> Vec<&'static str> {
     let words = ["`key`", "`exclude`", "`where`"].into_iter().zip(parts.iter().zip(&synced.parts));
     words.filter(|(_, (now, then))| now != then).map(|(word, _)| word).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use tidemark_engine::{Digest, log::Former};
+
+    use super::*;
+    use crate::postgres::{identifier::TableId, lsn::Lsn, source::replication::Identity};
+
+    fn table(name: &str, oid: u32) -> Table {
+        Table {
+            id: TableId { schema: "public".to_owned(), name: name.to_owned() },
+            oid,
+            partitioned: false,
+            columns: Vec::new(),
+            key: vec!["id".to_owned()],
+            excluded: Vec::new(),
+            condition: None,
+            layout: String::new(),
+        }
+    }
+
+    fn identity(system: &str) -> Identity {
+        Identity { system: system.to_owned(), timeline: 1, flushed: Lsn(9) }
+    }
+
+    /// Where the stream is when `tables` are complete, each in generation 3.
+    fn complete(tables: &[Table]) -> StreamCursor {
+        let synced = |table: &Table| {
+            let (terms, parts) = (table.terms(), table.parts_of_terms());
+            (table.id.to_string(), Synced { generation: 3, table: table.oid, terms, parts })
+        };
+        let synced = tables.iter().map(synced).collect();
+        StreamCursor { synced, ..StreamCursor::begin(Lsn(5), identity("1"), "s") }
+    }
+
+    /// The cursor in which generation 4 of `table` is under way.
+    fn syncing(table: &Table) -> Cursor {
+        let (definition, terms) = (Digest::of(b"d"), table.terms());
+        let sync = SyncCursor {
+            generation: 4,
+            table: table.oid,
+            definition,
+            terms,
+            column: None,
+            bounds: Vec::new(),
+        };
+        let mut cursor = Cursor::default();
+        cursor.set(SyncCursor::part(&table.id.to_string()), sync.write().unwrap());
+        cursor
+    }
+
+    fn published(tables: &[Table]) -> Publication {
+        Publication::of(tables.iter().map(|table| table.id.clone()))
+    }
+
+    #[test]
+    fn a_table_lapses_when_changes_of_it_are_wanting_and_says_why() {
+        let tables = [table("a", 1), table("b", 2)];
+        let [a, b] = &tables;
+        let cursor = complete(&tables);
+        let why = |now: &[Table], published: &Publication| -> Vec<String> {
+            lapses(&cursor, now, published).iter().map(|it| format!("{} {}", it.table, it.why)).collect()
+        };
+        let whole = published(&tables);
+        assert_eq!(why(&tables, &whole), [""; 0]);
+        assert_eq!(why(&[a.clone()], &whole), ["public.b it is not read any more"]);
+        assert_eq!(why(&[a.clone(), table("b", 7)], &whole), ["public.b it was made anew, or replaced"]);
+        assert_eq!(why(&tables, &published(&[a.clone()])), ["public.b it was not published for a while"]);
+        let other =
+            Table { condition: Some("id > 1".to_owned()), excluded: vec!["x".to_owned()], ..b.clone() };
+        assert_eq!(why(&[a.clone(), other], &whole), ["public.b its `exclude` and `where` changed"]);
+    }
+
+    #[test]
+    fn what_there_is_of_a_table_meanwhile() {
+        let tables = [table("a", 1)];
+        let other = [Table { key: vec!["n".to_owned()], ..tables[0].clone() }];
+        let whole = published(&tables);
+        let under_way = syncing(&tables[0]);
+        let cursor = complete(&tables);
+        let name = "public.a";
+
+        // Asked for: the complete generation goes on, and the new one with it.
+        let goes_on = review(cursor.clone(), &under_way, &tables, &whole);
+        assert_eq!((goes_on.former(name), goes_on.void.len()), (Former::Current, 0));
+        // Then changes of it are wanting: neither counts any more, and that stays so until another is complete.
+        for (tables, published) in [(&other, &whole), (&tables, &published(&[]))] {
+            let lapsed = review(cursor.clone(), &under_way, tables, published);
+            assert_eq!((lapsed.former(name), lapsed.void.get(name)), (Former::Stale, Some(&4)));
+            assert_eq!(lapsed.complete_generation(name), 3);
+            assert_eq!(review(lapsed, &under_way, tables, &whole).former(name), Former::Stale);
+        }
+        // One that never was complete has nothing before it.
+        let never = complete(&[]);
+        assert_eq!(review(never.clone(), &under_way, &other, &whole).former(name), Former::Nothing);
+
+        // A new place in the log: everything lapses, and what was under way is void.
+        let begun = StreamCursor::begin(Lsn(1), identity("2"), "s");
+        let begun = begun.with_lapsed(Some(cursor), &under_way);
+        assert_eq!((begun.former(name), begun.void.get(name), begun.lsn), (Former::Stale, Some(&4), Lsn(1)));
+        let begun = StreamCursor::begin(Lsn(1), identity("2"), "s").with_lapsed(Some(never), &under_way);
+        assert_eq!(begun.former(name), Former::Nothing);
+    }
+
+    #[test]
+    fn a_table_that_is_not_read_any_more_is_known_until_it_is_read_again() {
+        let tables = [table("a", 1), table("b", 2)];
+        let whole = published(&tables);
+        let cursor = complete(&tables[..1]);
+        let gone = review(cursor, &syncing(&tables[1]), &[], &whole);
+        assert_eq!(gone.left.iter().collect::<Vec<_>>(), ["public.a", "public.b"]);
+        let back = review(gone, &syncing(&tables[1]), &tables, &whole);
+        assert!(back.left.is_empty());
+        assert_eq!(back.former("public.a"), Former::Stale);
+    }
+}

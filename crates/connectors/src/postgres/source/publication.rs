@@ -99,6 +99,14 @@ impl Publication {
         dropped.map_err(|error| failure(format!("cannot drop publication `{name}`"), error))
     }
 
+    /// One that has `tables` whole.
+    #[cfg(test)]
+    pub(super) fn of(tables: impl IntoIterator<Item = TableId>) -> Self {
+        let whole = || Published { columns: Vec::new(), filtered: false };
+        let tables = tables.into_iter().map(|table| (table, whole())).collect();
+        Self { name: "p".to_owned(), operations: [true; 4], via_root: true, tables }
+    }
+
     /// Whether it has `table`.
     pub(super) fn has(&self, table: &TableId) -> bool {
         self.tables.contains_key(table)

@@ -19,10 +19,10 @@ use crate::postgres::connection::{Session, failure};
 /// How often the catalog is looked at: one query that reads `pg_class`.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Something else whenever tables come, go, or may be read by others; and whenever the publication gains or loses one.
+/// Something else whenever tables come, go, or may be read by others; and whenever what the publication has of them is another.
 const FINGERPRINT: &str = "
     SELECT md5(coalesce(string_agg(concat_ws(' ', c.oid, c.relname, c.relpersistence, c.relowner, c.relacl), ',' ORDER BY c.oid), '')),
-           (SELECT coalesce(string_agg(r.prrelid::text, ',' ORDER BY r.prrelid), '')
+           (SELECT md5(coalesce(string_agg(to_jsonb(r)::text, ',' ORDER BY r.prrelid), ''))
             FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
             WHERE p.pubname = $1::text::name)
     FROM pg_catalog.pg_class c
@@ -103,22 +103,19 @@ impl Watch {
             // The run could not begin again. What is read already goes on.
             return Ok(Found { differs: false, in_the_way: problems });
         }
-        let is_read = |oid: u32| self.tables.iter().any(|table| table.oid == oid);
         let publication = Publication::inspect(session, self.source.publication()).await?;
-        let (mut now, mut in_the_way) = (BTreeSet::new(), Vec::new());
-        for wanted in tables {
-            let oid = wanted.table.oid;
-            match is_read(oid).then_some(None).unwrap_or_else(|| self.obstacle(&wanted, publication.as_ref()))
-            {
-                None => drop(now.insert(oid)),
-                Some(error) => in_the_way.push(error),
-            }
-        }
-        let differs = in_the_way.is_empty() && now != self.tables.iter().map(|table| table.oid).collect();
-        Ok(Found { differs, in_the_way })
+        let now: BTreeSet<_> = tables.iter().map(|wanted| wanted.table.oid).collect();
+        let read: BTreeSet<_> = self.tables.iter().map(|table| table.oid).collect();
+        let (known, new): (Vec<_>, Vec<_>) =
+            tables.into_iter().partition(|wanted| read.contains(&wanted.table.oid));
+        let mut in_the_way: Vec<_> =
+            new.iter().filter_map(|wanted| self.obstacle(wanted, publication.as_ref())).collect();
+        // What is not published of a table is not told of, and nobody else would say so before the next start.
+        in_the_way.extend(publication.iter().flat_map(|publication| publication.problems(&known)));
+        Ok(Found { differs: in_the_way.is_empty() && now != read, in_the_way })
     }
 
-    /// What keeps a table from being read, in as far as the run would fail of it.
+    /// What keeps a new table from being read: the run would fail of it.
     fn obstacle(&self, wanted: &TableToRead, publication: Option<&Publication>) -> Option<Error> {
         let id = &wanted.table.id;
         let tables = std::slice::from_ref(wanted);
