@@ -1,25 +1,21 @@
 //! `tidemark status`
 
-use std::{collections::BTreeMap, path::PathBuf};
+mod streams;
+
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
 use tidemark_connectors::config::HeldBack;
 use tidemark_engine::{
     Error, Time,
-    log::{Former, Log, Mark, MarkState, Marks, Request, RunLock, Syncing},
+    log::{Log, Mark, MarkState, Marks, RunLock, SchemaChange},
     schema::StreamName,
     write::{Anew, Hold},
 };
 
-use crate::{
-    cli::EXIT_CODES,
-    digits::grouped,
-    failure::Failure,
-    output::Output,
-    pipeline_file::{self, Pipeline},
-    staging,
-};
+use crate::{cli::EXIT_CODES, digits::grouped, failure::Failure, output::Output, pipeline_file, staging};
+use streams::Streams;
 
 /// Show how far a pipeline has come
 ///
@@ -55,11 +51,29 @@ impl Status {
         let holder = RunLock::holder(log.store());
         let held_back = pipeline.source.held_back(&pipeline.home).await;
         let streams = Streams::of(&pipeline, &log).await?;
+        let schema_changes = log.schema_changes(SCHEMA_CHANGES).await?;
+        let picture = Picture { log: &log, holder, held_back, streams, schema_changes, destinations };
         if self.json {
-            return output.json(&for_programs(&log, holder, (&held_back, &streams), &destinations));
+            return output.json(&for_programs(&picture));
         }
-        output.data(for_people(&log, holder, (&held_back, &streams), &destinations))
+        output.data(for_people(&picture))
     }
+}
+
+/// How many changes of schema are shown, the newest.
+const SCHEMA_CHANGES: usize = 5;
+
+/// All there is to show.
+struct Picture<'a> {
+    log: &'a Log,
+    /// Who runs the pipeline.
+    holder: Option<String>,
+    /// What the source holds back; an error where it could not be asked.
+    held_back: Result<Option<HeldBack>, Error>,
+    streams: Streams,
+    /// Newest first.
+    schema_changes: Vec<SchemaChange>,
+    destinations: Vec<Standing<'a>>,
 }
 
 /// A destination and what it last said of itself.
@@ -105,81 +119,8 @@ impl Standing<'_> {
     }
 }
 
-/// What becomes of streams at the source.
-struct Streams {
-    /// Initial syncs under way.
-    syncing: BTreeMap<StreamName, Syncing>,
-    /// Streams in the log that are not read any more.
-    left: Vec<StreamName>,
-    /// What has been asked for and not begun; empty: all.
-    asked: Vec<Vec<StreamName>>,
-}
-
-impl Streams {
-    async fn of(pipeline: &Pipeline, log: &Log) -> Result<Self, Error> {
-        let left = pipeline.source.left(&log.cursor())?;
-        let asked = log.requests().await?.into_iter().filter_map(|(_, request)| match request {
-            Request::Resync { streams } => Some(streams),
-            _ => None,
-        });
-        let mut syncing = log.syncing();
-        syncing.retain(|stream, _| !left.contains(stream));
-        Ok(Self { syncing, left, asked: asked.collect() })
-    }
-
-    fn for_people(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        let is_first = |syncing: &&Syncing| syncing.former == Former::Nothing;
-        match self.syncing.values().filter(is_first).count() {
-            0 => {}
-            1 => lines.push("  initial sync of 1 stream under way".to_owned()),
-            streams => lines.push(format!("  initial sync of {} streams under way", grouped(streams as u64))),
-        }
-        for (stream, Syncing { generation, former, .. }) in &self.syncing {
-            let beside = match former {
-                Former::Nothing => continue,
-                Former::Current => "its changes go on meanwhile",
-                Former::Stale => "destinations keep what they have until then",
-            };
-            lines.push(format!("  `{stream}` is being read anew (generation {generation}); {beside}"));
-        }
-        for streams in &self.asked {
-            lines.push(match streams.as_slice() {
-                [] => "  every stream is asked to be read anew".to_owned(),
-                streams => format!("  asked to be read anew: {}", listed(streams)),
-            });
-        }
-        if !self.left.is_empty() {
-            lines.push(format!("  not read any more: {}", listed(&self.left)));
-        }
-        lines
-    }
-
-    fn for_programs(&self) -> Json {
-        let syncing = self.syncing.iter().map(|(stream, Syncing { generation, since, former })| {
-            json!({"stream": stream, "generation": generation, "since": since, "former": former})
-        });
-        json!({
-            "syncing": syncing.collect::<Vec<_>>(),
-            "asked": self.asked,
-            "left": self.left,
-        })
-    }
-}
-
-fn listed(streams: &[StreamName]) -> String {
-    streams.iter().map(|stream| format!("`{stream}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// What the source holds back; an error where it could not be asked.
-type Held = Result<Option<HeldBack>, Error>;
-
-fn for_people(
-    log: &Log,
-    holder: Option<String>,
-    (held_back, streams): (&Held, &Streams),
-    destinations: &[Standing<'_>],
-) -> String {
+fn for_people(picture: &Picture<'_>) -> String {
+    let Picture { log, holder, held_back, streams, schema_changes, destinations } = picture;
     let running = holder.as_deref().map_or("not running".to_owned(), |holder| format!("run by {holder}"));
     let head = match log.head_times() {
         None => "empty".to_owned(),
@@ -207,6 +148,10 @@ fn for_people(
         Err(error) => Some(format!("  the source cannot be asked: {error}")),
     });
     lines.extend(streams.for_people());
+    for SchemaChange { stream, commit, time, differences } in schema_changes {
+        let said = differences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        lines.push(format!("  schema of stream `{stream}` at commit {commit}, {}: {said}", short(*time)));
+    }
     let width = destinations.iter().map(|standing| standing.name.len()).max().unwrap_or(0);
     for standing in destinations {
         let (state, error) = standing.state(holder.is_some());
@@ -239,12 +184,8 @@ fn for_people(
     lines.join("\n")
 }
 
-fn for_programs(
-    log: &Log,
-    holder: Option<String>,
-    (held_back, streams): (&Held, &Streams),
-    destinations: &[Standing<'_>],
-) -> Json {
+fn for_programs(picture: &Picture<'_>) -> Json {
+    let Picture { log, holder, held_back, streams, schema_changes, destinations } = picture;
     let anew = |(stream, anew): (&StreamName, &Anew)| json!({"stream": stream, "from": anew.from, "after": anew.after, "waits": anew.waits});
     let held = |(stream, hold): (&StreamName, &Hold)| {
         let Hold { after, error, kind, hint } = hold;
@@ -265,6 +206,11 @@ fn for_programs(
             "as_of": standing.mark.as_ref().map(|mark| mark.time),
         })
     };
+    let schema_change = |change: &SchemaChange| {
+        let SchemaChange { stream, commit, time, differences } = change;
+        let differences: Vec<_> = differences.iter().map(ToString::to_string).collect();
+        json!({"stream": stream, "commit": commit, "recorded": time, "differences": differences})
+    };
     let times = log.head_times();
     json!({
         "pipeline": log.pipeline(),
@@ -277,6 +223,7 @@ fn for_programs(
             "syncing": log.syncing().keys().map(|stream| stream.as_str()).collect::<Vec<_>>(),
             "parts": log.cursor().parts().map(|(part, _)| part.as_str()).collect::<Vec<_>>(),
         },
+        "schema_changes": schema_changes.iter().map(schema_change).collect::<Vec<_>>(),
         "source": match held_back {
             Ok(None) => json!({}),
             Ok(Some(HeldBack { bytes, status })) => json!({"held_back": bytes, "slot": status}),
