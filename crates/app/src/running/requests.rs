@@ -57,6 +57,7 @@ impl Requests {
     fn hand_over(&self, id: &str, request: &Request) {
         match request {
             Request::Resync { streams } => self.resyncs.ask(id, streams),
+            // The write loops look for those themselves.
             Request::Retry { .. } | Request::Discard { .. } => {}
         }
     }

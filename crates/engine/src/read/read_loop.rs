@@ -17,6 +17,9 @@ use crate::{
     retry::Retry,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Boundaries that may wait for the committer; beyond it the strategy waits.
 const WAITING: usize = 4_096;
 
@@ -61,8 +64,8 @@ impl ReadLoop {
         self.resyncs.clone()
     }
 
-    /// Runs `strategy` from the log's cursor to its end, and again when something is asked of it meanwhile. A source or store that is down is waited for until the loop is
-    /// stopped; any other error ends the loop.
+    /// Runs `strategy` from the log's cursor to its end, and again when something is asked of it meanwhile. A source or store
+    /// that is down is waited for until the loop is stopped; any other error ends the loop.
     pub async fn run(&mut self, strategy: &mut dyn ReadStrategy) -> Result<End> {
         let mut writer = self.writer.take();
         let outcome = self.run_with(strategy, &mut writer).await;

@@ -246,6 +246,64 @@ fn a_resync_is_the_way_out_of_another_timeline() {
     assert_a_resync_is_the_way_out(&kept);
 }
 
+/// Another server has taken the old one's place. A slot that is there already is not ours to drop.
+#[test]
+fn a_resync_leads_to_another_server() {
+    let (first, second) = (Postgres::start(), Postgres::start());
+    let (source, mirror) = (first.database(), Postgres::shared().database());
+    let bench = pipeline(&source, "[\"public.*\"]", &destination("mirror", &mirror, "mirror"));
+    source.execute(ORDERS);
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+    let name = slot(&source);
+
+    let other = second.database();
+    assert_eq!(source.name(), other.name());
+    other.execute(&format!("{ORDERS}; {UNSEEN}"));
+    other.query(&format!("SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')"));
+    let file = std::fs::read_to_string(bench.path("pipeline.yaml")).unwrap();
+    bench.write("pipeline.yaml", &file.replace(&source.url(), &other.url()));
+    bench.tidemark("resync pipeline.yaml").succeeds();
+    let said = bench.tidemark("run pipeline.yaml --once").exits_with(3).stderr;
+    assert!(said.contains(&format!("there is a replication slot `{name}` on this other server")), "{said}");
+    other.query(&format!("SELECT pg_drop_replication_slot('{name}')"));
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+    other.execute("INSERT INTO orders VALUES (9, 'i')");
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+    for table in ["public.orders", "public.quiet"] {
+        assert_equal(&other, &mirror, table);
+    }
+}
+
+/// A slot that a DBA made is the DBA's to make again; then everything is read anew from there.
+#[test]
+fn a_dbas_slot_is_made_again_by_the_dba() {
+    let server = Postgres::shared();
+    let (source, mirror) = (server.database(), server.database());
+    let name = format!("dba_{}", source.name());
+    source.execute(ORDERS);
+    let make = || source.query(&format!("SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')"));
+    make();
+    let bench = Workbench::with_pipeline(&format!(
+        "name: dba_{}
+source: {{type: postgres, url: \"{}\", slot: {name}}}
+destinations:
+{}",
+        source.name(),
+        source.url(),
+        destination("mirror", &mirror, "mirror")
+    ));
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+    source.execute(UNSEEN);
+    source.query(&format!("SELECT pg_drop_replication_slot('{name}')"));
+    bench.tidemark("resync pipeline.yaml").succeeds();
+    let said = bench.tidemark("run pipeline.yaml --once").exits_with(2).stderr;
+    assert!(said.contains(&format!("there is no replication slot `{name}`")), "{said}");
+    make();
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+    assert_equal(&source, &mirror, "public.orders");
+    assert_eq!(slot(&source), name, "another slot was made");
+}
+
 /// The slot is lost, somebody asks for everything, and the process is killed again and again: what a destination shows is what it had,
 /// or all that is new.
 #[test]
