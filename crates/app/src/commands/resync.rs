@@ -22,7 +22,8 @@ use crate::{
 ///
 /// The process that runs the pipeline does it at once; without one, the next run does. Changes go on being delivered meanwhile,
 /// and each destination keeps what it has of a stream until all of it is read: then the new content takes the place of the
-/// old in one step. Other streams are left alone. Destinations that append keep their history as it is.
+/// old in one step. Other streams are left alone. A history (`append`) stays as it is, unless changes are wanting: then, and of files always,
+/// what is read follows in it behind a truncate.
 ///
 /// With all streams (no --stream) it is also the way out when a source has lost changes: the run stops with exit code 3, and
 /// after this it begins again at a new place in the source's log.

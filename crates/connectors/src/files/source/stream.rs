@@ -115,8 +115,9 @@ impl StreamRun {
         Self { stream, place, out, cx, lane, cursor, table, watch, unmarked }
     }
 
-    /// Begins to read the stream anew, durably: every file that is there now, from its beginning. What destinations have of it goes
-    /// on until all is read. One of which the first sync, or another, is under way goes on with that.
+    /// Begins to read the stream anew, durably: every file that is there now, from its beginning. Destinations keep what they have of
+    /// it until all is read. What the files have gained meanwhile is read with the rest, so nothing goes on beside it: it is stale.
+    /// One of which the first sync, or another, is under way goes on with that.
     pub(super) async fn begin_anew(&mut self) -> Result<()> {
         if !self.cursor.initial_sync_done {
             return Ok(());
@@ -125,7 +126,10 @@ impl StreamRun {
         let (stream, generation) = (self.stream.name.clone(), self.cursor.generation);
         tracing::info!(%stream, generation, "every file is read anew");
         self.lane = self.out.lane(PartId::new(stream.as_str()), Phase::InitialSync);
-        self.lane.note(SyncStep::Begin { stream, generation, former: Former::Current });
+        self.lane.note(SyncStep::Begin { stream, generation, former: Former::Stale });
+        if let Some(emptied) = self.table.emptied()? {
+            self.lane.batch(emptied).await?;
+        }
         self.lane.boundary(self.cursor.to_bytes()?, None).await?.durable().await
     }
 

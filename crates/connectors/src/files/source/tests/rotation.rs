@@ -130,7 +130,9 @@ async fn a_stream_that_is_asked_for_is_read_anew() {
     // A rewrite stops the run; read anew, it is the stream as it is now.
     fixture.write("a.csv", "n\n2\n3\n");
     assert_eq!(fixture.fail().await.0, ErrorKind::Conflict);
-    for (generation, expected) in [(2, vec!["r n=2", "r n=3"]), (3, vec!["r n=2", "r n=3", "r n=4"])] {
+    for (generation, expected) in
+        [(2, vec!["t", "r n=2", "r n=3"]), (3, vec!["t", "r n=2", "r n=3", "r n=4"])]
+    {
         let asked = Some(&[StreamName::new("a")][..]);
         let read = fixture.bench.catch_up_asked(&mut fixture.source().strategy(), asked).await.unwrap();
         assert_eq!(lines(&read), expected);
