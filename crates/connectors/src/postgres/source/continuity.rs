@@ -187,9 +187,12 @@ mod tests {
         };
         let whole = published(&tables);
         assert_eq!(why(&tables, &whole), [""; 0]);
-        assert_eq!(why(&[a.clone()], &whole), ["public.b it is not read any more"]);
+        assert_eq!(why(std::slice::from_ref(a), &whole), ["public.b it is not read any more"]);
         assert_eq!(why(&[a.clone(), table("b", 7)], &whole), ["public.b it was made anew, or replaced"]);
-        assert_eq!(why(&tables, &published(&[a.clone()])), ["public.b it was not published for a while"]);
+        assert_eq!(
+            why(&tables, &published(std::slice::from_ref(a))),
+            ["public.b it was not published for a while"]
+        );
         let other =
             Table { condition: Some("id > 1".to_owned()), excluded: vec!["x".to_owned()], ..b.clone() };
         assert_eq!(why(&[a.clone(), other], &whole), ["public.b its `exclude` and `where` changed"]);
