@@ -110,7 +110,10 @@ impl Source {
             );
         }
         if let Some(made) = existing.filter(|_| to_add.is_empty()) {
-            findings.problems.extend(made.problems(wanted));
+            // Those that are to be filtered in another way are published anew.
+            let as_it_is = |wanted: &&TableToRead| made.has_as(&wanted.table.id, wanted.condition.is_some());
+            let as_it_is: Vec<_> = wanted.iter().filter(as_it_is).cloned().collect();
+            findings.problems.extend(made.problems(&as_it_is));
         }
         Ok(())
     }

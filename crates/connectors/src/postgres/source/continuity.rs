@@ -77,7 +77,7 @@ pub(super) fn lapses(cursor: &StreamCursor, tables: &[Table], published: &Public
             None => Lapse::NotRead,
             Some(table) if table.oid != synced.table => Lapse::MadeAnew,
             Some(table) if table.terms() != synced.terms => Lapse::Terms(changed(table, synced)),
-            Some(table) if !published.has(&table.id) => Lapse::Unpublished,
+            Some(table) if !is_published(table, published) => Lapse::Unpublished,
             Some(_) => return None,
         })
     };
@@ -102,7 +102,7 @@ pub(super) fn review(
     }
     let syncing = SyncCursor::all(from);
     for (name, sync) in &syncing {
-        let goes_on = |table: &Table| published.has(&table.id) && table.terms() == sync.terms;
+        let goes_on = |table: &Table| is_published(table, published) && table.terms() == sync.terms;
         if !find(tables, name).is_some_and(goes_on) {
             cursor.void.insert(name.clone(), sync.generation);
         }
@@ -110,6 +110,10 @@ pub(super) fn review(
     let known = cursor.lapsed.keys().chain(syncing.iter().map(|(name, _)| name));
     cursor.left = known.filter(|name| find(tables, name).is_none()).cloned().collect();
     cursor
+}
+
+fn is_published(table: &Table, publication: &Publication) -> bool {
+    publication.has_as(&table.id, table.condition.is_some())
 }
 
 fn find<'t>(tables: &'t [Table], name: &str) -> Option<&'t Table> {

@@ -61,8 +61,8 @@ impl Publication {
         }))
     }
 
-    /// Sees to it that the publication `name`, which is ours, has `tables`: makes it, or adds those it lacks. Those in `anew` are
-    /// taken out first, and added as they are wanted now. Tables that are no longer read stay in it, and cost nothing but
+    /// Sees to it that the publication `name`, which is ours, has `tables`: makes it, or adds those it lacks. Those in `anew`, and those
+    /// of which it has all rows instead of some or the other way round, are taken out first, and added as they are wanted now. Tables that are no longer read stay in it, and cost nothing but
     /// the way here.
     pub(in crate::postgres) async fn ensure(
         session: &Client,
@@ -76,7 +76,10 @@ impl Publication {
         };
         let missing: Vec<&TableToRead> = tables
             .iter()
-            .filter(|table| !existing.has(&table.table.id) || anew.contains(&table.table.id.to_string()))
+            .filter(|wanted| {
+                let id = &wanted.table.id;
+                !existing.has_as(id, wanted.condition.is_some()) || anew.contains(&id.to_string())
+            })
             .collect();
         if !missing.is_empty() {
             let list = published(missing.iter().copied());
@@ -105,6 +108,11 @@ impl Publication {
         let whole = || Published { columns: Vec::new(), filtered: false };
         let tables = tables.into_iter().map(|table| (table, whole())).collect();
         Self { name: "p".to_owned(), operations: [true; 4], via_root: true, tables }
+    }
+
+    /// Whether it has `table`, and some rows of it alone just when it should.
+    pub(super) fn has_as(&self, table: &TableId, filtered: bool) -> bool {
+        self.tables.get(table).is_some_and(|published| published.filtered == filtered)
     }
 
     /// Whether it has `table`.
