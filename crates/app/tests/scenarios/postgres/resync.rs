@@ -497,7 +497,7 @@ destinations:
 #[test]
 fn a_stream_that_nobody_knows_is_refused() {
     let database = Postgres::shared().database();
-    database.execute("CREATE TABLE orders (id int PRIMARY KEY)");
+    database.execute("CREATE TABLE orders (id int PRIMARY KEY); CREATE TABLE others (id int PRIMARY KEY)");
     let bench =
         pipeline(&database, "[\"public.*\"]", "  copy: {type: sqlite, path: ./copy.db, write: mirror}\n");
     let said = bench.tidemark("resync pipeline.yaml").exits_with(2).stderr;
@@ -513,4 +513,9 @@ fn a_stream_that_nobody_knows_is_refused() {
     let asked: Json = serde_json::from_str(&asked).unwrap();
     assert_eq!((&asked["streams"], &asked["running"]), (&serde_json::json!(["public.orders"]), &Json::Null));
     assert_eq!(status(&bench)["streams"]["asked"], serde_json::json!([["public.orders"]]));
+    // What could be met then cannot be any more: it is told and forgotten.
+    database.execute("DROP TABLE orders");
+    let said = bench.tidemark("run pipeline.yaml --once").succeeds().stderr;
+    assert!(said.contains("`public.orders` was to be read anew, and is not read any more"), "{said}");
+    assert_eq!(status(&bench)["streams"]["asked"], serde_json::json!([]));
 }
