@@ -72,14 +72,20 @@ impl InitialSync {
             !stream.synced.contains_key(&name) || under_way.contains(&name) || asked.takes(&table.stream())
         };
         let incomplete: Vec<_> = tables.iter().filter(is_incomplete).collect();
-        let mut open = Vec::new();
+        let (mut open, mut tickets) = (Vec::new(), Vec::new());
         if incomplete.is_empty() {
             return Ok(open);
         }
         let session = self.server.connect("initial sync").await?;
         for table in incomplete {
             let shape = Shape::ask(table.clone(), definitions).await?;
-            open.push(TableSync::open(shape, &session, &self.out, cursor, stream).await?);
+            let (sync, ticket) = TableSync::open(shape, &session, &self.out, cursor, stream).await?;
+            tickets.extend(ticket);
+            open.push(sync);
+        }
+        // Those of a thousand tables share commits.
+        for ticket in tickets {
+            ticket.durable().await?;
         }
         Ok(open)
     }

@@ -9,7 +9,7 @@ use tidemark_engine::{
     Cursor, Result,
     change::{BitmapBuilder, ChangeBatch, Columns, Op},
     log::{Former, SyncStep},
-    read::{Outlet, Phase},
+    read::{Outlet, Phase, Ticket},
 };
 
 use super::{OpenSync, plan};
@@ -34,30 +34,34 @@ pub(in crate::postgres::source) struct TableSync {
 }
 
 impl TableSync {
-    /// Goes on with the generation that `cursor` knows, or begins one, durably.
+    /// Goes on with the generation that `cursor` knows, or begins one: durably, once the ticket says so.
     pub(super) async fn open(
         shape: Shape,
         session: &Session,
         out: &Outlet,
         cursor: &Cursor,
         stream: &StreamCursor,
-    ) -> Result<Arc<Self>> {
+    ) -> Result<(Arc<Self>, Option<Ticket>)> {
         let name = shape.table.id.to_string();
         let former = stream.former(&name);
-        match SyncCursor::read(cursor, &name)? {
+        let last = match SyncCursor::read(cursor, &name)? {
             Some(plan) if !must_start_anew(&plan, &shape, stream, cursor) => {
                 let staged = plan.staged(cursor, &name);
-                Ok(Arc::new(Self { shape, plan, staged, former }))
+                return Ok((Arc::new(Self { shape, plan, staged, former }), None));
             }
-            Some(plan) => Self::begin(shape, session, out, former, (plan.generation, plan.chunks())).await,
-            None => Self::begin(shape, session, out, former, (stream.complete_generation(&name), 0)).await,
-        }
+            Some(plan) => (plan.generation, plan.chunks()),
+            None => (stream.complete_generation(&name), 0),
+        };
+        let (begun, ticket) = Self::begin(shape, session, out, former, last).await?;
+        Ok((begun, Some(ticket)))
     }
 
     /// The next generation after this one, begun durably.
     pub(super) async fn anew(&self, session: &Session, out: &Outlet) -> Result<Arc<Self>> {
         let void = (self.plan.generation, self.plan.chunks());
-        Self::begin(self.shape.clone(), session, out, self.former, void).await
+        let (begun, ticket) = Self::begin(self.shape.clone(), session, out, self.former, void).await?;
+        ticket.durable().await?;
+        Ok(begun)
     }
 
     /// Begins the generation after `last`, of which as many chunks as it says were staged in vain. Once that is durable, the table's
@@ -72,7 +76,7 @@ impl TableSync {
         out: &Outlet,
         former: Former,
         (last, void_chunks): (u64, usize),
-    ) -> Result<Arc<Self>> {
+    ) -> Result<(Arc<Self>, Ticket)> {
         let generation = last + 1;
         let (column, bounds) = plan::chunks(session, &shape.table, &shape.schema).await?;
         let (table, terms) = (shape.table.oid, shape.table.terms());
@@ -90,8 +94,8 @@ impl TableSync {
         if generation > 1 && former != Former::Current {
             lane.batch(begun.nothing_left()?).await?;
         }
-        lane.boundary(begun.plan.write()?, None).await?.durable().await?;
-        Ok(Arc::new(begun))
+        let ticket = lane.boundary(begun.plan.write()?, None).await?;
+        Ok((Arc::new(begun), ticket))
     }
 
     /// The stream's name.
