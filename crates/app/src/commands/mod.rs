@@ -6,6 +6,7 @@ mod check;
 mod discover;
 mod init;
 mod replay;
+mod resync;
 mod run;
 mod schema;
 mod status;
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Status(status::Status),
     Changes(changes::Changes),
     Replay(replay::Replay),
+    Resync(resync::Resync),
     Teardown(teardown::Teardown),
     Schema(schema::Schema),
 }
@@ -37,6 +39,7 @@ impl Command {
             Self::Status(status) => status.json,
             Self::Changes(changes) => changes.json,
             Self::Replay(replay) => replay.json,
+            Self::Resync(resync) => resync.json,
             Self::Teardown(teardown) => teardown.json,
             Self::Init(_) | Self::Schema(_) => false,
         }

@@ -12,6 +12,7 @@ mod names;
 mod outages;
 mod refused;
 mod replay;
+mod resync;
 mod schema_changes;
 mod slot;
 mod snapshot;
