@@ -11,6 +11,13 @@ pub(crate) const SOURCE_TIME: &str = "_tidemark_source_time";
 /// The names of the columns it carries no value for, as a JSON array; NULL when it carries all.
 pub(crate) const UNCHANGED: &str = "_tidemark_unchanged";
 
+/// In `soft-delete`: when the record was deleted; NULL when it was not.
+pub(crate) const DELETED_AT: &str = "_tidemark_deleted_at";
+/// In `history`: since when the version has been valid.
+pub(crate) const VALID_FROM: &str = "_tidemark_valid_from";
+/// In `history`: until when the version was valid; NULL when it is the current one.
+pub(crate) const VALID_TO: &str = "_tidemark_valid_to";
+
 /// The text of [`UNCHANGED`] for the change in `row`.
 pub(crate) fn unchanged_names(changes: &ChangeBatch, row: usize) -> Option<String> {
     if changes.columns().unchanged.as_ref()?.is_empty(row) {

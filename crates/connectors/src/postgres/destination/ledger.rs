@@ -275,9 +275,7 @@ impl Tenure {
 
     /// The table that holds what this destination has been given of `stream`.
     pub(super) async fn table_of(&self, client: &Client, stream: &StreamName) -> Result<Option<TableId>> {
-        let sql = "SELECT schema, name FROM _tidemark.tables WHERE destination = $1 AND stream = $2";
-        let row = client.query_opt(sql, &[&self.destination, &stream.as_str()]).await?;
-        Ok(row.map(|row| TableId { schema: row.get(0), name: row.get(1) }))
+        table_of(client, &self.destination, stream).await
     }
 
     /// Notes that `stream` is written to `table`.
@@ -294,6 +292,30 @@ impl Tenure {
             .await?;
         Ok(())
     }
+}
+
+/// Where `destination` stands, for one who only looks; `None` when nothing has been applied.
+pub(super) async fn look(client: &Client, destination: &str) -> Result<Option<Standing>> {
+    if !exists(client).await? {
+        return Ok(None);
+    }
+    let sql =
+        "SELECT epoch, log, sequence, hash, notes FROM _tidemark.positions WHERE destination = $1";
+    match client.query_opt(sql, &[&destination]).await? {
+        Some(row) => standing(destination, &row),
+        None => Ok(None),
+    }
+}
+
+/// The table that holds what `destination` has been given of `stream`.
+pub(super) async fn table_of(
+    client: &Client,
+    destination: &str,
+    stream: &StreamName,
+) -> Result<Option<TableId>> {
+    let sql = "SELECT schema, name FROM _tidemark.tables WHERE destination = $1 AND stream = $2";
+    let row = client.query_opt(sql, &[&destination, &stream.as_str()]).await?;
+    Ok(row.map(|row| TableId { schema: row.get(0), name: row.get(1) }))
 }
 
 /// A table that a destination writes to.

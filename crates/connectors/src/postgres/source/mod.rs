@@ -12,11 +12,13 @@
 //! | How does the log reach us? | `replication/` |
 //! | What do its messages become? | `changes/` |
 //! | Where does it go on? | `resuming` |
+//! | How is it compared with what became of it? | `compared` |
 //! | How does all of it run? | `strategy`; what it keeps: `cursor`; what of that still counts: `continuity` |
 
 mod catalog;
 mod changes;
 mod check;
+mod compared;
 mod continuity;
 mod cursor;
 mod definitions;
@@ -29,8 +31,8 @@ mod resuming;
 mod selection;
 mod slot;
 mod strategy;
-mod sync;
-mod table;
+pub(in crate::postgres) mod sync;
+pub(in crate::postgres) mod table;
 mod teardown;
 #[cfg(test)]
 mod tests;
