@@ -10,6 +10,7 @@ mod run;
 mod schema;
 mod status;
 mod teardown;
+mod verify;
 
 use clap::Subcommand;
 
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Status(status::Status),
     Changes(changes::Changes),
     Replay(replay::Replay),
+    Verify(verify::Verify),
     Teardown(teardown::Teardown),
     Schema(schema::Schema),
 }
@@ -37,6 +39,7 @@ impl Command {
             Self::Status(status) => status.json,
             Self::Changes(changes) => changes.json,
             Self::Replay(replay) => replay.json,
+            Self::Verify(verify) => verify.json,
             Self::Teardown(teardown) => teardown.json,
             Self::Init(_) | Self::Schema(_) => false,
         }

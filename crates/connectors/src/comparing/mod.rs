@@ -13,6 +13,7 @@
 //! travel, and here otherwise. Parts are ranges of the first key column where that has the same order on both sides, and each is
 //! cut further by the hash of the whole key, which every key has.
 
+mod empty;
 mod gathering;
 mod narrowing;
 mod part;
@@ -21,6 +22,7 @@ mod spelling;
 mod sum;
 mod terms;
 
+pub use empty::Empty;
 pub use narrowing::{Limits, Narrowing};
 pub use part::{Order, Part};
 pub use place::{Offered, Original, Replica, Side, Table};

@@ -105,9 +105,7 @@ impl Narrowing {
 /// The keys whose rows are not the same, in order.
 fn differing(expected: Vec<Row>, found: Vec<Row>) -> Vec<Key> {
     let mut rows: BTreeMap<Key, [Sum; 2]> = BTreeMap::new();
-    for (side, row) in
-        expected.into_iter().map(|row| (0, row)).chain(found.into_iter().map(|row| (1, row)))
-    {
+    for (side, row) in expected.into_iter().map(|row| (0, row)).chain(found.into_iter().map(|row| (1, row))) {
         rows.entry(row.key).or_default()[side].add(&row.hash);
     }
     rows.into_iter().filter(|(_, [expected, found])| expected != found).map(|(key, _)| key).collect()

@@ -29,8 +29,6 @@ pub trait Original: Send + Sync {
 pub struct Offered {
     /// Its name.
     pub stream: StreamName,
-    /// The columns that tell its records apart; empty when nothing does.
-    pub key: Vec<String>,
     /// Why what destinations have of it cannot be compared yet.
     pub why_not: Option<String>,
 }
@@ -53,6 +51,9 @@ pub trait Replica: Send + Sync {
 pub trait Table: Send + Sync {
     /// The columns that can be compared, in order.
     fn columns(&self) -> &[Described];
+
+    /// The columns that tell rows apart, in the order of the key; empty when nothing does, or the other side knows.
+    fn key(&self) -> &[String];
 
     /// How values of `column` are ordered, where ranges of them can be read.
     async fn order(&self, column: &str) -> Result<Option<Order>>;

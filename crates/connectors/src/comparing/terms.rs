@@ -58,10 +58,11 @@ pub struct Compared {
     pub left_out: Vec<(String, String)>,
 }
 
-/// How `original` and `replica` can be compared, told apart by `key`.
+/// How `original` and `replica` can be compared; the original knows the key.
 ///
 /// Fails with [`tidemark_engine::ErrorKind::Config`] when they cannot.
-pub async fn agree(original: &dyn Table, replica: &dyn Table, key: &[String]) -> Result<Compared> {
+pub async fn agree(original: &dyn Table, replica: &dyn Table) -> Result<Compared> {
+    let key = original.key();
     if key.is_empty() {
         return Err(Error::config("it has no key that would tell its rows apart"));
     }
@@ -88,12 +89,18 @@ pub async fn agree(original: &dyn Table, replica: &dyn Table, key: &[String]) ->
     let key = key.iter().map(index).collect::<Result<Vec<_>>>()?;
     let mut order = None;
     if let Some(name) = key.first().map(|index| columns[*index].name.as_str()) {
-        order = original.order(name).await?;
-        if order.is_some() && replica.order(name).await? != order {
-            order = None;
-        }
+        order = common(original.order(name).await?, replica.order(name).await?);
     }
     Ok(Compared { terms: Terms { columns, key, order, by_servers }, left_out })
+}
+
+/// The order that both sides have.
+fn common(one: Option<Order>, other: Option<Order>) -> Option<Order> {
+    match (one?, other?) {
+        // The columns keep the same values: the texts are those of uuids.
+        (Order::Uuid, Order::Text) | (Order::Text, Order::Uuid) => Some(Order::Uuid),
+        (one, other) => (one == other).then_some(one),
+    }
 }
 
 /// SQLite does not tell `A` from `a`.
@@ -121,8 +128,12 @@ fn between((from, place): (&Kind, Place), (to, other): (&Kind, Place)) -> Option
     let is_sqlite = place == Place::Sqlite || other == Place::Sqlite;
     let into_sqlite = place == Place::Postgres && other == Place::Sqlite;
     match (from, to) {
-        (Kind::Float32, to) if into_sqlite && (*to == Kind::Float64 || is_mixed(to)) => Some(Spelling::Widened),
-        (from, to) if is_sqlite && is_float(from) && (is_float(to) || is_mixed(to)) => Some(Spelling::Unsigned),
+        (Kind::Float32, to) if into_sqlite && (*to == Kind::Float64 || is_mixed(to)) => {
+            Some(Spelling::Widened)
+        }
+        (from, to) if is_sqlite && is_float(from) && (is_float(to) || is_mixed(to)) => {
+            Some(Spelling::Unsigned)
+        }
         (from, to) if is_sqlite && is_mixed(from) && is_float(to) => Some(Spelling::Unsigned),
         (from, to) if from == to => Some(Spelling::Canonical),
         (from, to) if is_mixed(from) || is_mixed(to) => Some(Spelling::Canonical),
@@ -136,7 +147,9 @@ fn between((from, place): (&Kind, Place), (to, other): (&Kind, Place)) -> Option
         (_, Kind::Json) if other == Place::Sqlite => Some(Spelling::Json),
         (Kind::Json, Kind::List { .. }) if place == Place::Sqlite => Some(Spelling::Json),
         (_, Kind::Text) => Some(Spelling::Canonical),
-        (from, Kind::Enum { .. } | Kind::Json | Kind::Other { .. }) if is_texts(from) => Some(Spelling::Canonical),
+        (from, Kind::Enum { .. } | Kind::Json | Kind::Other { .. }) if is_texts(from) => {
+            Some(Spelling::Canonical)
+        }
         (Kind::Date, Kind::Timestamp) => Some(Spelling::Midnight),
         (from, to) => numbers(from, to),
     }

@@ -16,6 +16,7 @@ mod snapshot;
 mod stream;
 mod tables;
 mod types;
+mod verify;
 
 use tidemark_test_servers::Database;
 

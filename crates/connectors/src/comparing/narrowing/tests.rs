@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use futures::executor::block_on;
 use proptest::prelude::*;
 
 use super::*;
@@ -62,13 +61,18 @@ impl Side for Memory {
     }
 }
 
+/// Nothing is waited for in memory.
+fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
 /// The keys that are found to differ, the rows that were compared and those that were fetched.
 fn narrowed(a: &mut Memory, b: &mut Memory, bounds: &[i64], limits: Limits) -> (Vec<i64>, u64, u64) {
     let parts = Part::ranges(bounds.iter().map(ToString::to_string).collect());
     let mut narrowing = Narrowing::new(parts, limits);
     let mut found = Vec::new();
     loop {
-        let keys = block_on(narrowing.next(a, b)).unwrap();
+        let keys = wait_for(narrowing.next(a, b)).unwrap();
         if keys.is_empty() {
             break;
         }

@@ -12,7 +12,8 @@ use super::key_literal::key_literal;
 
 /// The conditions that rows in the range of `part` meet, and those that the pipeline file asks for.
 pub(super) fn of_range(shape: &Shape, terms: &Terms, part: &Part) -> Vec<String> {
-    let mut conditions: Vec<_> = shape.table.condition.iter().map(|condition| format!("({condition})")).collect();
+    let mut conditions: Vec<_> =
+        shape.table.condition.iter().map(|condition| format!("({condition})")).collect();
     let first = terms.key.first().map(|&index| &shape.table.columns[index]);
     if let (Some(column), Some(order)) = (first, terms.order) {
         let name = quoted(&column.name);
@@ -38,7 +39,8 @@ pub(super) fn of_range(shape: &Shape, terms: &Terms, part: &Part) -> Vec<String>
 /// The condition that rows with one of `keys` meet. Others may meet it too: what PostgreSQL takes for equal need not be spelled
 /// alike.
 pub(super) fn of_keys(shape: &Shape, terms: &Terms, keys: &[Key]) -> Vec<String> {
-    let columns: Vec<_> = terms.key.iter().map(|&index| (&shape.table.columns[index], &shape.types[index])).collect();
+    let columns: Vec<_> =
+        terms.key.iter().map(|&index| (&shape.table.columns[index], &shape.types[index])).collect();
     let names: Vec<_> = columns.iter().map(|(column, _)| quoted(&column.name)).collect();
     let value = |part: usize, text: &str| {
         let (_, column_type) = columns[part];
@@ -65,7 +67,8 @@ pub(super) fn of_keys(shape: &Shape, terms: &Terms, keys: &[Key]) -> Vec<String>
     if !whole.is_empty() {
         others.push(format!("({}) IN (VALUES {})", names.join(", "), whole.join(", ")));
     }
-    let mut conditions: Vec<_> = shape.table.condition.iter().map(|condition| format!("({condition})")).collect();
+    let mut conditions: Vec<_> =
+        shape.table.condition.iter().map(|condition| format!("({condition})")).collect();
     conditions.push(format!("({})", others.join(" OR ")));
     conditions
 }

@@ -67,7 +67,9 @@ impl ComparedTable {
             let exact = table.columns.iter().position(|column| column.name == wanted.name);
             // The other side may not tell upper case from lower case.
             let alike = || table.columns.iter().position(|it| it.name.eq_ignore_ascii_case(&wanted.name));
-            let index = exact.or_else(alike).ok_or_else(|| Error::internal("a column is compared that is not there"))?;
+            let index = exact
+                .or_else(alike)
+                .ok_or_else(|| Error::internal("a column is compared that is not there"))?;
             columns.push(table.columns[index].clone());
             chosen.push(types[index].clone());
         }
@@ -82,6 +84,10 @@ impl ComparedTable {
 impl Table for ComparedTable {
     fn columns(&self) -> &[Described] {
         &self.columns
+    }
+
+    fn key(&self) -> &[String] {
+        &self.shape.table.key
     }
 
     async fn order(&self, column: &str) -> Result<Option<Order>> {

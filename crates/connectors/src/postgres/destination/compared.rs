@@ -56,12 +56,13 @@ impl Compared {
 #[async_trait]
 impl Replica for Compared {
     async fn standing(&self) -> Result<Option<Standing>> {
-        let standing = ledger::look(self.session().await?, &self.writing.destination).await;
+        let standing = standing(self.session().await?, &self.writing.destination).await;
         standing.map_err(|failure| self.explain(failure))
     }
 
     async fn hold_still(&self) -> Result<Option<Standing>> {
-        let begun = self.session().await?.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
+        let begun =
+            self.session().await?.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await;
         begun.map_err(|error| self.explain(error.into()))?;
         self.standing().await
     }
@@ -73,12 +74,26 @@ impl Replica for Compared {
     }
 }
 
+/// Where `destination` stands, for one who only looks.
+async fn standing(session: &Session, destination: &str) -> Outcome<Option<Standing>> {
+    if !ledger::exists(session).await? {
+        return Ok(None);
+    }
+    let sql = "SELECT epoch, log, sequence, hash, notes FROM _tidemark.positions WHERE destination = $1";
+    match session.query_opt(sql, &[&destination]).await? {
+        Some(row) => ledger::standing(destination, &row),
+        None => Ok(None),
+    }
+}
+
 /// The table of `stream`, without the columns that are ours, and of its rows those that the source should have too.
 async fn shape(session: &Session, writing: &Writing, stream: &StreamName) -> Outcome<Option<Shape>> {
     if !ledger::exists(session).await? {
         return Ok(None);
     }
-    let Some(id) = ledger::table_of(session, &writing.destination, stream).await? else { return Ok(None) };
+    let sql = "SELECT schema, name FROM _tidemark.tables WHERE destination = $1 AND stream = $2";
+    let row = session.query_opt(sql, &[&writing.destination, &stream.as_str()]).await?;
+    let Some(id) = row.map(|row| TableId { schema: row.get(0), name: row.get(1) }) else { return Ok(None) };
     let Some(relation) = Relation::find(session, &id).await? else { return Ok(None) };
     let is_own = |column: &&Existing| !column.name.starts_with(tidemark_engine::schema::RESERVED_PREFIX);
     let columns: Vec<_> = relation.columns.iter().filter(is_own).collect();

@@ -154,7 +154,8 @@ pub(super) async fn take_over(client: &Client, destination: &str) -> Result<Take
     Ok(taken)
 }
 
-fn standing(destination: &str, row: &Row) -> Result<Option<Standing>> {
+/// Where `destination` stands by a row of `epoch, log, sequence, hash, notes`.
+pub(super) fn standing(destination: &str, row: &Row) -> Result<Option<Standing>> {
     let (log, sequence): (Option<String>, Option<i64>) = (row.get(1), row.get(2));
     let (hash, notes): (Option<String>, Option<String>) = (row.get(3), row.get(4));
     let (Some(log), Some(sequence), Some(hash)) = (log, sequence, hash) else { return Ok(None) };
@@ -275,7 +276,9 @@ impl Tenure {
 
     /// The table that holds what this destination has been given of `stream`.
     pub(super) async fn table_of(&self, client: &Client, stream: &StreamName) -> Result<Option<TableId>> {
-        table_of(client, &self.destination, stream).await
+        let sql = "SELECT schema, name FROM _tidemark.tables WHERE destination = $1 AND stream = $2";
+        let row = client.query_opt(sql, &[&self.destination, &stream.as_str()]).await?;
+        Ok(row.map(|row| TableId { schema: row.get(0), name: row.get(1) }))
     }
 
     /// Notes that `stream` is written to `table`.
@@ -292,30 +295,6 @@ impl Tenure {
             .await?;
         Ok(())
     }
-}
-
-/// Where `destination` stands, for one who only looks; `None` when nothing has been applied.
-pub(super) async fn look(client: &Client, destination: &str) -> Result<Option<Standing>> {
-    if !exists(client).await? {
-        return Ok(None);
-    }
-    let sql =
-        "SELECT epoch, log, sequence, hash, notes FROM _tidemark.positions WHERE destination = $1";
-    match client.query_opt(sql, &[&destination]).await? {
-        Some(row) => standing(destination, &row),
-        None => Ok(None),
-    }
-}
-
-/// The table that holds what `destination` has been given of `stream`.
-pub(super) async fn table_of(
-    client: &Client,
-    destination: &str,
-    stream: &StreamName,
-) -> Result<Option<TableId>> {
-    let sql = "SELECT schema, name FROM _tidemark.tables WHERE destination = $1 AND stream = $2";
-    let row = client.query_opt(sql, &[&destination, &stream.as_str()]).await?;
-    Ok(row.map(|row| TableId { schema: row.get(0), name: row.get(1) }))
 }
 
 /// A table that a destination writes to.

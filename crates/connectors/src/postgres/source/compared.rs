@@ -60,7 +60,7 @@ impl Original for Compared {
             let name = table.table.id.to_string();
             let is_read = known.as_ref().is_some_and(|known| known.synced.contains_key(&name));
             let why_not = (!is_read).then(|| "its initial sync is not complete".to_owned());
-            Offered { stream: StreamName::new(name), key: table.key, why_not }
+            Offered { stream: StreamName::new(name), why_not }
         });
         Ok(offered.collect())
     }

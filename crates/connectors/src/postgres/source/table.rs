@@ -120,7 +120,10 @@ pub(in crate::postgres) struct Shape {
 
 impl Shape {
     /// The shape of `table`, as the server has it now.
-    pub(in crate::postgres) async fn ask(table: Arc<Table>, definitions: &mut Definitions) -> Result<Self> {
+    pub(in crate::postgres::source) async fn ask(
+        table: Arc<Table>,
+        definitions: &mut Definitions,
+    ) -> Result<Self> {
         let wanted: Vec<_> = table.columns.iter().map(|column| (column.type_oid, column.modifier)).collect();
         let types = definitions.types(&wanted).await?;
         let names = table.columns.iter().map(|column| column.name.as_str());

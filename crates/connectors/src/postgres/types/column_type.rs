@@ -34,11 +34,7 @@ impl ColumnType {
     /// The output function rather than a cast to text, because they disagree for some types (`inet` loses its short
     /// form), and the log of changes carries what the output function makes.
     pub(in crate::postgres) fn selected(&self, quoted: &str) -> String {
-        if self.is_binary() {
-            quoted.to_owned()
-        } else {
-            self.as_text(quoted)
-        }
+        if self.is_binary() { quoted.to_owned() } else { self.as_text(quoted) }
     }
 
     /// The column `quoted` as the text that its type's output function makes, which is what the stream of changes carries.

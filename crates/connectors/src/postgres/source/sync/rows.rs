@@ -30,7 +30,12 @@ pub(in crate::postgres) struct Copying<'a> {
 
 impl<'a> Copying<'a> {
     /// Begins to read the rows of a table of `shape` that `clauses` (WHERE, LIMIT) let through, as they are at `point`.
-    pub(in crate::postgres) async fn begin(session: &Client, shape: &'a Shape, clauses: &str, point: Lsn) -> Result<Self> {
+    pub(in crate::postgres) async fn begin(
+        session: &Client,
+        shape: &'a Shape,
+        clauses: &str,
+        point: Lsn,
+    ) -> Result<Self> {
         let pieces =
             session.copy_out(&sql(shape, clauses)).await.map_err(|error| cannot_read(shape, error))?;
         Ok(Self {
