@@ -9,11 +9,11 @@ use serde_json::Value as Json;
 use crate::{process::Outcome, workbench::Workbench};
 
 /// What `tidemark verify` found.
-struct Found(Json);
+pub(super) struct Found(Json);
 
 impl Found {
     /// Of a run that ends with `code`, with these arguments more.
-    fn of(bench: &Workbench, arguments: &str, code: i32) -> Self {
+    pub(super) fn of(bench: &Workbench, arguments: &str, code: i32) -> Self {
         let outcome = bench.tidemark(&format!("verify pipeline.yaml --json {arguments}")).exits_with(code);
         Self::printed(&outcome)
     }
@@ -37,7 +37,7 @@ impl Found {
     }
 
     /// Every stream of every destination was compared, is equal, and has this many rows in all.
-    fn assert_equal(&self, rows: u64) {
+    pub(super) fn assert_equal(&self, rows: u64) {
         let destinations = self.0["destinations"].as_array().unwrap();
         for destination in destinations.iter().filter(|it| it["compared"] == true) {
             let streams = destination["streams"].as_array().unwrap();
@@ -49,7 +49,7 @@ impl Found {
     }
 
     /// What differs in a stream at a destination: `missing id=1`, `different id=2 in a, b`; and whether it is confirmed.
-    fn differences(&self, destination: &str, stream: &str) -> (Vec<String>, bool) {
+    pub(super) fn differences(&self, destination: &str, stream: &str) -> (Vec<String>, bool) {
         let found = self.stream(destination, stream);
         let differences = found["differences"].as_array().unwrap().iter().map(|it| {
             let key = it["key"].as_object().unwrap().iter();
