@@ -11,6 +11,8 @@ mod memory;
 mod names;
 mod outages;
 mod refused;
+mod replay;
+mod schema_changes;
 mod slot;
 mod snapshot;
 mod stream;
