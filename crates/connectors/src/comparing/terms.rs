@@ -71,7 +71,7 @@ pub async fn agree(original: &dyn Table, replica: &dyn Table) -> Result<Compared
         let other = replica.columns().iter().find(|other| is_same_name(other, column));
         let spelling = other.map(|other| spelling(column, other));
         let name = column.name.clone();
-        match spelling.unwrap_or_else(|| Err("the destination does not have it yet".to_owned())) {
+        match spelling.unwrap_or_else(|| Err("the destination does not have it".to_owned())) {
             Ok(spelling) => {
                 let text = other.and_then(|other| other.server_text.as_ref());
                 by_servers &= text.is_some() && text == column.server_text.as_ref();

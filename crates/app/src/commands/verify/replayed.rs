@@ -96,17 +96,19 @@ impl<'a> Replayed<'a> {
             return all("nothing has been written to the destination yet");
         };
         // Most of it is played before the destination is held still.
-        self.play(&standing, stop).await?;
+        self.play(&Standing { beyond: None, ..standing }, stop).await?;
         let Some(standing) = replica.hold_still().await? else {
             return all("nothing has been written to the destination yet");
         };
-        if standing.beyond.is_some() {
-            return all("the destination stands inside a commit");
-        }
         self.play(&standing, stop).await?;
         let staged = self.system.compared(&self.pipeline.home, &self.writing)?;
         let staged = staged.ok_or_else(|| Error::internal("SQLite cannot be compared"))?;
         let own = staged.standing().await?;
+        if own.as_ref().is_some_and(|own| own.position != standing.position || own.beyond != standing.beyond)
+        {
+            return Err(Error::unavailable("the destination went back while it was being compared")
+                .hint("verify again when no replay is under way"));
+        }
         let held = own.as_ref().map_or_else(BTreeMap::new, |own| own.held.clone());
         let mut reports = Vec::new();
         for stream in &self.streams {
@@ -136,7 +138,8 @@ impl<'a> Replayed<'a> {
     async fn play(&self, standing: &Standing, stop: &Stop) -> Result<()> {
         self.log.verify(&standing.position).await?;
         let (_horizon, last) = watch::channel(Some(standing.position.sequence));
-        let play = WriteLoop::new(self.log.clone(), NAME, self.plan.clone(), last, stop.clone());
+        let plan = Plan { beyond: standing.beyond, ..self.plan.clone() };
+        let play = WriteLoop::new(self.log.clone(), NAME, plan, last, stop.clone());
         let mut strategy = self.system.strategy(&self.pipeline.home, &self.writing)?;
         let played = play.without_marks().run(strategy.as_mut()).await;
         match played {
