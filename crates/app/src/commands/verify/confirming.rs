@@ -154,7 +154,7 @@ impl<'a> Confirming<'a> {
         let end = self.original.end().await?;
         let world = self.log.world();
         let mut goal = None;
-        let mut progress = (world.now(), (0, 0));
+        let mut progress = (world.now(), None);
         loop {
             self.log.refresh().await?;
             if goal.is_none() && self.original.is_staged(&end, &self.log.cursor())? {
@@ -170,9 +170,13 @@ impl<'a> Confirming<'a> {
             if RunLock::holder(self.log.store()).is_none() {
                 return Ok(Err("nobody runs the pipeline".to_owned()));
             }
-            let now = (self.log.head().sequence, reached);
-            if now != progress.1 {
-                progress = (world.now(), now);
+            // First the log has to grow, then the destination to follow: what else goes on is no progress.
+            let now = match goal {
+                None => (false, self.log.head().sequence),
+                Some(_) => (true, reached),
+            };
+            if progress.1 != Some(now) {
+                progress = (world.now(), Some(now));
             }
             if u128::from(world.now().micros_since(progress.0)) > PATIENCE.as_micros() {
                 return Ok(Err(format!("the pipeline has made no progress for {} s", PATIENCE.as_secs())));

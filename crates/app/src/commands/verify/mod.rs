@@ -22,7 +22,7 @@ use tidemark_connectors::{
 };
 use tidemark_engine::{
     Error, ErrorKind,
-    log::{Former, Log, Marks},
+    log::{Former, Log, Mark, Marks},
     schema::StreamName,
     write::{Standing, WriteMode},
 };
@@ -110,6 +110,11 @@ fn why_not(standing: &Standing, stream: &StreamName) -> Option<String> {
     standing.anew.contains_key(stream).then(|| "it is being filled anew".to_owned())
 }
 
+/// Whether the destination that left `mark` is given `stream`: a replay may leave some out.
+fn is_given(mark: Option<&Mark>, stream: &StreamName) -> bool {
+    mark.is_none_or(|mark| mark.streams.is_empty() || mark.streams.contains(stream))
+}
+
 /// Why a destination is not one that should look like the source.
 fn unlike(destination: &Destination) -> Option<&'static str> {
     match (&destination.system, destination.writing.mode) {
@@ -190,10 +195,10 @@ impl Verify {
             let mut report = OfDestination::new(destination);
             if let (None, Some(replica)) = (&report.why_not, self.replica(pipeline, destination)?) {
                 let confirming = Confirming::new(log, original.as_ref(), replica.as_ref(), destination.live);
-                for offered in &offered {
-                    report
-                        .streams
-                        .push(self.compare_with_source(original.as_ref(), offered, &confirming).await?);
+                let (_, mark) = Marks::open(log, &destination.writing.destination).await?;
+                for offered in offered.iter().filter(|offered| is_given(mark.as_ref(), &offered.stream)) {
+                    let compared = self.compare_with_source(original.as_ref(), offered, &confirming);
+                    report.streams.push(compared.await?);
                 }
             }
             reports.push(report);
@@ -250,13 +255,8 @@ impl Verify {
             let mut report = OfDestination::new(destination);
             if let (None, Some(replica)) = (&report.why_not, self.replica(pipeline, destination)?) {
                 let (_, mark) = Marks::open(log, &destination.writing.destination).await?;
-                let takes = |stream: &StreamName| {
-                    let given = mark.as_ref().map(|mark| &mark.streams);
-                    selection.takes(stream)
-                        && given.is_none_or(|given| given.is_empty() || given.contains(stream))
-                };
                 let mut streams = log.streams().await?;
-                streams.retain(takes);
+                streams.retain(|stream| selection.takes(stream) && is_given(mark.as_ref(), stream));
                 let from = mark.as_ref().map_or(0, |mark| mark.from);
                 let replayed = Replayed::make(pipeline, log, destination, from, streams).await?;
                 report.streams = tokio::select! {

@@ -27,8 +27,7 @@ fn changes_on_their_way_are_no_differences_and_differences_are_found_among_them(
             value(&source, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'") != "0"
         });
         let load = Load::start(scope, &source, 7);
-        let found = Found::of(&bench, "", 0);
-        eprintln!("{:#}", found.0);
+        Found::of(&bench, "", 0);
 
         // No client touches this row again.
         source.execute("INSERT INTO codes VALUES ('planted', 'a')");
