@@ -13,6 +13,7 @@
 //! travel, and here otherwise. Parts are ranges of the first key column where that has the same order on both sides, and each is
 //! cut further by the hash of the whole key, which every key has.
 
+mod current;
 mod empty;
 mod gathering;
 mod narrowing;
@@ -30,6 +31,7 @@ pub use spelling::Spelling;
 pub use sum::{Hash, Key, Row, Seen, Sum, Sums};
 pub use terms::{Column, Compared, Described, Place, Terms, agree};
 
+pub(crate) use current::ended_by;
 pub(crate) use gathering::{Gathering, Wanted};
 pub(crate) use sum::{RowHasher, hexadecimal};
 pub(crate) use terms::mixed;

@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tidemark_engine::{
-    Error, Result,
-    schema::StreamName,
-    write::{Standing, WriteMode},
-};
+use tidemark_engine::{Error, Result, schema::StreamName, write::Standing};
 use tokio::sync::OnceCell;
 
 use super::{
@@ -17,9 +13,8 @@ use super::{
     relation::{Existing, Relation},
 };
 use crate::{
-    comparing::{Replica, Table},
+    comparing::{Replica, Table, ended_by},
     config::Writing,
-    metadata,
     postgres::{
         DestinationConfig,
         compared::{self, ComparedTable},
@@ -106,7 +101,8 @@ async fn shape(session: &Session, writing: &Writing, stream: &StreamName) -> Out
         // A NULL in a key is looked for, whatever the table says of its columns.
         not_null: false,
     });
-    let table = table(session, id, columns.collect(), condition(writing.mode)).await?;
+    let condition = ended_by(writing.mode).map(|column| format!("{} IS NULL", quoted(column)));
+    let table = table(session, id, columns.collect(), condition).await?;
     let names = table.columns.iter().map(|column| column.name.as_str());
     let schema = table.schema(names.zip(&types))?;
     Ok(Some(Shape { table: Arc::new(table), schema, types }))
@@ -130,13 +126,4 @@ async fn table(
         condition,
         layout: String::new(),
     })
-}
-
-/// What holds for rows that the source should have too.
-fn condition(mode: WriteMode) -> Option<String> {
-    match mode {
-        WriteMode::SoftDelete => Some(format!("{} IS NULL", quoted(metadata::DELETED_AT))),
-        WriteMode::History => Some(format!("{} IS NULL", quoted(metadata::VALID_TO))),
-        WriteMode::Append | WriteMode::Mirror | WriteMode::Replace => None,
-    }
 }

@@ -59,6 +59,11 @@ impl SqliteSide {
     fn range(&self, part: &Part) -> Result<Option<Condition>> {
         let (Some(&first), Some(order)) = (self.terms.key.first(), self.terms.order) else { return Ok(None) };
         let (name, _) = &self.table.columns[first];
+        // A table that was there before us may compare texts in another way.
+        let name = match order {
+            Order::Uuid | Order::Text => format!("{name} COLLATE BINARY"),
+            Order::Number | Order::Bytes => name.clone(),
+        };
         let (mut parts, mut values) = (Vec::new(), Vec::new());
         if let Some(from) = &part.from {
             // A NULL is in the last range.

@@ -12,8 +12,7 @@ use tidemark_engine::{
 
 use super::{Database, Outcome, has_table, side::SqliteSide};
 use crate::{
-    comparing::{Described, Order, Place, Side, Table, Terms, mixed},
-    metadata,
+    comparing::{Described, Order, Place, Side, Table, Terms, ended_by, mixed},
     sqlite::{
         identifier::{fold, quote},
         storage::Storage,
@@ -69,11 +68,8 @@ pub(super) fn describe(
         columns.push(Described { name, kind: kind(storage), place: Place::Sqlite, server_text: None });
         storages.push(storage);
     }
-    let condition = match mode {
-        WriteMode::SoftDelete => Some(format!("{} IS NULL", quote(metadata::DELETED_AT)?)),
-        WriteMode::History => Some(format!("{} IS NULL", quote(metadata::VALID_TO)?)),
-        WriteMode::Append | WriteMode::Mirror | WriteMode::Replace => None,
-    };
+    let condition = ended_by(mode).map(|column| Ok::<_, Error>(format!("{} IS NULL", quote(column)?)));
+    let condition = condition.transpose()?;
     Ok(Some(DescribedTable { name: quote(&table)?, columns, storages, key, condition }))
 }
 

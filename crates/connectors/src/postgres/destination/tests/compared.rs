@@ -17,7 +17,7 @@ use super::{
     open, writing,
 };
 use crate::{
-    comparing::{Key, Limits, Narrowing, Part, Replica, Table, agree},
+    comparing::{Key, Limits, Narrowing, Part, Replica, Table, agree, ended_by},
     postgres,
     sqlite::{self, DestinationConfig},
 };
@@ -134,10 +134,8 @@ async fn null_is_told_from_every_value() {
 /// Rows that are deleted, and versions that are over, are not among what the source has.
 #[tokio::test]
 async fn only_what_is_there_now_is_compared() {
-    for (mode, column) in [
-        (WriteMode::SoftDelete, crate::metadata::DELETED_AT),
-        (WriteMode::History, crate::metadata::VALID_TO),
-    ] {
+    for mode in [WriteMode::SoftDelete, WriteMode::History] {
+        let column = ended_by(mode).unwrap();
         let pair = Pair::of(batch(&columns()[..3], 10)).await;
         pair.database.execute(&format!("ALTER TABLE s ADD {column} timestamptz"));
         pair.sqlite().execute_batch(&format!("ALTER TABLE s ADD {column} TEXT")).unwrap();
