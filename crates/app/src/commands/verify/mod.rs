@@ -81,8 +81,8 @@ Examples:
   tidemark verify --json pipeline.yaml | jq '.destinations[].streams[] | select(.equal == false)'";
 
 const OUTCOMES: &str = "\
-Differences are confirmed only while the pipeline is run: otherwise they may be changes on their way. Exits with 1 when
-anything differs, confirmed or not, and with 0 when all that was compared is equal.";
+Exits with 0 when all that was compared is equal, and with 1 when anything differs. Differences
+are confirmed only while the pipeline is run: otherwise they may be changes on their way.";
 
 /// What destinations are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

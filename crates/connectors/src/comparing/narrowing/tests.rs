@@ -12,7 +12,7 @@ use crate::comparing::{Hash, RowHasher, Seen};
 #[derive(Debug, Clone, Default)]
 struct Memory {
     rows: BTreeMap<i64, String>,
-    /// How many hash bits there are: few make many keys alike.
+    /// How often it was read.
     calls: usize,
 }
 

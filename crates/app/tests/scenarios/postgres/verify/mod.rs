@@ -23,7 +23,7 @@ impl Found {
     }
 
     /// A stream at a destination.
-    fn stream(&self, destination: &str, stream: &str) -> &Json {
+    pub(super) fn stream(&self, destination: &str, stream: &str) -> &Json {
         let named = |list: &'_ Json, key: &str, name: &str| {
             list.as_array()
                 .unwrap()
