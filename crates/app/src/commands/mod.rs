@@ -11,6 +11,7 @@ mod run;
 mod schema;
 mod status;
 mod teardown;
+mod verify;
 
 use clap::Subcommand;
 
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Changes(changes::Changes),
     Replay(replay::Replay),
     Resync(resync::Resync),
+    Verify(verify::Verify),
     Teardown(teardown::Teardown),
     Schema(schema::Schema),
 }
@@ -40,6 +42,7 @@ impl Command {
             Self::Changes(changes) => changes.json,
             Self::Replay(replay) => replay.json,
             Self::Resync(resync) => resync.json,
+            Self::Verify(verify) => verify.json,
             Self::Teardown(teardown) => teardown.json,
             Self::Init(_) | Self::Schema(_) => false,
         }

@@ -55,6 +55,11 @@ fn replay() {
 }
 
 #[test]
+fn verify() {
+    insta::assert_snapshot!(help("verify --help"));
+}
+
+#[test]
 fn schema() {
     insta::assert_snapshot!(help("schema --help"));
 }

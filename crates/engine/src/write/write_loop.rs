@@ -76,6 +76,7 @@ pub struct WriteLoop {
     pub(super) horizon: Horizon,
     pub(super) stop: Stop,
     progress: Arc<Progress>,
+    leaves_marks: bool,
 }
 
 /// One run of the loop, over all of its attempts.
@@ -103,7 +104,14 @@ enum Next {
 impl WriteLoop {
     /// A loop that plays `plan` of `log` into `destination`, up to `horizon` or until `stop`.
     pub fn new(log: Log, destination: impl Into<String>, plan: Plan, horizon: Horizon, stop: Stop) -> Self {
-        Self { log, destination: destination.into(), plan, horizon, stop, progress: Arc::default() }
+        let (destination, progress) = (destination.into(), Arc::default());
+        Self { log, destination, plan, horizon, stop, progress, leaves_marks: true }
+    }
+
+    /// The same loop, of which nothing is to be seen in the staging store: its destination is nobody's business.
+    #[must_use]
+    pub fn without_marks(self) -> Self {
+        Self { leaves_marks: false, ..self }
     }
 
     /// How far it has come.
@@ -117,7 +125,7 @@ impl WriteLoop {
         let world = self.log.world();
         let mut run = Run {
             retry: Retry::new(world.clone()),
-            report: Report::new(&self.log, &self.destination, &self.plan),
+            report: Report::new(&self.log, &self.destination, &self.plan, self.leaves_marks),
             revival: Revival::due(world.clone()),
             refused: BTreeSet::new(),
             fills_next: false,

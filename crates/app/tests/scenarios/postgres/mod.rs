@@ -19,6 +19,7 @@ mod snapshot;
 mod stream;
 mod tables;
 mod types;
+mod verify;
 
 use tidemark_test_servers::Database;
 

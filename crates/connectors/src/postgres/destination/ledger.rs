@@ -154,7 +154,8 @@ pub(super) async fn take_over(client: &Client, destination: &str) -> Result<Take
     Ok(taken)
 }
 
-fn standing(destination: &str, row: &Row) -> Result<Option<Standing>> {
+/// Where `destination` stands by a row of `epoch, log, sequence, hash, notes`.
+pub(super) fn standing(destination: &str, row: &Row) -> Result<Option<Standing>> {
     let (log, sequence): (Option<String>, Option<i64>) = (row.get(1), row.get(2));
     let (hash, notes): (Option<String>, Option<String>) = (row.get(3), row.get(4));
     let (Some(log), Some(sequence), Some(hash)) = (log, sequence, hash) else { return Ok(None) };

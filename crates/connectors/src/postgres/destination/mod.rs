@@ -9,11 +9,13 @@
 //! | How are changes mirrored? | `fold` and `merge`; `stepwise` and `parking` for few and for odd ones; `view`, `key` |
 //! | What does a session keep? | `writer`, `scratch` |
 //! | May it be written to, and what is left to take away? | `check`, `teardown` |
+//! | How is it compared with its source? | `compared` |
 
 mod adopt;
 mod ahead;
 mod bulk;
 mod check;
+mod compared;
 mod copy;
 mod failure;
 mod fold;
