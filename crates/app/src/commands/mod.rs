@@ -6,10 +6,12 @@ mod check;
 mod discover;
 mod init;
 mod replay;
+mod resync;
 mod run;
 mod schema;
 mod status;
 mod teardown;
+mod verify;
 
 use clap::Subcommand;
 
@@ -23,6 +25,8 @@ pub(crate) enum Command {
     Status(status::Status),
     Changes(changes::Changes),
     Replay(replay::Replay),
+    Resync(resync::Resync),
+    Verify(verify::Verify),
     Teardown(teardown::Teardown),
     Schema(schema::Schema),
 }
@@ -37,6 +41,8 @@ impl Command {
             Self::Status(status) => status.json,
             Self::Changes(changes) => changes.json,
             Self::Replay(replay) => replay.json,
+            Self::Resync(resync) => resync.json,
+            Self::Verify(verify) => verify.json,
             Self::Teardown(teardown) => teardown.json,
             Self::Init(_) | Self::Schema(_) => false,
         }

@@ -55,6 +55,11 @@ fn replay() {
 }
 
 #[test]
+fn verify() {
+    insta::assert_snapshot!(help("verify --help"));
+}
+
+#[test]
 fn schema() {
     insta::assert_snapshot!(help("schema --help"));
 }
@@ -71,4 +76,9 @@ fn a_wrong_command_line_exits_with_2() {
 #[test]
 fn teardown() {
     insta::assert_snapshot!(help("teardown --help"));
+}
+
+#[test]
+fn resync() {
+    insta::assert_snapshot!(help("resync --help"));
 }

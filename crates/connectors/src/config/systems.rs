@@ -4,10 +4,13 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tidemark_engine::{Result, read::ReadStrategy, schema::StreamName, write::WriteStrategy};
+use tidemark_engine::{Cursor, Error, Result, read::ReadStrategy, schema::StreamName, write::WriteStrategy};
 
 use super::{Discovered, Findings, HeldBack, Home, Place, Problem, Tables, Writing};
-use crate::{files, postgres, sqlite};
+use crate::{
+    comparing::{Original, Replica},
+    files, postgres, sqlite,
+};
 
 /// What a pipeline reads from, by its `type`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -109,6 +112,24 @@ impl SourceConfig {
         }
     }
 
+    /// What its next run will do that a person should know of, where `cursor` is where the log stands. Changes nothing.
+    pub async fn outlook(&self, home: &Home, cursor: &Cursor) -> Result<Vec<Error>> {
+        match self {
+            Self::Files(_) => Ok(Vec::new()),
+            Self::Postgres(postgres) => {
+                postgres::Source::new(postgres.clone(), &home.pipeline)?.outlook(cursor).await
+            }
+        }
+    }
+
+    /// The streams in the log with this cursor that are not read any more.
+    pub fn left(&self, cursor: &Cursor) -> Result<Vec<StreamName>> {
+        match self {
+            Self::Files(_) => Ok(Vec::new()),
+            Self::Postgres(_) => postgres::Source::left(cursor),
+        }
+    }
+
     /// A place in the source as its own words say it, as the bytes that places of changes compare with: all at or before it are at
     /// or before the bytes. `None` where it is no such place, or the source has none.
     pub fn source_position(&self, text: &str) -> Option<Vec<u8>> {
@@ -145,6 +166,17 @@ impl SourceConfig {
             Self::Files(_) => Ok(()),
             Self::Postgres(postgres) => {
                 postgres::Source::new(postgres.clone(), &home.pipeline)?.tear_down().await
+            }
+        }
+    }
+
+    /// The source as it is compared with what became of it; `None` where that cannot be: what files hold changes as they grow, and
+    /// no record can be asked for by its key.
+    pub fn compared(&self, home: &Home) -> Result<Option<Box<dyn Original>>> {
+        match self {
+            Self::Files(_) => Ok(None),
+            Self::Postgres(postgres) => {
+                Ok(Some(Box::new(postgres::Source::new(postgres.clone(), &home.pipeline)?.compared())))
             }
         }
     }
@@ -229,6 +261,19 @@ impl DestinationConfig {
         match self {
             Self::Files(_) | Self::Sqlite(_) => Ok(()),
             Self::Postgres(postgres) => postgres::Destination::teardown(postgres, writing).await.map(drop),
+        }
+    }
+
+    /// The destination as it is compared with its source; `None` where its records cannot be asked for.
+    pub fn compared(&self, home: &Home, writing: &Writing) -> Result<Option<Box<dyn Replica>>> {
+        match self {
+            Self::Files(_) => Ok(None),
+            Self::Postgres(postgres) => {
+                Ok(Some(Box::new(postgres::Destination::compared(postgres, writing.clone())?)))
+            }
+            Self::Sqlite(sqlite) => {
+                Ok(Some(Box::new(sqlite::Destination::compared(sqlite, &home.folder, writing.clone()))))
+            }
         }
     }
 

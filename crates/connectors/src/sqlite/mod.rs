@@ -27,6 +27,7 @@
 //! Names are quoted and may be any text without a NUL. SQLite does not tell `A` from `a`, so names that differ in
 //! nothing else are refused.
 
+mod compared;
 mod config;
 mod destination;
 mod failure;

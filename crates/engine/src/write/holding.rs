@@ -71,11 +71,11 @@ impl WriteLoop {
     ) -> Result<Standing> {
         run.refused.clear();
         let mut standing = standing;
-        // A stream that is filled anew is held no more when that is done.
+        // A stream whose changes wait for its new generation is held no more when that has come.
         for stream in standing
             .held
             .keys()
-            .filter(|stream| !standing.anew.contains_key(*stream))
+            .filter(|stream| !standing.anew.get(*stream).is_some_and(|anew| anew.waits))
             .cloned()
             .collect::<Vec<_>>()
         {
@@ -98,6 +98,14 @@ impl WriteLoop {
         if hold.after >= standing.position.sequence || !self.plan.selection.takes(stream) {
             return Ok(standing);
         }
+        if hold.was_brought
+            && !standing.anew.contains_key(stream)
+            && let Some(anew) = self.missed_generation(stream, hold.after, standing.position.sequence).await?
+        {
+            let mut standing = standing;
+            standing.anew.insert(stream.clone(), anew);
+            return Ok(standing);
+        }
         let last = self.log.commit(standing.position.sequence).await?;
         let missed = self.log.commits(hold.after + 1, last);
         let alone = Selection { streams: vec![stream.clone()], ..Selection::default() };
@@ -108,7 +116,10 @@ impl WriteLoop {
             }
             Err(error) if held_by(&error) == Some(stream) => {
                 let mut held = standing.held;
-                held.insert(stream.clone(), Hold::new(hold.after, &error));
+                held.insert(
+                    stream.clone(),
+                    Hold { was_brought: hold.was_brought, ..Hold::new(hold.after, &error) },
+                );
                 self.open_holding(strategy, held, run).await
             }
             Err(error) => Err(error),

@@ -14,7 +14,8 @@ use futures::{Stream, StreamExt, TryStreamExt, future, stream, stream::BoxStream
 use tokio::sync::watch;
 
 use super::{
-    Anew, Appetite, Delivery, OnTruncate, Progress, SchemaPolicy, Standing, Unit, WriteMode, WriteStrategy,
+    Appetite, Delivery, OnTruncate, Progress, SchemaPolicy, Standing, Unit, WriteMode, WriteStrategy,
+    filling::Filling,
     holding::Revival,
     report::Report,
     schema_change::{self, Bases},
@@ -44,6 +45,8 @@ pub struct Plan {
     pub beyond: Option<u64>,
     /// How many changes a second, at most.
     pub rate: Option<NonZeroU64>,
+    /// A note that its marks carry, by which one plan is told from another.
+    pub note: String,
 }
 
 impl Plan {
@@ -57,6 +60,7 @@ impl Plan {
             schema_change: SchemaPolicy::default(),
             beyond: None,
             rate: None,
+            note: String::new(),
         }
     }
 }
@@ -72,6 +76,7 @@ pub struct WriteLoop {
     pub(super) horizon: Horizon,
     pub(super) stop: Stop,
     progress: Arc<Progress>,
+    leaves_marks: bool,
 }
 
 /// One run of the loop, over all of its attempts.
@@ -89,7 +94,7 @@ pub(super) struct Run<'a> {
 enum Next {
     Commits(Vec<Arc<Commit>>),
     /// These streams, which stand alike, are to be filled anew.
-    Fill((Anew, Vec<StreamName>)),
+    Fill(Filling),
     /// Held streams are to be tried again.
     Revival,
     /// Nothing, for the horizon is reached or somebody asked to stop.
@@ -99,7 +104,14 @@ enum Next {
 impl WriteLoop {
     /// A loop that plays `plan` of `log` into `destination`, up to `horizon` or until `stop`.
     pub fn new(log: Log, destination: impl Into<String>, plan: Plan, horizon: Horizon, stop: Stop) -> Self {
-        Self { log, destination: destination.into(), plan, horizon, stop, progress: Arc::default() }
+        let (destination, progress) = (destination.into(), Arc::default());
+        Self { log, destination, plan, horizon, stop, progress, leaves_marks: true }
+    }
+
+    /// The same loop, of which nothing is to be seen in the staging store: its destination is nobody's business.
+    #[must_use]
+    pub fn without_marks(self) -> Self {
+        Self { leaves_marks: false, ..self }
     }
 
     /// How far it has come.
@@ -113,7 +125,7 @@ impl WriteLoop {
         let world = self.log.world();
         let mut run = Run {
             retry: Retry::new(world.clone()),
-            report: Report::new(&self.log, &self.destination, &self.plan),
+            report: Report::new(&self.log, &self.destination, &self.plan, self.leaves_marks),
             revival: Revival::due(world.clone()),
             refused: BTreeSet::new(),
             fills_next: false,
@@ -142,6 +154,8 @@ impl WriteLoop {
 
     /// Plays from where the destination says it stands, and returns where it stands in the end.
     async fn attempt(&self, strategy: &mut dyn WriteStrategy, run: &mut Run<'_>) -> Result<Standing> {
+        // What failed before is to be tried again with everything else.
+        run.refused.clear();
         let mut standing = self.open(strategy).await?;
         self.progress.stands_at(standing.position.sequence);
         run.report.stands_at(&standing, 0);
@@ -150,7 +164,7 @@ impl WriteLoop {
             let appetite = self.appetite(strategy);
             standing = match self.next(&standing, appetite, run).await? {
                 Next::Commits(commits) => self.advance(strategy, standing, commits, run).await?,
-                Next::Fill(streams) => self.fill(strategy, standing, streams, run).await?,
+                Next::Fill(filling) => self.fill(strategy, standing, filling, run).await?,
                 Next::Revival => self.revive(strategy, standing, run).await?,
                 Next::Nothing => return self.go_beyond(strategy, standing, run).await,
             };
@@ -164,7 +178,9 @@ impl WriteLoop {
             None => self.log.position(self.plan.from).await?.into(),
         };
         self.log.verify(&standing.position).await?;
-        if standing.beyond.is_some() && standing.beyond != self.plan.beyond {
+        let is_the_end =
+            standing.beyond == self.plan.beyond && *self.horizon.borrow() == Some(standing.position.sequence);
+        if standing.beyond.is_some() && !is_the_end {
             return Err(Error::conflict("it shows a moment inside a commit, from which nothing goes on")
                 .hint("replay into it with `--as-of`, or into a new destination"));
         }
@@ -176,10 +192,10 @@ impl WriteLoop {
         let may_fill = run.fills_next || !self.has_grown_beyond(standing.position.sequence);
         if may_fill
             && !self.stop.is_stopped()
-            && let Some(streams) = self.next_to_fill(standing, run)
+            && let Some(filling) = self.next_to_fill(standing, run)
         {
             run.fills_next = false;
-            return Ok(Next::Fill(streams));
+            return Ok(Next::Fill(filling));
         }
         run.fills_next = true;
         let Run { report, revival, .. } = run;
@@ -210,7 +226,7 @@ impl WriteLoop {
         let mut end = Standing { position: last.position(), ..standing.clone() };
         for commit in &commits {
             self.filled_anew_by(commit, &mut end.anew);
-            schema_change::note(&self.plan, commit, &mut end.schemas);
+            schema_change::note(&self.plan, &self.playing(), commit, &mut end.schemas);
         }
         let commits = stream::iter(commits).map(Ok);
         match self.apply(strategy, (&standing, &end), commits, &selection, run).await {
@@ -244,12 +260,15 @@ impl WriteLoop {
         run: &mut Run<'_>,
     ) -> Result<Standing> {
         let is_there = *self.horizon.borrow() == Some(standing.position.sequence);
-        let Some(ordinal) = self.plan.beyond.filter(|_| standing.beyond.is_none() && is_there) else {
+        // What failed, or is on its way, has to come first.
+        let is_whole = standing.held.is_empty() && standing.anew.is_empty();
+        let Some(ordinal) = self.plan.beyond.filter(|_| standing.beyond.is_none() && is_there && is_whole)
+        else {
             return Ok(standing);
         };
         let commit = self.log.commit_after(&standing.position).await?;
         let mut end = Standing { beyond: Some(ordinal), ..standing.clone() };
-        schema_change::note(&self.plan, &commit, &mut end.schemas);
+        schema_change::note(&self.plan, &self.playing(), &commit, &mut end.schemas);
         let bases = schema_change::bases(&self.log, &end.schemas).await?;
         let deliveries = self.log.played_up_to(&commit, ordinal, &self.plan.selection, self.playing());
         self.give(strategy, Unit::new(standing, end.clone(), self.treated(deliveries, bases)), &end, run)
@@ -284,9 +303,10 @@ impl WriteLoop {
         (selection, playing, bases): (&Selection, Playing, Bases),
         run: &mut Run<'_>,
     ) -> Result<()> {
+        let into_shadows = playing.shadows.is_some();
         let deliveries = self.treated(self.log.played(commits, selection, playing), bases);
         let unit = Unit::new(begin.clone(), end.clone(), deliveries);
-        let unit = if playing.is_shadow { unit.into_shadows() } else { unit };
+        let unit = if into_shadows { unit.into_shadows() } else { unit };
         self.give(strategy, unit, end, run).await
     }
 

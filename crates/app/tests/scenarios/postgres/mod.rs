@@ -12,12 +12,14 @@ mod names;
 mod outages;
 mod refused;
 mod replay;
+mod resync;
 mod schema_changes;
 mod slot;
 mod snapshot;
 mod stream;
 mod tables;
 mod types;
+mod verify;
 
 use tidemark_test_servers::Database;
 

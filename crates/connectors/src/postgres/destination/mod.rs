@@ -11,12 +11,14 @@
 //! | How is a table filled anew out of sight, and how does that take its place? | `shadow`, `place`, `takeover` |
 //! | What does a session keep? | `writer`, `scratch` |
 //! | May it be written to, and what is left to take away? | `check`, `teardown` |
+//! | How is it compared with its source? | `compared` |
 
 mod adopt;
 mod ahead;
 mod bulk;
 mod check;
 mod claim;
+mod compared;
 mod copy;
 mod failure;
 mod fold;

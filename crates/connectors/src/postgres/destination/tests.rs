@@ -2,6 +2,7 @@
 
 mod changes;
 mod checking;
+mod compared;
 mod failures;
 mod kinds;
 mod loading;

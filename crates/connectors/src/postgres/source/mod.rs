@@ -12,28 +12,34 @@
 //! | How does the log reach us? | `replication/` |
 //! | What do its messages become? | `changes/` |
 //! | Where does it go on? | `resuming` |
+//! | Which tables come and go meanwhile? | `watching` |
+//! | What will happen to them when it is run? | `outlook` |
+//! | How is it compared with what became of it? | `compared` |
 //! | How does all of it run? | `strategy`; what it keeps: `cursor`; what of that still counts: `continuity` |
 
 mod catalog;
 mod changes;
 mod check;
+mod compared;
 mod continuity;
 mod cursor;
 mod definitions;
 mod discover;
 mod held;
 mod name;
+mod outlook;
 mod publication;
 pub(in crate::postgres) mod replication;
 mod resuming;
 mod selection;
 mod slot;
 mod strategy;
-mod sync;
-mod table;
+pub(in crate::postgres) mod sync;
+pub(in crate::postgres) mod table;
 mod teardown;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use tidemark_engine::{Error, Result, read::ReadStrategy};
 
