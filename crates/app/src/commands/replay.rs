@@ -117,7 +117,7 @@ impl Replay {
             ))
             .hint("give moments in order"));
         }
-        if from > 0 && destination.writing.mode == WriteMode::Mirror {
+        if from > 0 && destination.writing.mode != WriteMode::Append {
             return Err(Error::config(format!(
                 "`{}` mirrors its source, so it must be played from the beginning",
                 self.to
