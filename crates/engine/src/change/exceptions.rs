@@ -45,6 +45,21 @@ impl Exceptions {
         Some(texts.value(index))
     }
 
+    /// The same, said of a batch with one column more after its `columns`.
+    pub(crate) fn with_column_after(&self, columns: usize) -> Self {
+        let mut wider = ExceptionsBuilder::new();
+        let (numbers, texts) = self.pairs();
+        for row in 0..self.0.len() {
+            let range = self.0.value_offsets()[row] as usize..self.0.value_offsets()[row + 1] as usize;
+            for index in range.filter(|_| self.0.is_valid(row)) {
+                let column = numbers.value(index) as usize;
+                wider.add(if column < columns { column } else { column + 1 }, texts.value(index));
+            }
+            wider.end_row();
+        }
+        Self::new(wider.rows.finish())
+    }
+
     fn pairs(&self) -> (&UInt32Array, &StringArray) {
         let pairs: &StructArray = self.0.values().as_struct();
         (pairs.column(0).as_primitive::<UInt32Type>(), pairs.column(1).as_string::<i32>())

@@ -62,6 +62,11 @@ pub trait WriteStrategy: Send {
             .hint("replay into a destination of its own, with `live: false`"))
     }
 
+    /// Forgets this destination, which was filled out of sight: its tables and its position.
+    async fn abandon(&mut self) -> Result<()> {
+        Err(crate::Error::internal("a destination of this kind is never filled out of sight"))
+    }
+
     /// Ends the session in good order. Whatever was applied is safe without it.
     async fn close(&mut self) -> Result<()> {
         Ok(())

@@ -9,7 +9,8 @@ use tidemark_engine::{
 
 use super::{
     bind::{Cells, bind},
-    table::{Table, metadata_of},
+    shape::metadata_of,
+    table::Table,
 };
 use crate::{metadata, sqlite::failure::Result};
 

@@ -5,19 +5,20 @@ use tidemark_engine::Error;
 
 use super::{
     START_ANEW,
-    table::{Declared, create_sql, declared, key_columns},
+    declared::{Declared, declared, key_columns},
+    shape::create_sql,
 };
 use crate::sqlite::{failure::Result, identifier::quote, storage::Storage};
 
 const SHADOW: &str = "_tidemark_rebuild";
 
-/// Gives `table` the declared types of `columns`, which are its own. Every value is rewritten in the form its new type has
+/// Gives `table` the declared types of `columns`, which are its own, and their key. Every value is rewritten in the form its new type has
 /// for it. Indexes and triggers of others are made anew. Call it inside a transaction.
 pub(super) fn rebuild(connection: &Connection, table: &str, columns: &[Declared]) -> Result<()> {
     connection.flush_prepared_statement_cache();
     let before = declared(connection, table)?;
     let definitions =
-        columns.iter().map(|column| (column.name.clone(), column.declared.clone())).collect::<Vec<_>>();
+        columns.iter().map(|column| (column.name.clone(), column.definition())).collect::<Vec<_>>();
     let key = key_columns(columns);
     let others = {
         let mut statement = connection.prepare(
