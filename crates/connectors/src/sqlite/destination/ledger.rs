@@ -93,7 +93,10 @@ pub(super) enum Tenure {
     Kept,
     /// What was filled out of sight has taken its place since; nobody has opened it.
     Taken,
+    /// Somebody else has opened it.
     Lost,
+    /// Nothing is known of it: its file is another one.
+    Gone,
 }
 
 impl Tenure {
@@ -104,7 +107,8 @@ impl Tenure {
         Ok(match row.optional()? {
             Some((now, _)) if now == epoch => Self::Kept,
             Some((_, taken)) if taken == Some(epoch) => Self::Taken,
-            _ => Self::Lost,
+            Some(_) => Self::Lost,
+            None => Self::Gone,
         })
     }
 }
@@ -170,7 +174,7 @@ pub(super) fn advance(
             Error::unavailable(format!("destination `{destination}` was filled anew by a replay"))
                 .hint("nothing is to be done: it is opened again")
         }
-        Tenure::Kept | Tenure::Lost => lost(destination),
+        Tenure::Kept | Tenure::Lost | Tenure::Gone => lost(destination),
     }
     .into())
 }

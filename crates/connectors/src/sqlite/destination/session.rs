@@ -265,7 +265,7 @@ impl Session {
         let name = self.own.identity.name();
         match Tenure::of(&self.connection, name, self.epoch)? {
             Tenure::Kept => Ok(()),
-            Tenure::Taken | Tenure::Lost => Err(ledger::lost(name).into()),
+            Tenure::Taken | Tenure::Lost | Tenure::Gone => Err(ledger::lost(name).into()),
         }
     }
 
