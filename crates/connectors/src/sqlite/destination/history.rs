@@ -155,13 +155,11 @@ impl History<'_> {
             return self.departed.clear(connection);
         }
         let made = self.time(row)?;
-        let sql = format!("SELECT max({VALID_FROM}) FROM {table} WHERE {VALID_TO} IS NULL");
-        let began = connection.query_row(&sql, [], |row| row.get::<_, Option<String>>(0))?;
+        self.departed.all_end(&self.rows, made)?;
         // Of times of ours the texts sort as the times do.
         let sql = format!("UPDATE {table} SET {VALID_TO} = max(?1, {VALID_FROM}) WHERE {VALID_TO} IS NULL");
         connection.prepare_cached(&sql)?.execute([made.to_string()])?;
-        let began = began.map(|began| time(ValueRef::Text(began.as_bytes()))).transpose()?;
-        self.departed.all_ended(connection, made.max(began.unwrap_or(made)))
+        Ok(())
     }
 
     /// When the change counts as made.

@@ -6,7 +6,7 @@
 
 use rusqlite::{CachedStatement, Connection};
 
-use super::{incoming::Incoming, table::Table};
+use super::{incoming::Incoming, rebuild, table::Table};
 use crate::sqlite::failure::Result;
 
 const ID: &str = "_tidemark_parked";
@@ -16,14 +16,15 @@ const ID: &str = "_tidemark_parked";
 pub(super) struct Parking {
     /// The temporary table's name as SQL.
     name: String,
-    made: bool,
+    /// The columns it was made with, once it was: names as SQL and the types that the table declares.
+    made: Option<Vec<(String, String)>>,
     waiting: usize,
 }
 
 impl Parking {
     /// A place for the rows of the table numbered `number`.
     pub(super) fn new(number: usize) -> Self {
-        Self { name: format!("temp._tidemark_parking_{number}"), made: false, waiting: 0 }
+        Self { name: format!("temp._tidemark_parking_{number}"), made: None, waiting: 0 }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -32,10 +33,19 @@ impl Parking {
 
     /// Forgets every waiting row: at the end of a unit nothing can ask for it any more.
     pub(super) fn clear(&mut self, connection: &Connection) -> Result<()> {
-        if self.made {
+        if self.made.is_some() {
             connection.execute_batch(&format!("DROP TABLE {}", self.name))?;
         }
-        (self.made, self.waiting) = (false, 0);
+        (self.made, self.waiting) = (None, 0);
+        Ok(())
+    }
+
+    /// Has waiting rows follow `table`, which has grown or widened.
+    pub(super) fn follow(&mut self, connection: &Connection, table: &Table) -> Result<()> {
+        if let Some(before) = &mut self.made {
+            rebuild::refit(connection, (&self.name, ID), &table.name, (before, &table.columns))?;
+            before.clone_from(&table.columns);
+        }
         Ok(())
     }
 
@@ -131,17 +141,14 @@ impl Parking {
         Ok(())
     }
 
-    /// Makes the temporary table, with the affinities of `table` so that values keep their form.
+    /// Makes the temporary table. Its columns have no types, so values keep their form.
     fn make(&mut self, connection: &Connection, table: &Table) -> Result<()> {
-        if self.made {
-            return Ok(());
+        if self.made.is_none() {
+            let (name, columns) = (&self.name, table.column_list());
+            connection
+                .execute_batch(&format!("CREATE TABLE {name} ({ID} INTEGER PRIMARY KEY, {columns})"))?;
+            self.made = Some(table.columns.clone());
         }
-        let columns =
-            table.columns.iter().map(|(name, declared)| format!("{name} {declared}")).collect::<Vec<_>>();
-        let columns = columns.join(", ");
-        connection
-            .execute_batch(&format!("CREATE TABLE {} ({ID} INTEGER PRIMARY KEY, {columns})", self.name))?;
-        self.made = true;
         Ok(())
     }
 

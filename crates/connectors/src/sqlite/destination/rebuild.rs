@@ -1,11 +1,14 @@
 //! A table written anew with wider columns: SQLite cannot change a column's type in place.
 
-use rusqlite::{Connection, types::ToSqlOutput};
+use rusqlite::{
+    Connection,
+    types::{ToSqlOutput, Value as Stored, ValueRef},
+};
 use tidemark_engine::Error;
 
 use super::{
     START_ANEW,
-    declared::{Declared, declared, key_columns},
+    declared::{Declared, declared, find, key_columns},
     shape::create_sql,
 };
 use crate::sqlite::{failure::Result, identifier::quote, storage::Storage};
@@ -58,20 +61,57 @@ fn copy(connection: &Connection, table: &str, before: &[Declared], after: &[Decl
             let stored = row.get_ref(index)?;
             let converted = match step {
                 None => stored,
-                Some((from, to)) => match from.value(stored) {
-                    None => stored,
-                    Some((value, kind)) => to.store(&value, &kind, &mut scratch).ok_or_else(|| {
-                        let column = &before[index].name;
-                        Error::data(format!(
-                            "column `{column}` of table `{table}` holds a value that cannot be widened"
-                        ))
-                        .hint(START_ANEW)
-                    })?,
-                },
+                Some(step) => wider(stored, *step, (table, &before[index].name), &mut scratch)?,
             };
             insert.raw_bind_parameter(index + 1, ToSqlOutput::Borrowed(converted))?;
         }
         insert.raw_execute()?;
+    }
+    Ok(())
+}
+
+/// `stored` by the first storage, as the second has it.
+fn wider<'a>(
+    stored: ValueRef<'a>,
+    (from, to): (Storage, Storage),
+    (table, column): (&str, &str),
+    scratch: &'a mut String,
+) -> Result<ValueRef<'a>> {
+    let Some((value, kind)) = from.value(stored) else { return Ok(stored) };
+    to.store(&value, &kind, scratch).ok_or_else(|| {
+        Error::data(format!("column `{column}` of table `{table}` holds a value that cannot be widened"))
+            .hint(START_ANEW)
+            .into()
+    })
+}
+
+/// Gives rows that wait beside `table`, in the temporary table `waiting` under the number `id`, the columns `after` instead of
+/// `before`: names as SQL and declared types. The temporary table's own columns have no types.
+pub(super) fn refit(
+    connection: &Connection,
+    (waiting, id): (&str, &str),
+    table: &str,
+    (before, after): (&[(String, String)], &[(String, String)]),
+) -> Result<()> {
+    for (name, declared) in after {
+        let Some((_, former)) = find(before.iter().map(|column| (column.0.as_str(), column)), name) else {
+            connection.execute_batch(&format!("ALTER TABLE {waiting} ADD COLUMN {name}"))?;
+            continue;
+        };
+        let step = (Storage::from_declared(former), Storage::from_declared(declared));
+        let (Some(from), Some(to)) = step else { continue };
+        if from == to {
+            continue;
+        }
+        let mut select = connection.prepare(&format!("SELECT {id}, {name} FROM {waiting}"))?;
+        let mut update = connection.prepare(&format!("UPDATE {waiting} SET {name} = ?2 WHERE {id} = ?1"))?;
+        // A row that is rewritten while others are read may be met again.
+        let rows = select.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Stored>(1)?)))?;
+        for (id, stored) in rows.collect::<Result<Vec<_>, _>>()? {
+            let mut scratch = String::new();
+            let wide = wider(ValueRef::from(&stored), (from, to), (table, name), &mut scratch)?;
+            update.execute((id, ToSqlOutput::Borrowed(wide)))?;
+        }
     }
     Ok(())
 }

@@ -185,6 +185,8 @@ impl Session {
             match tables.get_mut(schema.stream()) {
                 Some(open) => {
                     table.seen = open.table.seen;
+                    open.parking.follow(connection, &table)?;
+                    open.departed.follow(connection, &table)?;
                     open.table = table;
                 }
                 None => {

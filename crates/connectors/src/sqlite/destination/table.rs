@@ -91,6 +91,12 @@ impl Table {
         self.columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
     }
 
+    /// The declared type of the column `name`, given as SQL.
+    pub(super) fn declared(&self, name: &str) -> &str {
+        find(self.columns.iter().map(|(name, declared)| (name.as_str(), declared.as_str())), name)
+            .unwrap_or_default()
+    }
+
     /// The column that tells when a record was deleted, in `soft-delete`.
     pub(super) fn deleted_at(&self) -> Option<&str> {
         // It is the last field, and no stream has a field of that name.

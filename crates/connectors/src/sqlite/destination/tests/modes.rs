@@ -113,16 +113,17 @@ fn is_move(change: &Change) -> bool {
     change.op == Op::Update && change.old_key.is_some_and(|old| change.values[0] != text(old))
 }
 
+/// The last image of every record, of deleted ones too where it `KEEPS` them.
 #[derive(Default)]
-struct SoftDeleted {
+struct Images<const KEEPS: bool> {
     rows: BTreeMap<i64, (Row, Option<Time>)>,
 }
 
-impl Model for SoftDeleted {
-    const MODE: WriteMode = WriteMode::SoftDelete;
+impl<const KEEPS: bool> Model for Images<KEEPS> {
+    const MODE: WriteMode = if KEEPS { WriteMode::SoftDelete } else { WriteMode::Mirror };
 
     fn columns() -> &'static str {
-        "_tidemark_deleted_at"
+        if KEEPS { "_tidemark_deleted_at" } else { "NULL" }
     }
 
     fn apply(&mut self, staged: &Staged) {
@@ -138,6 +139,9 @@ impl Model for SoftDeleted {
                 }
                 displaced.clear();
                 continue;
+            }
+            if !KEEPS {
+                self.rows.retain(|_, (_, at)| at.is_none());
             }
             let key = key(change);
             let waiting = |key: i64| displaced.iter().position(|(at, _)| *at == key);
@@ -175,6 +179,7 @@ impl Model for SoftDeleted {
         let mut rows: Vec<Row> = self
             .rows
             .values()
+            .filter(|(_, at)| KEEPS || at.is_none())
             .map(|(row, at)| [vec![at.map(|at| at.to_string())], row.clone()].concat())
             .collect();
         rows.sort();
@@ -237,10 +242,6 @@ impl Model for Versions {
                 for key in all {
                     let at = self.earliest(key, staged.time);
                     self.end(key, at);
-                }
-                // Nothing begins before everything has ended.
-                if let Some(last) = self.all.iter().filter_map(|version| version.to).max() {
-                    (0..5).for_each(|key| drop(self.ended.insert(key, last)));
                 }
                 displaced.clear();
                 continue;
@@ -315,7 +316,12 @@ proptest! {
 
     #[test]
     fn soft_delete_keeps_what_was_deleted(story in story(), cuts in cuts(), other in cuts()) {
-        block_on(check::<SoftDeleted>(story, cuts, other));
+        block_on(check::<Images<true>>(story, cuts, other));
+    }
+
+    #[test]
+    fn mirror_holds_the_last_images(story in story(), cuts in cuts(), other in cuts()) {
+        block_on(check::<Images<false>>(story, cuts, other));
     }
 
     #[test]
