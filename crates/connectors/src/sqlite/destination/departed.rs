@@ -49,7 +49,7 @@ impl Departed {
         if let Some(before) = &mut self.made {
             let key = before.iter().map(|(name, _)| (name.clone(), table.declared(name).to_owned()));
             let key = key.collect::<Vec<_>>();
-            rebuild::refit(connection, (&self.name, ID), &table.name, (before, &key))?;
+            rebuild::refit(connection, (&self.name, ID), &table.name, before, &key)?;
             *before = key;
         }
         Ok(())

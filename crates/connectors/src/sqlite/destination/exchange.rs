@@ -6,7 +6,7 @@ use tidemark_engine::{Time, schema::StreamName};
 use super::{
     declared::declared,
     ledger, rebuild,
-    shape::{OnKey, Shape},
+    shape::{Index, OnKey, Shape},
     table::{Ready, Terms},
 };
 use crate::{
@@ -28,6 +28,8 @@ pub(super) struct Exchange<'a> {
     shadow: String,
     /// All columns of the shadow as SQL.
     columns: Vec<String>,
+    /// Whether we made the table.
+    made: bool,
     /// The newest commits that the two have seen.
     pub(super) applied: Option<u64>,
     pub(super) shadow_applied: Option<u64>,
@@ -66,7 +68,7 @@ impl<'a> Exchange<'a> {
         let Terms { connection, writing, log, identity } = terms;
         let shape = Shape::of_table(connection, writing.mode, shadow)?;
         let name = identity.table(writing, stream);
-        let Ready { storages, applied } = terms.ready(stream, &name, &shape, OnKey::Change)?;
+        let Ready { storages, applied, made } = terms.ready(stream, &name, &shape, OnKey::Change)?;
         // What is compared and copied must be stored alike.
         let mut columns = declared(connection, shadow)?;
         let mut differs = false;
@@ -83,7 +85,7 @@ impl<'a> Exchange<'a> {
         let columns = columns.iter().map(|column| quote(&column.name)).collect::<Result<Vec<_>, _>>()?;
         let shadow_applied = ledger::owner(connection, shadow, log)?.and_then(|owner| owner.applied);
         let (table, shadow) = (quote(&name)?, quote(shadow)?);
-        Ok(Self { connection, shape, name, table, shadow, columns, applied, shadow_applied })
+        Ok(Self { connection, shape, name, table, shadow, columns, made, applied, shadow_applied })
     }
 
     /// Adds the records that the table lacks.
@@ -104,14 +106,16 @@ impl<'a> Exchange<'a> {
         }
         let same = self.same(&key)?;
         // Between one version and the next it would stand in the way.
-        self.shape.drop_index(self.connection, &self.name)?;
+        if self.made {
+            self.shape.drop_index(self.connection, &self.name)?;
+        }
         self.execute(&format!(
             "DELETE FROM {} AS t WHERE NOT EXISTS (SELECT 1 FROM {} AS s WHERE {same})",
             self.table, self.shadow
         ))?;
         self.update_differing(&same)?;
         self.insert_missing(&same)?;
-        self.shape.index(self.connection, &self.name)
+        self.index()
     }
 
     /// Has the table hold what the shadow holds, and what it lacks as deleted at `time`.
@@ -161,7 +165,16 @@ impl<'a> Exchange<'a> {
              WHERE s.{VALID_TO} IS NULL AND NOT {is_known}
                AND NOT EXISTS (SELECT 1 FROM {table} AS t WHERE t.{VALID_TO} IS NULL AND {same})"
         ))?;
-        self.shape.index(self.connection, &self.name)
+        self.index()
+    }
+
+    /// Has the table's index, which may have been another for a while, say that a key has one valid version.
+    fn index(&self) -> Result<()> {
+        if !self.made || self.shape.has_index(self.connection, &self.name)? {
+            return Ok(());
+        }
+        self.shape.drop_index(self.connection, &self.name)?;
+        self.shape.index(self.connection, &self.name, Index::Unique)
     }
 
     /// The condition that rows of the two have the same `key`. The shadow's side comes first, for its columns compare bytes.

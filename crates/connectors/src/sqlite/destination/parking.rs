@@ -43,7 +43,7 @@ impl Parking {
     /// Has waiting rows follow `table`, which has grown or widened.
     pub(super) fn follow(&mut self, connection: &Connection, table: &Table) -> Result<()> {
         if let Some(before) = &mut self.made {
-            rebuild::refit(connection, (&self.name, ID), &table.name, (before, &table.columns))?;
+            rebuild::refit(connection, (&self.name, ID), &table.name, before, &table.columns)?;
             before.clone_from(&table.columns);
         }
         Ok(())

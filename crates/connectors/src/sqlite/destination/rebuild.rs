@@ -91,7 +91,8 @@ pub(super) fn refit(
     connection: &Connection,
     (waiting, id): (&str, &str),
     table: &str,
-    (before, after): (&[(String, String)], &[(String, String)]),
+    before: &[(String, String)],
+    after: &[(String, String)],
 ) -> Result<()> {
     for (name, declared) in after {
         let Some((_, former)) = find(before.iter().map(|column| (column.0.as_str(), column)), name) else {

@@ -74,6 +74,15 @@ pub(super) enum OnKey {
     Change,
 }
 
+/// What the index of a history's valid versions says of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Index {
+    /// A key has one valid version.
+    Unique,
+    /// It may have more for a while, by a key that is new.
+    Lookup,
+}
+
 impl Shape {
     /// For changes of `schema`.
     pub(super) fn of_schema(mode: WriteMode, schema: &StreamSchema) -> Self {
@@ -128,21 +137,28 @@ impl Shape {
             columns.push((name.clone(), storage.declared().to_owned()));
         }
         connection.execute_batch(&create_sql(table, &columns, &self.primary_key())?)?;
-        self.index(connection, table)
+        self.index(connection, table, Index::Unique)
     }
 
     /// Makes the index of a history, where it is missing.
-    pub(super) fn index(&self, connection: &Connection, table: &str) -> Result<()> {
+    pub(super) fn index(&self, connection: &Connection, table: &str, index: Index) -> Result<()> {
         if self.mode != WriteMode::History {
             return Ok(());
         }
         let key = self.key.iter().map(|name| quote(name)).collect::<Result<Vec<_>, _>>()?.join(", ");
+        let unique = if index == Index::Unique { "UNIQUE" } else { "" };
         let (index, table) = (quote(&current_index(table))?, quote(table)?);
         connection.execute_batch(&format!(
-            "CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {table} ({key}) WHERE {} IS NULL",
+            "CREATE {unique} INDEX IF NOT EXISTS {index} ON {table} ({key}) WHERE {} IS NULL",
             metadata::VALID_TO
         ))?;
         Ok(())
+    }
+
+    /// Whether the index is as it should be.
+    pub(super) fn has_index(&self, connection: &Connection, table: &str) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE name = ?2 AND \"unique\" = 1)";
+        Ok(connection.query_row(sql, [table, &current_index(table)], |row| row.get(0))?)
     }
 
     /// Removes the index of a history.
@@ -194,6 +210,7 @@ impl Shape {
         }
         if is_new {
             self.drop_index(connection, table)?;
+            self.index(connection, table, Index::Lookup)?;
             // The versions of a history are told apart by their position, whatever the key.
             if self.mode != WriteMode::History {
                 connection.execute(&format!("DELETE FROM {}", quote(table)?), [])?;

@@ -59,6 +59,8 @@ pub(super) struct Ready {
     pub(super) storages: Vec<Storage>,
     /// The newest commit of the log it has seen.
     pub(super) applied: Option<u64>,
+    /// Whether we made it.
+    pub(super) made: bool,
 }
 
 impl Table {
@@ -68,7 +70,7 @@ impl Table {
         let name = terms.identity.table(terms.writing, stream);
         check_key(mode, schema)?;
         let shape = Shape::of_schema(mode, schema);
-        let Ready { storages, applied } = terms.ready(stream, &name, &shape, OnKey::Refuse)?;
+        let Ready { storages, applied, .. } = terms.ready(stream, &name, &shape, OnKey::Refuse)?;
         let columns = declared(terms.connection, &name)?.into_iter();
         let columns =
             columns.map(|column| Ok((quote(&column.name)?, column.declared))).collect::<Result<_>>()?;
@@ -127,7 +129,10 @@ impl Terms<'_> {
                 ledger::register(connection, table, stream, name, true, shape.mode)?;
             }
             Some(owner) if owner.made => shape.fit(connection, table, on_key)?,
-            Some(_) => return Ok(Ready { storages: adopt::check(connection, table, shape)?, applied }),
+            Some(_) => {
+                let storages = adopt::check(connection, table, shape)?;
+                return Ok(Ready { storages, applied, made: false });
+            }
         }
         let columns = declared(connection, table)?;
         let stored = |name: &str| {
@@ -137,7 +142,7 @@ impl Terms<'_> {
         let storages = shape.columns.iter().map(|column| stored(&column.name)).collect::<Option<Vec<_>>>();
         let storages = storages
             .ok_or_else(|| Error::internal(format!("table `{table}` lacks a column it was given")))?;
-        Ok(Ready { storages, applied })
+        Ok(Ready { storages, applied, made: true })
     }
 
     /// Whether `table` is there, and `stream` may be written to it; `None` when it is to be made.
