@@ -45,19 +45,22 @@ impl Exceptions {
         Some(texts.value(index))
     }
 
-    /// The same, said of a batch with one column more after its `columns`.
-    pub(crate) fn with_column_after(&self, columns: usize) -> Self {
-        let mut wider = ExceptionsBuilder::new();
-        let (numbers, texts) = self.pairs();
+    /// The same with columns numbered as `place` says; those that have no place are left out. `None` when none is left.
+    pub(crate) fn renumbered(&self, place: impl Fn(usize) -> Option<usize>) -> Option<Self> {
+        let (columns, texts) = self.pairs();
+        let mut renumbered = ExceptionsBuilder::new();
         for row in 0..self.0.len() {
-            let range = self.0.value_offsets()[row] as usize..self.0.value_offsets()[row + 1] as usize;
-            for index in range.filter(|_| self.0.is_valid(row)) {
-                let column = numbers.value(index) as usize;
-                wider.add(if column < columns { column } else { column + 1 }, texts.value(index));
+            if self.0.is_valid(row) {
+                let range = self.0.value_offsets()[row] as usize..self.0.value_offsets()[row + 1] as usize;
+                for index in range {
+                    if let Some(column) = place(columns.value(index) as usize) {
+                        renumbered.add(column, texts.value(index));
+                    }
+                }
             }
-            wider.end_row();
+            renumbered.end_row();
         }
-        Self::new(wider.rows.finish())
+        renumbered.finish()
     }
 
     fn pairs(&self) -> (&UInt32Array, &StringArray) {

@@ -5,6 +5,7 @@ mod gathering;
 mod holding;
 mod progress;
 mod report;
+mod schema_change;
 mod standing;
 mod strategy;
 mod truncate;
@@ -13,6 +14,6 @@ mod write_loop;
 
 pub use progress::Progress;
 pub use standing::{Anew, Hold, Standing, Takeover};
-pub use strategy::{Appetite, OnTruncate, WriteMode, WriteStrategy};
+pub use strategy::{Appetite, OnTruncate, SchemaPolicy, WriteMode, WriteStrategy};
 pub use unit::{Delivery, Unit, Watermarks};
 pub use write_loop::{Horizon, Plan, WriteLoop};

@@ -126,6 +126,19 @@ pub enum OnTruncate {
     Stop,
 }
 
+/// What a change of a stream's schema means at a destination.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SchemaPolicy {
+    /// The destination follows it: columns are added and widened, never dropped or narrowed.
+    #[default]
+    Evolve,
+    /// New columns are left out. A column that holds something else holds the stream, for its values may not fit.
+    Ignore,
+    /// The stream is held until a person decides.
+    Fail,
+}
+
 /// How much a destination likes to be given in one [`Unit`]. The loop ends a unit at the commit that reaches either
 /// limit; a single commit may be larger than both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

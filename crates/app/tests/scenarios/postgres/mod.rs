@@ -12,6 +12,8 @@ mod modes;
 mod names;
 mod outages;
 mod refused;
+mod replay;
+mod schema_changes;
 mod slot;
 mod snapshot;
 mod stream;

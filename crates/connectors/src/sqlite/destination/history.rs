@@ -16,13 +16,14 @@ use crate::{
     sqlite::failure::Result,
 };
 
-/// Applies every change of `delivery`, none of which the table has seen.
+/// Applies every change of `delivery`, none of which the table has seen. `at` is the row that is being written.
 pub(super) fn apply(
     connection: &Connection,
     table: &Table,
     log: &LogId,
     delivery: &Delivery,
     departed: &mut Departed,
+    at: &mut Option<usize>,
 ) -> Result<()> {
     let changes = &delivery.changes;
     let unnumbered = || Error::internal("a batch reached a destination before it was numbered");
@@ -30,6 +31,7 @@ pub(super) fn apply(
     let rows = Incoming::new(connection, table, changes, false);
     let mut history = History { rows, log, delivery, ordinals, departed };
     for row in 0..changes.rows() {
+        *at = Some(row);
         history.apply(row)?;
     }
     Ok(())

@@ -9,8 +9,13 @@ use tidemark_engine::{
 use super::{bind::Cells, table::Table};
 use crate::sqlite::failure::Result;
 
-/// Adds the records of `changes`.
-pub(super) fn apply(connection: &Connection, table: &Table, changes: &ChangeBatch) -> Result<()> {
+/// Adds the records of `changes`. `at` is the row that is being written.
+pub(super) fn apply(
+    connection: &Connection,
+    table: &Table,
+    changes: &ChangeBatch,
+    at: &mut Option<usize>,
+) -> Result<()> {
     let names = table.fields.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
     let marks = vec!["?"; names.len()].join(", ");
     let sql = format!("INSERT INTO {} ({}) VALUES ({marks})", table.name, names.join(", "));
@@ -18,11 +23,12 @@ pub(super) fn apply(connection: &Connection, table: &Table, changes: &ChangeBatc
     let fields = Cells::all(changes, table);
     let mut scratch = String::new();
     for row in 0..changes.rows() {
+        *at = Some(row);
         match changes.op(row)? {
             Op::Truncate => drop(connection.execute(&format!("DELETE FROM {}", table.name), [])?),
             Op::Read | Op::Create => {
-                for (cells, at) in fields.iter().zip(1..) {
-                    cells.bind(&mut insert, at, row, &mut scratch)?;
+                for (cells, parameter) in fields.iter().zip(1..) {
+                    cells.bind(&mut insert, parameter, row, &mut scratch)?;
                 }
                 insert.raw_execute()?;
             }

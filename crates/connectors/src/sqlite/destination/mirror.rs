@@ -13,18 +13,20 @@ use super::{incoming::Incoming, parking::Parking, table::Table};
 use crate::sqlite::failure::Result;
 
 /// Applies every change of `changes` to `table`. When they are `replayed`, the table has seen them before and may hold rows
-/// as they became later.
+/// as they became later. `at` is the row that is being written.
 pub(super) fn apply(
     connection: &Connection,
     table: &Table,
     (changes, phase): (&ChangeBatch, Phase),
     replayed: bool,
     parking: &mut Parking,
+    at: &mut Option<usize>,
 ) -> Result<()> {
     let rows = Incoming::new(connection, table, changes, replayed);
     let mut upserting = connection.prepare_cached(&rows.upsert_sql())?;
     let mut scratch = String::new();
     for row in 0..changes.rows() {
+        *at = Some(row);
         match changes.op(row)? {
             Op::Truncate => {
                 truncate(&rows, row, phase, &mut scratch)?;

@@ -150,10 +150,21 @@ impl Session {
         Ok(())
     }
 
-    /// Applies some changes inside the transaction. What SQLite or we cannot do with them concerns their stream alone.
+    /// Applies some changes inside the transaction. What SQLite or we cannot do with them concerns their stream alone, and what
+    /// fails over a value that one of them holds concerns that one.
     pub(super) fn apply(&mut self, delivery: &Delivery) -> Result<(), Error> {
-        let written = self.write(delivery);
-        written.map_err(|failure| self.of_stream(failure, delivery.changes.schema().stream()))
+        let mut at = None;
+        self.write(delivery, &mut at).map_err(|failure| {
+            let stream = delivery.changes.schema().stream();
+            let error = self.of_stream(failure, stream);
+            let ordinal = at.zip(delivery.changes.ordinals()).map(|(row, ordinals)| ordinals.value(row));
+            match ordinal {
+                Some(ordinal) if error.kind() == ErrorKind::Data => {
+                    error.of_change(stream, delivery.sequence, ordinal)
+                }
+                _ => error,
+            }
+        })
     }
 
     fn of_stream(&self, failure: Failure, stream: &StreamName) -> Error {
@@ -163,18 +174,17 @@ impl Session {
         if of_stream { error.of_stream(stream) } else { error }
     }
 
-    fn write(&mut self, delivery: &Delivery) -> Result<()> {
-        let mode = self.writing.mode;
-        if mode == WriteMode::SoftDelete {
+    fn write(&mut self, delivery: &Delivery, at: &mut Option<usize>) -> Result<()> {
+        if self.writing.mode == WriteMode::SoftDelete {
             let changes = &delivery.changes;
             let marked =
                 changes.with_deletions_marked(metadata::DELETED_AT, |row| delivery.watermark(row))?;
-            return self.write_changes(&Delivery { changes: marked, ..delivery.clone() });
+            return self.write_changes(&Delivery { changes: marked, ..delivery.clone() }, at);
         }
-        self.write_changes(delivery)
+        self.write_changes(delivery, at)
     }
 
-    fn write_changes(&mut self, delivery: &Delivery) -> Result<()> {
+    fn write_changes(&mut self, delivery: &Delivery, at: &mut Option<usize>) -> Result<()> {
         let (connection, log) = (&self.connection, &self.log);
         let into_shadows = self.unit.as_ref().is_some_and(|unit| unit.into_shadows);
         let Layer { identity, tables } = if into_shadows { &mut self.shadows } else { &mut self.own };
@@ -202,13 +212,13 @@ impl Session {
         let seen = table.applied.is_some_and(|applied| delivery.played <= applied);
         let changes = (&delivery.changes, delivery.phase);
         match self.writing.mode {
-            WriteMode::Append => append::apply(connection, table, log, delivery),
+            WriteMode::Append => append::apply(connection, table, log, delivery, at),
             // Versions that came later stand upon those that the table has: nothing can be added below them.
             WriteMode::History if seen => Ok(()),
-            WriteMode::History => history::apply(connection, table, log, delivery, departed),
-            WriteMode::Replace if schema.key().is_empty() => keyless::apply(connection, table, changes.0),
+            WriteMode::History => history::apply(connection, table, log, delivery, departed, at),
+            WriteMode::Replace if schema.key().is_empty() => keyless::apply(connection, table, changes.0, at),
             WriteMode::Mirror | WriteMode::SoftDelete | WriteMode::Replace => {
-                mirror::apply(connection, table, changes, seen, parking)
+                mirror::apply(connection, table, changes, seen, parking, at)
             }
         }
     }

@@ -48,7 +48,7 @@ fn told(time: Time) -> Option<String> {
 
 /// The standing after `sequence` while `s` is filled anew from commit 10 on, and has come to `after`.
 fn filling(sequence: u64, after: u64, waits: bool) -> Standing {
-    let anew = Anew { from: 10, after, until: None, waits, time: time(20) };
+    let anew = Anew { from: 10, after, until: None, waits, schema: None, time: time(20) };
     Standing { anew: [(StreamName::new("s"), anew)].into(), ..standing(sequence) }
 }
 
