@@ -130,3 +130,62 @@ destinations:
     assert_eq!(rows(&bench.path("out/soft.db"), soft), valid);
     assert_eq!(rows(&bench.path("out/again.db"), versions), past, "a replay says the same");
 }
+
+/// A replay fills the destination anew out of sight, while `run` has it open and goes on writing to it.
+#[test]
+fn what_somebody_spoilt_is_filled_anew_while_it_is_written_to() {
+    for (write, spoil) in [
+        (
+            "mirror",
+            "DELETE FROM stock WHERE item < 50; UPDATE stock SET amount = -1; INSERT INTO stock (item) VALUES (-5)",
+        ),
+        ("soft-delete", "UPDATE stock SET _tidemark_deleted_at = 'x', amount = -1"),
+        ("history", "UPDATE stock SET _tidemark_valid_to = _tidemark_valid_from WHERE item < 50"),
+    ] {
+        let bench = Workbench::with_pipeline(&format!(
+            "
+name: spoilt
+source:
+  type: files
+  path: ./data
+  poll: 20ms
+  streams:
+    stock: {{files: \"*.csv\", key: [item]}}
+staging: ./staging
+destinations:
+  copy: {{type: sqlite, path: ./copy.db, write: {write}}}
+  twin: {{type: sqlite, path: ./twin.db, write: {write}}}
+"
+        ));
+        let lines =
+            |items: std::ops::Range<u32>| items.map(|item| format!("{item},{item}\n")).collect::<String>();
+        bench.write("data/a.csv", &format!("item,amount\n{}", lines(0..2_000)));
+        bench.tidemark("run pipeline.yaml --once").succeeds();
+        let connection = Connection::open(bench.path("copy.db")).unwrap();
+        connection.execute_batch(spoil).unwrap();
+        drop(connection);
+
+        let mut running = bench.start("run pipeline.yaml");
+        for piece in 0..5 {
+            bench.write(
+                &format!("data/b{piece}.csv"),
+                &format!("item,amount\n{}", lines(piece * 100..piece * 100 + 300)),
+            );
+            bench.tidemark("replay pipeline.yaml --to copy").succeeds();
+        }
+        bench.append("data/a.csv", &lines(5_000..5_001));
+        let last = "SELECT 1 FROM stock WHERE item = 5000";
+        for database in ["copy.db", "twin.db"] {
+            let database = bench.path(database);
+            running.until("the last line has arrived", || !rows(&database, last).is_empty());
+        }
+        running.terminate().succeeds();
+        bench.tidemark("run pipeline.yaml --once").succeeds();
+        let all = "SELECT * FROM stock ORDER BY 1, 2";
+        let twin = rows(&bench.path("twin.db"), all);
+        assert!(twin.len() > 2_000);
+        assert!(rows(&bench.path("copy.db"), all) == twin, "{write}: the two differ");
+        let left = "SELECT name FROM sqlite_schema WHERE name LIKE '\\_tidemark\\_replay%' ESCAPE '\\'";
+        assert_eq!(rows(&bench.path("copy.db"), left), Vec::<Vec<_>>::new());
+    }
+}
