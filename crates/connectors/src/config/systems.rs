@@ -70,6 +70,15 @@ impl SourceConfig {
         }
     }
 
+    /// Whether it reads its streams whole, from beginning to end, and says so in the log: only then is there ever anything for
+    /// a mode that takes whole generations.
+    pub fn has_generations(&self) -> bool {
+        match self {
+            Self::Files(_) => false,
+            Self::Postgres(_) => true,
+        }
+    }
+
     /// Everything that is wrong with it as far as can be told without touching the source.
     pub fn validate(&self) -> Vec<Problem> {
         match self {

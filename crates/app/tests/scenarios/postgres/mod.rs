@@ -8,6 +8,7 @@ mod fencing;
 mod kept;
 mod load;
 mod memory;
+mod modes;
 mod names;
 mod outages;
 mod refused;
