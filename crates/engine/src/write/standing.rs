@@ -72,22 +72,26 @@ pub struct Takeover {
     pub standing: Standing,
     /// The streams it was given; empty: all.
     pub streams: Vec<StreamName>,
-    /// The commit after which it began.
-    pub from: u64,
-    /// Whether the other keeps its position, and what it has beyond, in as far as streams catch up; otherwise it stands where
-    /// this one does, and of streams it has not it holds nothing.
+    /// Whether the other is in use: it goes on from where it then stands. Otherwise of streams that this one has not it holds
+    /// nothing.
     pub goes_on: bool,
+    /// Whether the other keeps all that it has, and gets what it misses.
+    pub adds: bool,
 }
 
 impl Standing {
-    /// Where this destination stands when `takeover` has taken place, which brings `brought` streams: those that stand before it
-    /// are held there until they have caught up.
+    /// Where this destination stands when `takeover` has taken place, which brings `brought` streams. With all of them it stands
+    /// where the other does, and plays on from there, so that its streams show one moment at any time. With some of them, those
+    /// are held where they stand until they have caught up.
     ///
     /// Fails with [`ErrorKind::Conflict`] when the other is ahead.
     pub fn taken_over(&self, takeover: &Takeover, brought: &[StreamName]) -> Result<Self> {
         let other = &takeover.standing;
         if !takeover.goes_on {
             return Ok(other.clone());
+        }
+        if takeover.adds {
+            return Ok(self.clone());
         }
         let (here, there) = (self.position.sequence, other.position.sequence);
         if other.position.log != self.position.log || there > here {
@@ -97,12 +101,11 @@ impl Standing {
             ))
             .hint("run the pipeline until the destination is up to date, and replay again"));
         }
+        if takeover.streams.is_empty() {
+            return Ok(other.clone());
+        }
         let mut standing = self.clone();
         for stream in brought {
-            // One that is held before all that was brought still misses what lies between.
-            if standing.held.get(stream).is_some_and(|hold| hold.after < takeover.from) {
-                continue;
-            }
             standing.held.remove(stream);
             standing.anew.remove(stream);
             standing.schemas.remove(stream);

@@ -6,7 +6,7 @@ use tidemark_engine::{
     Result, Stop,
     log::{Log, Mark, MarkState, Marks},
     schema::StreamName,
-    write::{Plan, Standing, Takeover, WriteLoop, WriteStrategy},
+    write::{Plan, Standing, Takeover, WriteLoop, WriteMode, WriteStrategy},
 };
 use tokio::sync::watch;
 
@@ -46,8 +46,8 @@ pub(super) async fn fill(
     let start = log.position(range.plan.from).await?;
     let standing = strategy.open(log.id()).await?.unwrap_or_else(|| start.into());
     let streams = range.plan.selection.streams.clone();
-    let from = range.plan.from;
-    let takeover = Takeover { standing: standing.clone(), streams, from, goes_on: destination.live };
+    let adds = range.plan.mode == WriteMode::Append;
+    let takeover = Takeover { standing: standing.clone(), streams, goes_on: destination.live, adds };
     if !destination.live {
         // Said before it is true: should this process end between the two, nothing goes on from the wrong place.
         note(replay, log, range, &standing, rows).await?;

@@ -78,17 +78,21 @@ impl Range {
 
     /// A stream shows a moment of its source only when its initial sync was complete by then, and no changes were wanting.
     async fn check_complete(&self, log: &Log, moment: &Moment) -> Result<()> {
+        let nothing = || {
+            Error::config(format!("nothing was staged at `{moment}`"))
+                .hint("give a later moment: `tidemark changes` shows what is staged, and when")
+        };
         if self.last == 0 {
-            let first = log.commit(log.oldest().await?).await?;
-            return Err(Error::config(format!("nothing was staged at `{moment}`"))
-                .hint(format!("give a moment after {}", first.watermark())));
+            return Err(nothing());
         }
         let commit = log.commit(self.last).await?;
         let syncing = commit.syncing().iter();
         let mut wanting = syncing.filter(|(stream, generation)| {
             self.plan.selection.takes(stream) && generation.former != Former::Current
         });
-        let Some((stream, _)) = wanting.next() else { return Ok(()) };
+        let Some((stream, _)) = wanting.next() else {
+            return if commit.has_streams() || self.plan.beyond.is_some() { Ok(()) } else { Err(nothing()) };
+        };
         let error =
             Error::config(format!("the initial sync of stream `{stream}` was not complete at `{moment}`"));
         Err(match completion(log, commit.sequence(), stream).await? {

@@ -29,7 +29,7 @@ fn with_replays(replays: &Database<'_>, folder_of_sqlite: &str) -> String {
     let url = replays.url();
     format!(
         "  then: {{type: postgres, url: \"{url}\", write: mirror, live: false}}
-  then_too: {{type: sqlite, path: {folder_of_sqlite}, write: mirror, live: false, table: accounts}}
+  then_too: {{type: sqlite, path: {folder_of_sqlite}, write: mirror, live: false}}
 "
     )
 }
@@ -77,13 +77,16 @@ fn a_moment_is_shown_as_it_was_with_the_source_gone() {
         assert_eq!(&accounts(&then), state, "as of {time}");
         bench.tidemark(&format!("replay pipeline.yaml --to then_too --as-of {time}")).succeeds();
         let copy = rusqlite::Connection::open(bench.path("then.db")).unwrap();
-        let sum: i64 =
-            copy.query_row("SELECT coalesce(sum(balance), 0) FROM accounts", [], |row| row.get(0)).unwrap();
+        let sum: i64 = copy
+            .query_row("SELECT coalesce(sum(balance), 0) FROM \"public.accounts\"", [], |row| row.get(0))
+            .unwrap();
         assert_eq!(sum.to_string(), value(&then, "SELECT coalesce(sum(balance), 0) FROM accounts"));
     }
 
     // Before there was anything to be shown, and what cannot be gone on from.
     let ended = bench.tidemark("replay pipeline.yaml --to then --as-of seq:1").exits_with(2);
+    assert!(ended.stderr.contains("nothing was staged"), "{}", ended.stderr);
+    let ended = bench.tidemark("replay pipeline.yaml --to then --as-of seq:2").exits_with(2);
     assert!(ended.stderr.contains("was not complete") && ended.stderr.contains("seq:"), "{}", ended.stderr);
     let ended = bench.tidemark("replay pipeline.yaml --to then").exits_with(2);
     assert!(ended.stderr.contains("from which nothing goes on"), "{}", ended.stderr);
@@ -247,7 +250,8 @@ fn a_mirror_in_use_is_filled_anew_through_kills() {
         let mut running = bench.start("run pipeline.yaml");
         for round in 0..8 {
             mirror.execute("DELETE FROM items WHERE random() < 0.01");
-            let replaying = bench.start("replay pipeline.yaml --to mirror");
+            let some = if chance.below(2) == 0 { " --stream public.items --stream public.codes" } else { "" };
+            let replaying = bench.start(&format!("replay pipeline.yaml --to mirror{some}"));
             pause(Duration::from_millis(100 + chance.below(1_500)));
             if round % 2 == 0 {
                 replaying.kill();
@@ -259,6 +263,9 @@ fn a_mirror_in_use_is_filled_anew_through_kills() {
             assert_eq!(value(&mirror, load::TOTAL), total, "half a transaction was seen");
         }
         bench.tidemark("replay pipeline.yaml --to mirror").succeeds();
+        bench
+            .tidemark("replay pipeline.yaml --to mirror --stream public.items --stream public.wide")
+            .succeeds();
         assert_eq!(value(&mirror, load::TOTAL), total);
         running.until("what was filled anew has caught up", || held(&bench) == 0);
         load.stop();

@@ -78,6 +78,11 @@ impl Commit {
         self.header.rows
     }
 
+    /// Whether the log has a change of any stream up to it.
+    pub fn has_streams(&self) -> bool {
+        self.header.schemas_at > 0
+    }
+
     /// The schema of each of its frames or segments, in order.
     pub(crate) fn schemas_in_order(&self) -> impl Iterator<Item = (&StreamName, Digest)> {
         let frames = self.header.frames.iter().map(|frame| (&frame.stream, frame.schema));

@@ -87,7 +87,7 @@ fn nothing_hidden(database: &Database<'_>) {
 
 fn takeover(sequence: u64, streams: &[&str], goes_on: bool) -> Takeover {
     let streams = streams.iter().map(|stream| StreamName::new(*stream)).collect();
-    Takeover { standing: standing(sequence), streams, from: 0, goes_on }
+    Takeover { standing: standing(sequence), streams, goes_on, adds: false }
 }
 
 #[tokio::test]

@@ -33,7 +33,9 @@ async fn hidden(folder: &std::path::Path, mode: WriteMode) -> Destination {
 }
 
 async fn take(hidden: &mut Destination, sequence: u64, goes_on: bool) -> Result<()> {
-    hidden.take_place(&Takeover { standing: standing(sequence), streams: Vec::new(), from: 0, goes_on }).await
+    hidden
+        .take_place(&Takeover { standing: standing(sequence), streams: Vec::new(), goes_on, adds: false })
+        .await
 }
 
 fn ids(folder: &std::path::Path, stream: &str) -> Vec<String> {
@@ -132,16 +134,20 @@ async fn where_it_stands_behind_its_streams_catch_up() {
         let mut hidden = hidden(folder.path(), mode).await;
         let [first, second, third] = units();
         apply(&mut hidden, 0, 1, vec![first]).await.unwrap();
-        take(&mut hidden, 1, true).await.unwrap();
+        let (streams, adds) = (vec![StreamName::new("s")], mode == WriteMode::Append);
+        let takeover = Takeover { standing: standing(1), streams, goes_on: true, adds };
+        hidden.take_place(&takeover).await.unwrap();
         let error = apply(&mut copy, 3, 4, Vec::new()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         let standing_now = copy.open(&log()).await.unwrap().unwrap();
         assert_eq!(standing_now.position.sequence, 3);
+        if adds {
+            assert_eq!((standing_now.held.len(), shown()), (0, before), "it has everything");
+            continue;
+        }
         let hold: &Hold = &standing_now.held[&StreamName::new("s")];
         assert_eq!(hold.after, 1);
-        if mode != WriteMode::Append {
-            assert_eq!(ids(folder.path(), "s"), ["1"]);
-        }
+        assert_eq!(ids(folder.path(), "s"), ["1"]);
         // What it missed is news, although the table has seen it before.
         let missed = [(2, second), (3, third)].into_iter();
         let missed = missed.map(|(at, changes)| Ok(tidemark_engine::contract::write::delivery(at, changes)));
@@ -178,7 +184,7 @@ async fn a_destination_that_stands_nowhere_is_filled_so_too() {
     apply(&mut hidden, 0, 2, vec![created("s", &[1])]).await.unwrap();
     let held = [(StreamName::new("x"), Hold::new(1, &tidemark_engine::Error::data("no")))].into();
     let standing = Standing { held, ..standing(2) };
-    let takeover = Takeover { standing: standing.clone(), streams: Vec::new(), from: 0, goes_on: true };
+    let takeover = Takeover { standing: standing.clone(), streams: Vec::new(), goes_on: true, adds: false };
     hidden.take_place(&takeover).await.unwrap();
     let mut copy = open(folder.path(), WriteMode::History).await;
     assert_eq!(copy.open(&log()).await.unwrap(), Some(standing));
@@ -193,7 +199,10 @@ async fn asked_for_streams_without_records_are_emptied() {
     let mut hidden = hidden(folder.path(), WriteMode::Mirror).await;
     apply(&mut hidden, 0, 1, Vec::new()).await.unwrap();
     let streams = vec![StreamName::new("s")];
-    hidden.take_place(&Takeover { standing: standing(1), streams, from: 0, goes_on: true }).await.unwrap();
+    hidden
+        .take_place(&Takeover { standing: standing(1), streams, goes_on: true, adds: false })
+        .await
+        .unwrap();
     assert_eq!(ids(folder.path(), "s"), Vec::<String>::new());
     assert_eq!(ids(folder.path(), "t"), ["1"]);
 }
