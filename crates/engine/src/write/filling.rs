@@ -73,6 +73,9 @@ impl WriteLoop {
         let selection = Selection { streams: streams.clone(), ..Selection::default() };
         let playing = Playing { from: anew.from, is_shadow: true, ..self.playing() };
         let commits = stream::iter(commits).map(Ok);
+        if after >= last {
+            run.letters.void_by(&streams, anew.from).await?;
+        }
         match self.apply_as(strategy, (&standing, &end), commits, (&selection, playing), run).await {
             Ok(()) => {
                 if after >= last {
@@ -82,7 +85,10 @@ impl WriteLoop {
                 }
                 Ok(end)
             }
-            Err(error) => self.refuse_to_fill(strategy, standing, error, run).await,
+            Err(error) => match self.bury(error, playing, run).await? {
+                None => self.open_holding(strategy, standing.held, run).await,
+                Some(error) => self.refuse_to_fill(strategy, standing, error, run).await,
+            },
         }
     }
 

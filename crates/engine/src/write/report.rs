@@ -79,7 +79,7 @@ impl<'a> Report<'a> {
             self.rows += last.rows;
         }
         let Mark { position, held, anew, .. } = last;
-        self.standing.get_or_insert(Standing { position, held, anew, beyond: None });
+        self.standing.get_or_insert(Standing { held, anew, ..position.into() });
     }
 
     async fn try_say(&mut self, state: MarkState) -> Result<()> {

@@ -1,10 +1,10 @@
 //! Where a destination stands, all streams considered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Position, Result, Time, schema::StreamName};
+use crate::{Error, ErrorKind, Position, Result, Time, log::LetterId, schema::StreamName};
 
 /// A destination's position, and the streams that it holds at another.
 ///
@@ -25,6 +25,9 @@ pub struct Standing {
     /// as of a moment inside a commit has any; nothing goes on from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beyond: Option<u64>,
+    /// Dead letters that were written in the unit that led here: they are to be forgotten.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub settled: BTreeSet<LetterId>,
 }
 
 /// A stream of which a new generation is complete, on its way into a destination that has the former one: it is played into a
@@ -55,6 +58,8 @@ struct Notes {
     anew: BTreeMap<StreamName, Anew>,
     #[serde(skip_serializing_if = "Option::is_none")]
     beyond: Option<u64>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    settled: BTreeSet<LetterId>,
 }
 
 /// How a destination that was filled out of sight takes the place of another.
@@ -87,7 +92,7 @@ impl Standing {
             ))
             .hint("run the pipeline until the destination is up to date, and replay again"));
         }
-        let mut standing = self.clone();
+        let mut standing = Self { settled: BTreeSet::new(), ..self.clone() };
         for stream in brought {
             standing.held.remove(stream);
             standing.anew.remove(stream);
@@ -102,19 +107,19 @@ impl Standing {
 
     /// All but the position, as text; `None` when there is nothing to say.
     pub fn notes(&self) -> Result<Option<String>> {
-        let Self { held, anew, beyond, .. } = self.clone();
-        if held.is_empty() && anew.is_empty() && beyond.is_none() {
+        let Self { held, anew, beyond, settled, .. } = self.clone();
+        if held.is_empty() && anew.is_empty() && beyond.is_none() && settled.is_empty() {
             return Ok(None);
         }
-        let notes = serde_json::to_string(&Notes { held, anew, beyond });
+        let notes = serde_json::to_string(&Notes { held, anew, beyond, settled });
         notes.map(Some).map_err(|error| Error::internal("cannot write down a standing").source(error))
     }
 
     /// The standing at `position` with `notes`; `None` when they cannot be read.
     pub fn with_notes(position: Position, notes: Option<&str>) -> Option<Self> {
-        let Notes { held, anew, beyond } =
+        let Notes { held, anew, beyond, settled } =
             notes.map_or(Some(Notes::default()), |it| serde_json::from_str(it).ok())?;
-        Some(Self { position, held, anew, beyond })
+        Some(Self { position, held, anew, beyond, settled })
     }
 }
 
@@ -153,6 +158,12 @@ impl Hold {
 impl From<Position> for Standing {
     /// No stream is held, or filled anew.
     fn from(position: Position) -> Self {
-        Self { position, held: BTreeMap::new(), anew: BTreeMap::new(), beyond: None }
+        Self {
+            position,
+            held: BTreeMap::new(),
+            anew: BTreeMap::new(),
+            beyond: None,
+            settled: BTreeSet::new(),
+        }
     }
 }

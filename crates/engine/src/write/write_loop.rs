@@ -12,12 +12,12 @@ use futures::{Stream, StreamExt, TryStreamExt, future, stream};
 use tokio::sync::watch;
 
 use super::{
-    Anew, Appetite, OnTruncate, Progress, Standing, Unit, WriteMode, WriteStrategy, holding::Revival,
-    report::Report, truncate,
+    Anew, Appetite, OnError, OnTruncate, Progress, Standing, Unit, WriteMode, WriteStrategy,
+    dead_letters::Letters, holding::Revival, report::Report, truncate,
 };
 use crate::{
     Result, Stop,
-    log::{Commit, Log, MarkState, Playing, Selection},
+    log::{Commit, Log, MarkState, Playing, Request, Selection},
     retry::Retry,
     schema::StreamName,
 };
@@ -33,12 +33,20 @@ pub struct Plan {
     pub mode: WriteMode,
     /// What becomes of truncates.
     pub on_truncate: OnTruncate,
+    /// What becomes of a change that the destination cannot take.
+    pub on_error: OnError,
 }
 
 impl Plan {
     /// Everything from the beginning, in `mode`.
     pub fn new(mode: WriteMode) -> Self {
-        Self { from: 0, selection: Selection::default(), mode, on_truncate: OnTruncate::default() }
+        Self {
+            from: 0,
+            selection: Selection::default(),
+            mode,
+            on_truncate: OnTruncate::default(),
+            on_error: OnError::default(),
+        }
     }
 }
 
@@ -52,14 +60,15 @@ pub struct WriteLoop {
     pub(super) plan: Plan,
     pub(super) horizon: Horizon,
     pub(super) stop: Stop,
-    progress: Arc<Progress>,
+    pub(super) progress: Arc<Progress>,
 }
 
 /// One run of the loop, over all of its attempts.
 pub(super) struct Run<'a> {
     retry: Retry,
-    report: Report<'a>,
+    pub(super) report: Report<'a>,
     pub(super) revival: Revival,
+    pub(super) letters: Letters,
     /// Streams whose shadows failed since held streams were last tried again.
     pub(super) refused: BTreeSet<StreamName>,
     /// Whether it is the turn of streams that are filled anew.
@@ -73,6 +82,8 @@ enum Next {
     Fill((Anew, Vec<StreamName>)),
     /// Held streams are to be tried again.
     Revival,
+    /// Somebody has asked something about dead letters.
+    Requests(Vec<(String, Request)>),
     /// Nothing, for the horizon is reached or somebody asked to stop.
     Nothing,
 }
@@ -91,19 +102,13 @@ impl WriteLoop {
     /// Runs to the horizon. A destination that is down is waited for until the loop is stopped; a stream that fails alone is
     /// held while the others go on, and its error returned in the end; any other error ends the loop, with nothing lost.
     pub async fn run(&self, strategy: &mut dyn WriteStrategy) -> Result<()> {
-        let world = self.log.world();
-        let mut run = Run {
-            retry: Retry::new(world.clone()),
-            report: Report::new(&self.log, &self.destination, &self.plan),
-            revival: Revival::due(world.clone()),
-            refused: BTreeSet::new(),
-            fills_next: false,
-        };
+        let mut run = Run::new(self);
         loop {
             let error = match self.attempt(strategy, &mut run).await {
                 Ok(standing) => {
                     run.report.say(MarkState::Stopped).await;
                     strategy.close().await?;
+                    run.letters.tell();
                     return self.told_of_holds(&standing);
                 }
                 Err(error) => error.context(format_args!("destination `{}`", self.destination)),
@@ -123,7 +128,8 @@ impl WriteLoop {
 
     /// Plays from where the destination says it stands, and returns where it stands in the end.
     async fn attempt(&self, strategy: &mut dyn WriteStrategy, run: &mut Run<'_>) -> Result<Standing> {
-        let mut standing = self.open(strategy).await?;
+        run.letters.read().await?;
+        let mut standing = self.open(strategy, run).await?;
         self.progress.stands_at(standing.position.sequence);
         run.report.stands_at(&standing, 0);
         run.report.say(MarkState::Running).await;
@@ -133,19 +139,26 @@ impl WriteLoop {
                 Next::Commits(commits) => self.advance(strategy, standing, commits, run).await?,
                 Next::Fill(streams) => self.fill(strategy, standing, streams, run).await?,
                 Next::Revival => self.revive(strategy, standing, run).await?,
+                Next::Requests(requests) => self.attend(strategy, standing, requests, run).await?,
                 Next::Nothing => return Ok(standing),
             };
         }
     }
 
     /// Asks the destination where it stands. The outcome of whatever failed before may be unknown, so it is always asked.
-    pub(super) async fn open(&self, strategy: &mut dyn WriteStrategy) -> Result<Standing> {
-        let standing = match strategy.open(self.log.id()).await? {
+    pub(super) async fn open(
+        &self,
+        strategy: &mut dyn WriteStrategy,
+        run: &mut Run<'_>,
+    ) -> Result<Standing> {
+        let told = strategy.open(self.log.id()).await?;
+        let is_new = told.is_none();
+        let standing = match told {
             Some(standing) => standing,
             None => self.log.position(self.plan.from).await?.into(),
         };
         self.log.verify(&standing.position).await?;
-        Ok(standing)
+        run.letters.settle(standing, is_new).await
     }
 
     /// What there is to do; while there is nothing, the report is kept up to date.
@@ -159,11 +172,16 @@ impl WriteLoop {
             return Ok(Next::Fill(streams));
         }
         run.fills_next = true;
-        let Run { report, revival, .. } = run;
+        let Run { report, revival, letters, .. } = run;
         let mut commits = std::pin::pin!(self.next_commits(&standing.position, appetite));
         loop {
             tokio::select! {
                 biased;
+                requests = letters.asked() => {
+                    if !requests.is_empty() {
+                        return Ok(Next::Requests(requests));
+                    }
+                }
                 () = revival.wait(), if !standing.held.is_empty() => return Ok(Next::Revival),
                 commits = &mut commits => return Ok(commits?.map_or(Next::Nothing, Next::Commits)),
                 () = report.due() => report.say(MarkState::Running).await,
@@ -189,7 +207,10 @@ impl WriteLoop {
         let commits = stream::iter(commits).map(Ok);
         match self.apply(strategy, (&standing, &end), commits, &selection, run).await {
             Ok(()) => Ok(end),
-            Err(error) => self.hold(strategy, standing, error, run).await,
+            Err(error) => match self.bury(error, self.playing(), run).await? {
+                None => self.open_holding(strategy, standing.held, run).await,
+                Some(error) => self.hold(strategy, standing, error, run).await,
+            },
         }
     }
 
@@ -223,13 +244,15 @@ impl WriteLoop {
         let (counter, on_truncate) = (rows.clone(), self.plan.on_truncate);
         let played = self.log.played(commits, selection, playing);
         let deliveries = played
-            .try_filter_map(move |delivery| future::ready(truncate::treated(delivery, on_truncate)))
-            .inspect_ok(move |delivery| {
-                counter.fetch_add(delivery.changes.rows() as u64, Ordering::Relaxed);
-            });
+            .try_filter_map(move |delivery| future::ready(truncate::treated(delivery, on_truncate)));
+        let deliveries = run.letters.sifted(deliveries, begin, playing).inspect_ok(move |delivery| {
+            counter.fetch_add(delivery.changes.rows() as u64, Ordering::Relaxed);
+        });
         let unit = Unit::new(begin.clone(), end.clone(), deliveries);
-        let mut unit = if playing.is_shadow { unit.into_shadows() } else { unit };
+        let unit = if playing.is_shadow { unit.into_shadows() } else { unit };
+        let mut unit = if run.letters.suspects { unit.as_suspect() } else { unit };
         strategy.apply(&mut unit).await?;
+        run.letters.passed(end).await?;
         let rows = rows.load(Ordering::Relaxed);
         self.progress.applied(rows);
         self.progress.stands_at(end.position.sequence);
@@ -239,7 +262,20 @@ impl WriteLoop {
     }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    pub(super) fn new(write_loop: &'a WriteLoop) -> Self {
+        let WriteLoop { log, destination, plan, progress, .. } = write_loop;
+        let world = log.world();
+        Self {
+            retry: Retry::new(world.clone()),
+            report: Report::new(log, destination, plan),
+            revival: Revival::due(world.clone()),
+            letters: Letters::new(log, destination, plan.mode, progress.clone()),
+            refused: BTreeSet::new(),
+            fills_next: false,
+        }
+    }
+
     /// Notes that the destination stands at `standing` after `rows` more changes, and says so when it is time to.
     pub(super) async fn note(&mut self, standing: &Standing, rows: u64) {
         self.report.stands_at(standing, rows);
