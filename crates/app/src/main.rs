@@ -6,6 +6,7 @@ mod commands;
 mod digits;
 mod failure;
 mod logging;
+mod moments;
 mod output;
 mod pipeline_file;
 mod running;

@@ -13,6 +13,7 @@ use crate::{
     change_line::{ChangeLine, Style},
     cli::EXIT_CODES,
     failure::Failure,
+    moments,
     output::Output,
     pipeline_file,
     running::stop_on_signals,
@@ -32,7 +33,7 @@ pub(crate) struct Changes {
     /// Only this stream; may be given more than once
     #[arg(long, value_name = "STREAM")]
     stream: Vec<String>,
-    /// Begin after this moment: `beginning`, a time, or a commit as `seq:42`
+    /// Begin after this moment: `beginning`, a time, a commit (`seq:42`), a place in the source (`source:16/B374D848`)
     #[arg(long, value_name = "MOMENT", default_value_t = Moment::Beginning)]
     from: Moment,
     /// End with this moment
@@ -67,9 +68,9 @@ impl Changes {
             false => streams::select(&log, &self.stream).await?,
         };
         let stop = stop_on_signals()?;
-        let mut next = log.seek(self.from).await? + 1;
-        let last = match self.until {
-            Some(moment) => log.seek(moment).await?,
+        let mut next = moments::seek(&log, &pipeline.source, &self.from).await? + 1;
+        let last = match &self.until {
+            Some(moment) => moments::seek(&log, &pipeline.source, moment).await?,
             None => log.head().sequence,
         };
         loop {

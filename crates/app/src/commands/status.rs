@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use tidemark_connectors::config::HeldBack;
 use tidemark_engine::{
     Error, Time,
-    log::{Log, Mark, MarkState, Marks, RunLock},
+    log::{Log, Mark, MarkState, Marks, RunLock, SchemaChange},
     schema::StreamName,
     write::Hold,
 };
@@ -47,11 +47,28 @@ impl Status {
         }
         let holder = RunLock::holder(log.store());
         let held_back = pipeline.source.held_back(&pipeline.home).await;
+        let schema_changes = log.schema_changes(SCHEMA_CHANGES).await?;
+        let picture = Picture { log: &log, holder, held_back, schema_changes, destinations };
         if self.json {
-            return output.json(&for_programs(&log, holder, &held_back, &destinations));
+            return output.json(&for_programs(&picture));
         }
-        output.data(for_people(&log, holder, &held_back, &destinations))
+        output.data(for_people(&picture))
     }
+}
+
+/// How many changes of schema are shown, the newest.
+const SCHEMA_CHANGES: usize = 5;
+
+/// All there is to show.
+struct Picture<'a> {
+    log: &'a Log,
+    /// Who runs the pipeline.
+    holder: Option<String>,
+    /// What the source holds back; an error where it could not be asked.
+    held_back: Result<Option<HeldBack>, Error>,
+    /// Newest first.
+    schema_changes: Vec<SchemaChange>,
+    destinations: Vec<Standing<'a>>,
 }
 
 /// A destination and what it last said of itself.
@@ -92,10 +109,8 @@ impl Standing<'_> {
     }
 }
 
-/// What the source holds back; an error where it could not be asked.
-type Held = Result<Option<HeldBack>, Error>;
-
-fn for_people(log: &Log, holder: Option<String>, held_back: &Held, destinations: &[Standing<'_>]) -> String {
+fn for_people(picture: &Picture<'_>) -> String {
+    let Picture { log, holder, held_back, schema_changes, destinations } = picture;
     let running = holder.as_deref().map_or("not running".to_owned(), |holder| format!("run by {holder}"));
     let head = match log.head_times() {
         None => "empty".to_owned(),
@@ -127,6 +142,10 @@ fn for_people(log: &Log, holder: Option<String>, held_back: &Held, destinations:
         1 => lines.push("  initial sync of 1 stream under way".to_owned()),
         streams => lines.push(format!("  initial sync of {} streams under way", grouped(streams as u64))),
     }
+    for SchemaChange { stream, commit, time, differences } in schema_changes {
+        let said = differences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        lines.push(format!("  schema of stream `{stream}` at commit {commit}, {}: {said}", short(*time)));
+    }
     let width = destinations.iter().map(|standing| standing.name.len()).max().unwrap_or(0);
     for standing in destinations {
         let (state, error) = standing.state(holder.is_some());
@@ -152,7 +171,8 @@ fn for_people(log: &Log, holder: Option<String>, held_back: &Held, destinations:
     lines.join("\n")
 }
 
-fn for_programs(log: &Log, holder: Option<String>, held_back: &Held, destinations: &[Standing<'_>]) -> Json {
+fn for_programs(picture: &Picture<'_>) -> Json {
+    let Picture { log, holder, held_back, schema_changes, destinations } = picture;
     let held = |(stream, hold): (&StreamName, &Hold)| {
         let Hold { after, error, kind, hint } = hold;
         json!({"stream": stream, "commit": after, "error": error, "kind": kind, "hint": hint})
@@ -171,6 +191,11 @@ fn for_programs(log: &Log, holder: Option<String>, held_back: &Held, destination
             "as_of": standing.mark.as_ref().map(|mark| mark.time),
         })
     };
+    let schema_change = |change: &SchemaChange| {
+        let SchemaChange { stream, commit, time, differences } = change;
+        let differences: Vec<_> = differences.iter().map(ToString::to_string).collect();
+        json!({"stream": stream, "commit": commit, "recorded": time, "differences": differences})
+    };
     let times = log.head_times();
     json!({
         "pipeline": log.pipeline(),
@@ -183,6 +208,7 @@ fn for_programs(log: &Log, holder: Option<String>, held_back: &Held, destination
             "syncing": log.syncing().keys().map(|stream| stream.as_str()).collect::<Vec<_>>(),
             "parts": log.cursor().parts().map(|(part, _)| part.as_str()).collect::<Vec<_>>(),
         },
+        "schema_changes": schema_changes.iter().map(schema_change).collect::<Vec<_>>(),
         "source": match held_back {
             Ok(None) => json!({}),
             Ok(Some(HeldBack { bytes, status })) => json!({"held_back": bytes, "slot": status}),

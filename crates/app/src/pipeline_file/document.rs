@@ -118,6 +118,9 @@ pub(super) struct Destination {
     /// Whether a table that holds rows and was not made by Tidemark may be written to.
     #[serde(default)]
     pub(super) adopt: bool,
+    /// What to do when a stream's schema changes at the source.
+    #[serde(default)]
+    pub(super) schema_change: SchemaChange,
     /// What to do with a record that cannot be written.
     #[serde(default)]
     pub(super) on_error: OnError,
@@ -156,6 +159,19 @@ pub(super) enum OnError {
     /// Hold its stream until a person has seen to it; the others go on.
     #[default]
     Stop,
+}
+
+/// What to do when a stream's schema changes at the source.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SchemaChange {
+    /// Follow it: add columns and widen them, never drop or narrow one.
+    #[default]
+    Evolve,
+    /// Leave new columns out; hold the stream when a column it has holds something else.
+    Ignore,
+    /// Hold the stream until a person decides; the others go on.
+    Fail,
 }
 
 /// What to do when a stream is truncated at the source.

@@ -6,7 +6,7 @@ use tidemark_connectors::config::{self, Home, NamedStreams, Place, SourceConfig,
 use tidemark_engine::{
     codec::Format,
     schema::StreamName,
-    write::{OnTruncate, WriteMode},
+    write::{OnTruncate, SchemaPolicy, WriteMode},
 };
 
 use super::{
@@ -101,6 +101,7 @@ impl Findings<'_> {
             write,
             table,
             adopt,
+            schema_change,
             on_error: document::OnError::Stop,
             on_truncate,
             live,
@@ -120,9 +121,14 @@ impl Findings<'_> {
             document::OnTruncate::Ignore => OnTruncate::Ignore,
             document::OnTruncate::Stop => OnTruncate::Stop,
         };
+        let schema_change = match schema_change {
+            document::SchemaChange::Evolve => SchemaPolicy::Evolve,
+            document::SchemaChange::Ignore => SchemaPolicy::Ignore,
+            document::SchemaChange::Fail => SchemaPolicy::Fail,
+        };
         let writing = Writing { destination: name.clone(), mode, table, adopt, shadow: false };
         self.connector(&part, system.validate(&writing));
-        Destination { writing, on_truncate, live, system }
+        Destination { writing, schema_change, on_truncate, live, system }
     }
 
     /// A mirror tells records apart by their key, and a table holds one stream.

@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use tidemark_connectors::config::{DestinationConfig, Home, SourceConfig, Writing};
-use tidemark_engine::{codec::Format, write::OnTruncate};
+use tidemark_engine::{
+    codec::Format,
+    write::{OnTruncate, SchemaPolicy},
+};
 
 use super::origin::Origin;
 
@@ -52,6 +55,8 @@ pub(crate) enum Trigger {
 pub(crate) struct Destination {
     /// How to write, whatever the system; its name is in here.
     pub(crate) writing: Writing,
+    /// What it does when a stream's schema changes at the source.
+    pub(crate) schema_change: SchemaPolicy,
     /// What it does when a stream is truncated at the source.
     pub(crate) on_truncate: OnTruncate,
     /// Whether `run` writes to it; otherwise only `replay` does.

@@ -8,3 +8,9 @@ mod signals;
 pub(crate) use pipeline_run::{Outcome, PipelineRun, Written};
 pub(crate) use progress::{BARS, Watched, watch};
 pub(crate) use signals::stop_on_signals;
+
+/// The name under which a destination that is filled out of sight, to take the place of `destination`, leaves its marks. No
+/// destination can have it.
+pub(crate) fn hidden(destination: &str) -> String {
+    format!("{destination}.replay")
+}

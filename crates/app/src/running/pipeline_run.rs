@@ -59,10 +59,12 @@ impl PipelineRun {
         // While the source is read, nobody knows the last commit.
         let (horizon, last_commit) = watch::channel(None);
         let live = pipeline.destinations.iter().filter(|destination| destination.live);
-        let writing = live.map(|Destination { writing, on_truncate, system, .. }| {
+        let writing = live.map(|destination| {
+            let Destination { writing, schema_change, on_truncate, system, .. } = destination;
             let destination = writing.destination.clone();
             let strategy = system.strategy(&pipeline.home, writing)?;
-            let plan = Plan { on_truncate: *on_truncate, ..Plan::new(writing.mode) };
+            let (schema_change, on_truncate) = (*schema_change, *on_truncate);
+            let plan = Plan { schema_change, on_truncate, ..Plan::new(writing.mode) };
             let write_loop =
                 WriteLoop::new(log.clone(), &destination, plan, last_commit.clone(), stop.clone());
             Ok(Writing { destination, write_loop, strategy })

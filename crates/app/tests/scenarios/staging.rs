@@ -120,10 +120,13 @@ fn what_cannot_be_replayed_is_refused_before_anything_is_written() {
     let bench = two_orders();
     for (arguments, said) in [
         ("--to latter", "did you mean `later`?"),
-        ("--to copy", "`run` writes to `copy`"),
+        ("--to copy --as-of seq:1", "`run` keeps `copy` up to date"),
+        ("--to copy --until seq:1", "`run` writes to `copy`"),
+        ("--to later --as-of source:0/1", "is no place in a source of type `files`"),
+        ("--to later --as-of 2001-01-01", "nothing was staged at `2001-01-01"),
         ("--to later --stream order", "did you mean `orders`?"),
         ("--to later --from seq:9", "the log ends at commit 2"),
-        ("--to later --from seq:2 --until seq:1", "`--from` is after `--until`"),
+        ("--to later --from seq:2 --until seq:1", "`--from` is after the end"),
     ] {
         let ended = bench.tidemark(&format!("replay pipeline.yaml {arguments}")).exits_with(2);
         assert!(ended.stderr.contains(said), "{arguments}: {}", ended.stderr);

@@ -109,6 +109,15 @@ impl SourceConfig {
         }
     }
 
+    /// A place in the source as its own words say it, as the bytes that places of changes compare with: all at or before it are at
+    /// or before the bytes. `None` where it is no such place, or the source has none.
+    pub fn source_position(&self, text: &str) -> Option<Vec<u8>> {
+        match self {
+            Self::Files(_) => None,
+            Self::Postgres(_) => postgres::source_position(text),
+        }
+    }
+
     /// How much of its log the source keeps for the pipeline; `None` where it keeps none.
     pub async fn held_back(&self, home: &Home) -> Result<Option<HeldBack>> {
         match self {
@@ -186,6 +195,14 @@ impl DestinationConfig {
             Self::Files(files) => files::Destination::check(files, &home.folder, writing).await.into(),
             Self::Postgres(postgres) => postgres::Destination::check(postgres, writing).await.into(),
             Self::Sqlite(sqlite) => sqlite::Destination::check(sqlite, &home.folder, writing).await.into(),
+        }
+    }
+
+    /// Whether what it holds can be exchanged in one step for what was filled out of sight.
+    pub fn exchanges(&self) -> bool {
+        match self {
+            Self::Files(_) => false,
+            Self::Postgres(_) | Self::Sqlite(_) => true,
         }
     }
 

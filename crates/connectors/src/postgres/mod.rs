@@ -11,3 +11,10 @@ mod types;
 pub use config::{DestinationConfig, SourceConfig, StreamConfig, Streams};
 pub use destination::Destination;
 pub use source::{HeldBack, Made, Source};
+
+/// The bytes that the places of changes compare with, of everything at or before the log sequence number `text`.
+pub(crate) fn source_position(text: &str) -> Option<Vec<u8>> {
+    let lsn: lsn::Lsn = text.parse().ok()?;
+    // A change's place is that of its transaction's commit, and then its number in it.
+    Some([lsn.to_bytes(), [0xff; 8]].concat())
+}

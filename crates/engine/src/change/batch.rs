@@ -161,6 +161,11 @@ impl ChangeBatch {
         Some(column.before(present, fields.len()))
     }
 
+    /// The greatest of the places in the source that its changes have.
+    pub(crate) fn last_source_position(&self) -> Option<&[u8]> {
+        self.columns.source_positions.as_ref()?.iter().flatten().max()
+    }
+
     /// The place of each change among all changes of its commit, over all streams; `None` until the engine has
     /// numbered them.
     pub fn ordinals(&self) -> Option<&UInt64Array> {

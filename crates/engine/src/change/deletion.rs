@@ -28,6 +28,10 @@ impl ChangeBatch {
         let times: TimestampMicrosecondArray = times.into();
         let times: ArrayRef = Arc::new(times.with_data_type(kind.clone()));
         let mut columns = Columns { ops: UInt8Array::from(ops), ..self.columns().clone() };
+        // What was before is numbered after the columns.
+        let width = self.schema().fields().len();
+        let place = |column| Some(if column < width { column } else { column + 1 });
+        columns.exceptions = columns.exceptions.and_then(|exceptions| exceptions.renumbered(place));
         columns.values.push(times);
         if let Some(before) = &mut columns.before {
             before.values.push(new_null_array(&kind, self.ops().len()));

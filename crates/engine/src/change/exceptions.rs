@@ -45,6 +45,24 @@ impl Exceptions {
         Some(texts.value(index))
     }
 
+    /// The same with columns numbered as `place` says; those that have no place are left out. `None` when none is left.
+    pub(crate) fn renumbered(&self, place: impl Fn(usize) -> Option<usize>) -> Option<Self> {
+        let (columns, texts) = self.pairs();
+        let mut renumbered = ExceptionsBuilder::new();
+        for row in 0..self.0.len() {
+            if self.0.is_valid(row) {
+                let range = self.0.value_offsets()[row] as usize..self.0.value_offsets()[row + 1] as usize;
+                for index in range {
+                    if let Some(column) = place(columns.value(index) as usize) {
+                        renumbered.add(column, texts.value(index));
+                    }
+                }
+            }
+            renumbered.end_row();
+        }
+        renumbered.finish()
+    }
+
     fn pairs(&self) -> (&UInt32Array, &StringArray) {
         let pairs: &StructArray = self.0.values().as_struct();
         (pairs.column(0).as_primitive::<UInt32Type>(), pairs.column(1).as_string::<i32>())

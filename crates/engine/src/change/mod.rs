@@ -11,6 +11,7 @@ mod filter;
 mod json;
 mod key_move;
 mod op;
+mod projection;
 mod record_batch;
 mod value;
 

@@ -11,7 +11,7 @@ use crate::{
     change::ChangeBatch,
     codec::Format,
     log::{
-        Entry, Former, Group, KeyRange, Log, LogWriter, Mark, MarkState, Marks, Moment, SegmentSettings,
+        Cut, Entry, Former, Group, KeyRange, Log, LogWriter, Mark, MarkState, Marks, Place, SegmentSettings,
         SegmentWriter, Selection, Span, Store, SyncStep, Syncing,
     },
     read::Phase,
@@ -50,6 +50,7 @@ fn group(batches: Vec<ChangeBatch>, cursor: &'static str, time: Option<i64>) -> 
         cursor: Bytes::from_static(cursor.as_bytes()),
         forgotten: Vec::new(),
         transactions: vec![Span { rows, time: time.map(Time::from_micros) }],
+        last_source_position: None,
         steps: Vec::new(),
         rows,
         phase: Phase::Changes,
@@ -203,9 +204,9 @@ async fn moments_are_found(store: Store) {
             .await
             .unwrap();
     }
-    let at = |micros| Moment::Time(Time::from_micros(micros));
+    let at = |micros| Place::Time(Time::from_micros(micros));
     for (moment, sequence) in [
-        (Moment::Beginning, 0),
+        (Place::Sequence(0), 0),
         (at(9), 0),
         (at(10), 1),
         (at(19), 1),
@@ -213,12 +214,28 @@ async fn moments_are_found(store: Store) {
         (at(29), 3),
         (at(30), 4),
         (at(i64::MAX), 4),
-        (Moment::Sequence(2), 2),
+        (Place::Sequence(2), 2),
     ] {
-        assert_eq!(log.seek(moment).await.unwrap(), sequence, "{moment}");
+        assert_eq!(log.seek(moment).await.unwrap(), sequence, "{moment:?}");
     }
-    assert_eq!(log.seek(Moment::Sequence(5)).await.unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(log.seek(Place::Sequence(5)).await.unwrap_err().kind(), ErrorKind::Config);
     log.grown_beyond(3).await;
+
+    // What is no longer kept is not to be had.
+    let mut commits = store.objects(&"log/00000000".into()).await.unwrap();
+    commits.sort();
+    for commit in &commits[..2] {
+        store.delete(commit).await.unwrap();
+    }
+    let log = open(&store).await;
+    assert_eq!(log.oldest().await.unwrap(), 3);
+    assert_eq!(log.seek(at(29)).await.unwrap(), 3);
+    assert_eq!(log.seek(Place::Sequence(2)).await.unwrap(), 2);
+    for moment in [at(9), Place::Sequence(1)] {
+        let error = log.seek(moment).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        assert!(error.hint_text().unwrap().contains("seq:2"), "{error:?}");
+    }
 }
 
 async fn transactions_of_one_boundary_keep_their_places(store: Store) {
@@ -238,8 +255,12 @@ async fn transactions_of_one_boundary_keep_their_places(store: Store) {
     let found: Vec<_> = transactions.iter().map(|it| (it.end, it.watermark.as_micros())).collect();
     assert_eq!(found, [(2, 10), (3, 10), (3, 20), (6, 30), (7, 40)], "the watermark never goes back");
     for (micros, sequence) in [(9, 0), (10, 0), (39, 0), (40, 1)] {
-        let moment = Moment::Time(Time::from_micros(micros));
+        let moment = Place::Time(Time::from_micros(micros));
         assert_eq!(log.seek(moment).await.unwrap(), sequence, "only whole commits are before {micros}");
+    }
+    for (micros, beyond) in [(9, None), (10, Some(3)), (25, Some(3)), (39, Some(6))] {
+        let cut = log.cut(Place::Time(Time::from_micros(micros))).await.unwrap();
+        assert_eq!(cut, Cut { sequence: 0, beyond }, "whole transactions are before {micros}");
     }
     let error = commit(&mut writer, vec![over(&[(2, 10), (3, 30)])]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal, "transactions hold every change: {error}");
@@ -283,6 +304,7 @@ async fn marks_tell_the_last_and_forget_the_old(store: Store) {
     let mark = |rows| Mark {
         position: log.head(),
         anew: Default::default(),
+        as_of: None,
         held: Default::default(),
         from: 0,
         streams: Vec::new(),

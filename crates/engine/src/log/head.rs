@@ -13,8 +13,10 @@ pub(super) struct Head {
     pub(super) epoch: u64,
     pub(super) time: Time,
     pub(super) watermark: Time,
+    pub(super) source_position: Option<Vec<u8>>,
     pub(super) cursor: Cursor,
     pub(super) syncing: BTreeMap<StreamName, Syncing>,
+    pub(super) schemas_at: u64,
 }
 
 impl Default for Head {
@@ -26,8 +28,10 @@ impl Default for Head {
             epoch: 0,
             time: Time::from_micros(i64::MIN),
             watermark: Time::from_micros(i64::MIN),
+            source_position: None,
             cursor: Cursor::default(),
             syncing: BTreeMap::new(),
+            schemas_at: 0,
         }
     }
 }
@@ -41,8 +45,10 @@ impl From<&Commit> for Head {
             epoch: header.epoch,
             time: header.time,
             watermark: header.watermark,
+            source_position: header.source_position.clone(),
             cursor: header.cursor.clone(),
             syncing: header.syncing.clone(),
+            schemas_at: header.schemas_at,
         }
     }
 }

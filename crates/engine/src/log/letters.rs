@@ -159,9 +159,8 @@ impl Log {
     /// Fails with [`ErrorKind::Conflict`] when the log does not hold it.
     pub async fn change_of(&self, letter: &DeadLetter) -> Result<Delivery> {
         let commit = self.commit(letter.id.sequence).await?;
-        let mut staged = self.changes_of(&[commit], |stream, phase| {
-            stream == &letter.stream && phase == letter.phase
-        });
+        let mut staged =
+            self.changes_of(&[commit], |stream, phase| stream == &letter.stream && phase == letter.phase);
         while let Some(delivery) = staged.try_next().await? {
             if let Some(row) = delivery.row_of(letter.id.ordinal) {
                 return Ok(Delivery { changes: delivery.changes.slice(row, 1), ..delivery });
@@ -185,8 +184,7 @@ impl Log {
     /// Keeps `letters` of `destination` as they are now.
     pub(crate) async fn change_letters(&self, destination: &str, letters: &[DeadLetter]) -> Result<()> {
         let objects = letters.iter().map(|letter| object(destination, letter)).collect::<Result<Vec<_>>>()?;
-        let kept = stream::iter(objects)
-            .map(async |(path, bytes)| self.store().replace(&path, bytes).await);
+        let kept = stream::iter(objects).map(async |(path, bytes)| self.store().replace(&path, bytes).await);
         kept.buffer_unordered(AT_ONCE).try_collect().await
     }
 

@@ -29,6 +29,9 @@ pub struct Mark {
     pub anew: BTreeMap<StreamName, Anew>,
     /// The commit after which it began: 0, or where a replay started.
     pub from: u64,
+    /// The moment that it shows, when it was filled as of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
     /// The streams it is given; empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<StreamName>,
@@ -88,6 +91,14 @@ impl Marks {
         let bytes = log.store().get(&path).await?.ok_or_else(damaged)?;
         let mark = serde_json::from_slice(&bytes).map_err(|error| damaged().source(error))?;
         Ok((marks, Some(mark)))
+    }
+
+    /// Forgets every mark of `destination`.
+    pub async fn remove(log: &Log, destination: &str) -> Result<()> {
+        for object in log.store().objects(&names::positions(destination)).await? {
+            log.store().delete(&object).await?;
+        }
+        Ok(())
     }
 
     /// Adds a mark and forgets old ones.

@@ -106,6 +106,27 @@ impl Log {
             .boxed()
     }
 
+    /// What the changes of `commit` with ordinals below `end` bring a destination that has everything before it. Generations that
+    /// the commit completes are not complete before its end.
+    pub fn played_up_to(
+        &self,
+        commit: &Arc<Commit>,
+        end: u64,
+        selection: &Selection,
+        playing: Playing,
+    ) -> BoxStream<'static, Result<Delivery>> {
+        let header = commit.header();
+        let is_being_read = |stream: &StreamName| {
+            header.syncing.contains_key(stream) || header.completed.contains_key(stream)
+        };
+        let changes = self.changes_of(std::slice::from_ref(commit), |stream, phase| {
+            let of_generation = phase == Phase::InitialSync && is_being_read(stream);
+            selection.takes(stream) && !of_generation && playing.takes(commit, stream, phase)
+        });
+        let up_to = move |delivery: Delivery| future::ready(delivery.up_to(end));
+        changes.try_filter_map(up_to).boxed()
+    }
+
     async fn play(
         &self,
         commit: Arc<Commit>,

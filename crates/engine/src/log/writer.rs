@@ -1,6 +1,6 @@
 //! The commit protocol: how one step is added to the log, once, by one writer.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ use super::{
     sync,
 };
 use crate::{
-    Cursor, Error, ErrorKind, PartId, Result, Stop, Time, change::ChangeBatch, read::Phase,
+    Cursor, Digest, Error, ErrorKind, PartId, Result, Stop, Time, change::ChangeBatch, read::Phase,
     schema::StreamName,
 };
 
@@ -31,6 +31,17 @@ impl Entry {
             group.steps.iter().any(|step| step.of().0 == stream)
                 || group.batches.iter().any(|batch| batch.schema().stream() == stream)
                 || group.segments.iter().any(|segment| &segment.stream == stream)
+        })
+    }
+}
+
+impl Entry {
+    /// The schema of each change, in order.
+    fn schemas(&self) -> impl Iterator<Item = (StreamName, Digest)> {
+        self.groups.iter().flat_map(|group| {
+            let batches = group.batches.iter().map(|batch| batch.schema());
+            let batches = batches.map(|schema| (schema.stream().clone(), schema.digest()));
+            batches.chain(group.segments.iter().map(|segment| (segment.stream.clone(), segment.schema)))
         })
     }
 }
@@ -56,6 +67,8 @@ pub(crate) struct Group {
     pub(crate) transactions: Vec<Span>,
     /// What it says of initial syncs.
     pub(crate) steps: Vec<SyncStep>,
+    /// The greatest place in the source of its changes; `None` for records of an initial sync.
+    pub(crate) last_source_position: Option<Vec<u8>>,
     pub(crate) rows: u64,
     pub(crate) phase: Phase,
     /// Its changes, numbered from 0, unless they stand in segments.
@@ -86,6 +99,8 @@ pub(crate) struct LogWriter {
     head: Head,
     name: String,
     owns_epoch: bool,
+    /// The newest schema of every stream.
+    schemas: BTreeMap<StreamName, Digest>,
 }
 
 /// The pause before an unanswered put is offered again.
@@ -96,7 +111,11 @@ impl LogWriter {
     pub(crate) async fn open(log: &Log) -> Result<Self> {
         log.refresh().await?;
         let head = log.0.head.borrow().clone();
-        Ok(Self { log: log.clone(), head, name: log.world().name(8), owns_epoch: false })
+        let schemas = match head.schemas_at {
+            0 => BTreeMap::new(),
+            sequence => log.commit(sequence).await?.header().schemas.clone(),
+        };
+        Ok(Self { log: log.clone(), head, name: log.world().name(8), owns_epoch: false, schemas })
     }
 
     /// Fails with [`ErrorKind::Conflict`] when another writer has added to the log since. To be asked before every
@@ -142,6 +161,9 @@ impl LogWriter {
         let commit = Arc::new(self.log.world().compute(move || seal(header, entry)).await??);
         self.put(&commit, stop).await?;
         self.head = Head::from(commit.as_ref());
+        if self.head.schemas_at == self.head.sequence {
+            self.schemas = commit.header().schemas.clone();
+        }
         self.owns_epoch = true;
         self.log.advance(&commit);
         Ok(commit)
@@ -154,7 +176,12 @@ impl LogWriter {
             cursor.set(group.part.clone(), group.cursor.clone());
             group.forgotten.iter().for_each(|part| cursor.remove(part));
         }
+        let positions = entry.groups.iter().map(|group| group.last_source_position.as_ref());
+        let source_position = positions.chain([self.head.source_position.as_ref()]).max().flatten().cloned();
         let sequence = self.head.sequence + 1;
+        let mut schemas = self.schemas.clone();
+        schemas.extend(entry.schemas());
+        let brings_new = schemas != self.schemas;
         let steps: Vec<_> = entry.groups.iter().flat_map(|group| group.steps.iter().cloned()).collect();
         let (syncing, completed) = sync::after(&self.head.syncing, &steps, sequence)?;
         Ok(Header {
@@ -165,9 +192,12 @@ impl LogWriter {
             writer: self.name.clone(),
             time: self.log.world().now().max(self.head.time.next()),
             watermark: self.head.watermark,
+            source_position,
             cursor,
             syncing,
             completed,
+            schemas_at: if brings_new { sequence } else { self.head.schemas_at },
+            schemas: if brings_new { schemas } else { BTreeMap::new() },
             steps,
             rows: entry.groups.iter().map(|group| group.rows).sum(),
             transactions: entry.groups.iter().map(|group| group.transactions.len() as u64).sum(),

@@ -81,6 +81,7 @@ impl Outlet {
             held: self.0.memory.none(),
             spilled: BTreeMap::new(),
             steps: Vec::new(),
+            last_source_position: None,
             forgotten: Vec::new(),
             broken: None,
         }
@@ -109,6 +110,8 @@ pub struct Lane {
     spilled: BTreeMap<StreamName, SegmentWriter>,
     /// What the next boundary says of initial syncs.
     steps: Vec<SyncStep>,
+    /// The greatest place in the source of the changes since the last boundary.
+    last_source_position: Option<Vec<u8>>,
     /// What the next boundary removes from the cursor.
     forgotten: Vec<PartId>,
     /// Set while a call is under way: one that failed or was dropped in the middle has lost changes.
@@ -137,6 +140,11 @@ impl Lane {
             self.held.grow(bytes).await;
         }
         self.rows += rows;
+        // Records of an initial sync stand where their snapshot does, not where anything happened.
+        let last = batch.last_source_position().filter(|_| self.phase == Phase::Changes);
+        if last > self.last_source_position.as_deref() {
+            self.last_source_position = last.map(<[u8]>::to_vec);
+        }
         self.batches.push(batch);
         self.outlet.0.read.fetch_add(rows, Ordering::Relaxed);
         if scarce || self.held.bytes() > INLINE_BYTES || !self.spilled.is_empty() {
@@ -184,6 +192,7 @@ impl Lane {
             forgotten: std::mem::take(&mut self.forgotten),
             transactions,
             steps: std::mem::take(&mut self.steps),
+            last_source_position: self.last_source_position.take(),
             rows: std::mem::take(&mut self.rows),
             phase: self.phase,
             batches: std::mem::take(&mut self.batches),

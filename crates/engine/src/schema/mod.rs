@@ -1,6 +1,7 @@
 //! Streams and their schemas: names, kinds, keys. A schema is kept in the log apart from the data, under the hash
 //! of its own content, so that a change of schema is simply a new document.
 
+mod difference;
 mod kind;
 mod order;
 mod widen;
@@ -9,6 +10,7 @@ use std::{collections::HashSet, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+pub use difference::{Difference, differences};
 pub use kind::Kind;
 pub use order::{is_ordered, ordered};
 pub use widen::widen;

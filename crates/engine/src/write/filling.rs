@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::{StreamExt, stream};
 
 use super::{
-    Anew, Appetite, Hold, Standing, WriteStrategy,
+    Anew, Appetite, Hold, Standing, WriteStrategy, schema_change,
     write_loop::{Run, WriteLoop},
 };
 use crate::{
@@ -25,7 +25,7 @@ impl WriteLoop {
                 let from = generation.since - 1;
                 let until = self.plan.mode.takes_generations_only().then_some(commit.sequence());
                 let waits = generation.former == crate::log::Former::Stale;
-                let fill = Anew { from, after: from, until, waits, time: commit.watermark() };
+                let fill = Anew { from, after: from, until, waits, schema: None, time: commit.watermark() };
                 anew.insert(stream.clone(), fill);
             }
         }
@@ -59,24 +59,34 @@ impl WriteLoop {
         run: &mut Run<'_>,
     ) -> Result<Standing> {
         let last = anew.until.unwrap_or(standing.position.sequence).min(standing.position.sequence);
-        let commits = self.commits_to_fill(&anew, last, strategy.appetite()).await?;
+        let commits = self.commits_to_fill(&anew, last, self.appetite(strategy)).await?;
         let after = commits.last().map_or(last, |commit| commit.sequence());
         let mut end = standing.clone();
+        let mut schemas = BTreeMap::new();
         for stream in &streams {
+            let schema = standing.anew.get(stream).and_then(|anew| anew.schema);
+            schemas.extend(schema.map(|schema| (stream.clone(), schema)));
+        }
+        commits.iter().for_each(|commit| schema_change::note(&self.plan, commit, &mut schemas));
+        for stream in &streams {
+            let schema = schemas.get(stream).copied();
             if after >= last {
                 end.anew.remove(stream);
                 end.held.remove(stream);
+                end.schemas.remove(stream);
+                end.schemas.extend(schema.map(|schema| (stream.clone(), schema)));
             } else if let Some(anew) = end.anew.get_mut(stream) {
-                anew.after = after;
+                (anew.after, anew.schema) = (after, schema);
             }
         }
+        let bases = schema_change::bases(&self.log, &schemas).await?;
         let selection = Selection { streams: streams.clone(), ..Selection::default() };
         let playing = Playing { from: anew.from, is_shadow: true, ..self.playing() };
         let commits = stream::iter(commits).map(Ok);
         if after >= last {
             run.letters.void_by(&streams, anew.from).await?;
         }
-        match self.apply_as(strategy, (&standing, &end), commits, (&selection, playing), run).await {
+        match self.apply_as(strategy, (&standing, &end), commits, (&selection, playing, bases), run).await {
             Ok(()) => {
                 if after >= last {
                     for stream in &streams {

@@ -6,6 +6,7 @@ mod gathering;
 mod holding;
 mod progress;
 mod report;
+mod schema_change;
 mod standing;
 mod strategy;
 mod truncate;
@@ -14,6 +15,6 @@ mod write_loop;
 
 pub use progress::Progress;
 pub use standing::{Anew, Hold, Standing, Takeover};
-pub use strategy::{Appetite, OnError, OnTruncate, WriteMode, WriteStrategy};
+pub use strategy::{Appetite, OnError, OnTruncate, SchemaPolicy, WriteMode, WriteStrategy};
 pub use unit::{Delivery, Unit, Watermarks};
 pub use write_loop::{Horizon, Plan, WriteLoop};

@@ -79,7 +79,12 @@ impl<'a> Report<'a> {
             self.rows += last.rows;
         }
         let Mark { position, held, anew, .. } = last;
-        self.standing.get_or_insert(Standing { held, anew, ..position.into() });
+        self.standing.get_or_insert(Standing {
+            position,
+            held,
+            anew,
+            ..Position::start(self.log.id().clone()).into()
+        });
     }
 
     async fn try_say(&mut self, state: MarkState) -> Result<()> {
@@ -101,6 +106,7 @@ impl<'a> Report<'a> {
             held,
             anew,
             from: self.plan.from,
+            as_of: None,
             streams: self.plan.selection.streams.clone(),
             rows: self.rows,
             time: self.log.world().now(),

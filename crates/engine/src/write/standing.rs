@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, ErrorKind, Position, Result, Time, log::LetterId, schema::StreamName};
+use crate::{Digest, Error, ErrorKind, Position, Result, Time, log::LetterId, schema::StreamName};
 
 /// A destination's position, and the streams that it holds at another.
 ///
@@ -21,6 +21,9 @@ pub struct Standing {
     /// Streams that are being filled anew, out of sight, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub anew: BTreeMap<StreamName, Anew>,
+    /// The schemas that it keeps to, where it does not follow every one, by stream.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub schemas: BTreeMap<StreamName, Digest>,
     /// Changes of the commit after the position that have been applied too: those with ordinals below this. Only the state
     /// as of a moment inside a commit has any; nothing goes on from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,6 +47,9 @@ pub struct Anew {
     pub until: Option<u64>,
     /// Whether the stream's changes are kept from the former generation meanwhile.
     pub waits: bool,
+    /// The schema that the shadow keeps to, as [`Standing::schemas`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Digest>,
     /// When the generation was complete, for what must have been deleted some time before.
     pub time: Time,
 }
@@ -56,6 +62,8 @@ struct Notes {
     held: BTreeMap<StreamName, Hold>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     anew: BTreeMap<StreamName, Anew>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    schemas: BTreeMap<StreamName, Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     beyond: Option<u64>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -96,6 +104,10 @@ impl Standing {
         for stream in brought {
             standing.held.remove(stream);
             standing.anew.remove(stream);
+            standing.schemas.remove(stream);
+            standing.schemas.extend(
+                other.schemas.get_key_value(stream).map(|(stream, digest)| (stream.clone(), *digest)),
+            );
             if there < here {
                 let behind = Error::unavailable("it was filled anew and has to catch up")
                     .hint("nothing is to be done: it is played up when the pipeline runs");
@@ -107,19 +119,20 @@ impl Standing {
 
     /// All but the position, as text; `None` when there is nothing to say.
     pub fn notes(&self) -> Result<Option<String>> {
-        let Self { held, anew, beyond, settled, .. } = self.clone();
-        if held.is_empty() && anew.is_empty() && beyond.is_none() && settled.is_empty() {
+        let Self { position: _, held, anew, schemas, beyond, settled } = self.clone();
+        let is_plain = held.is_empty() && anew.is_empty() && schemas.is_empty();
+        if is_plain && beyond.is_none() && settled.is_empty() {
             return Ok(None);
         }
-        let notes = serde_json::to_string(&Notes { held, anew, beyond, settled });
+        let notes = serde_json::to_string(&Notes { held, anew, schemas, beyond, settled });
         notes.map(Some).map_err(|error| Error::internal("cannot write down a standing").source(error))
     }
 
     /// The standing at `position` with `notes`; `None` when they cannot be read.
     pub fn with_notes(position: Position, notes: Option<&str>) -> Option<Self> {
-        let Notes { held, anew, beyond, settled } =
+        let Notes { held, anew, schemas, beyond, settled } =
             notes.map_or(Some(Notes::default()), |it| serde_json::from_str(it).ok())?;
-        Some(Self { position, held, anew, beyond, settled })
+        Some(Self { position, held, anew, schemas, beyond, settled })
     }
 }
 
@@ -158,12 +171,7 @@ impl Hold {
 impl From<Position> for Standing {
     /// No stream is held, or filled anew.
     fn from(position: Position) -> Self {
-        Self {
-            position,
-            held: BTreeMap::new(),
-            anew: BTreeMap::new(),
-            beyond: None,
-            settled: BTreeSet::new(),
-        }
+        let (held, anew, schemas, settled) = Default::default();
+        Self { position, held, anew, schemas, beyond: None, settled }
     }
 }

@@ -67,6 +67,11 @@ pub trait WriteStrategy: Send {
             .hint("replay into a destination of its own, with `live: false`"))
     }
 
+    /// Forgets this destination, which was filled out of sight: its tables and its position.
+    async fn abandon(&mut self) -> Result<()> {
+        Err(crate::Error::internal("a destination of this kind is never filled out of sight"))
+    }
+
     /// Ends the session in good order. Whatever was applied is safe without it.
     async fn close(&mut self) -> Result<()> {
         Ok(())
@@ -135,6 +140,19 @@ pub enum OnError {
     Stop,
     /// It becomes a dead letter, and so does what comes later of its key; the rest of the stream goes on.
     DeadLetter,
+}
+
+/// What a change of a stream's schema means at a destination.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SchemaPolicy {
+    /// The destination follows it: columns are added and widened, never dropped or narrowed.
+    #[default]
+    Evolve,
+    /// New columns are left out. A column that holds something else holds the stream, for its values may not fit.
+    Ignore,
+    /// The stream is held until a person decides.
+    Fail,
 }
 
 /// How much a destination likes to be given in one [`Unit`]. The loop ends a unit at the commit that reaches either

@@ -1,11 +1,23 @@
 //! What a destination is given at once: whole commits of the log.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use futures::{Stream, StreamExt, stream::BoxStream};
+use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 
 use super::Standing;
-use crate::{Error, Result, Time, arrow_array::Array, change::ChangeBatch, log::Commit, read::Phase};
+use crate::{
+    Error, Result, Time,
+    arrow_array::{Array, BooleanArray},
+    change::ChangeBatch,
+    log::Commit,
+    read::Phase,
+};
 
 /// A run of whole commits, to be applied atomically. Its changes are read and verified as they are asked for, so its size
 /// does not bound memory.
@@ -68,6 +80,15 @@ impl Watermarks {
 }
 
 impl Delivery {
+    /// Its changes with ordinals below `end`; `None` when there are none.
+    pub(crate) fn up_to(self, end: u64) -> Result<Option<Self>> {
+        let ordinals = self.changes.ordinals();
+        let is_before: BooleanArray =
+            ordinals.iter().flat_map(|it| it.values()).map(|it| Some(*it < end)).collect();
+        let changes = self.changes.filter(&is_before)?;
+        Ok((changes.rows() > 0).then_some(Self { changes, ..self }))
+    }
+
     /// When the change in `row` counts as made: valid from then on in a history, deleted then.
     pub fn watermark(&self, row: usize) -> Result<Time> {
         let ordinals = self.changes.ordinals().filter(|ordinals| row < ordinals.len());
@@ -132,6 +153,15 @@ impl Unit {
     /// a strategy that does not know it anyway shall look for it now, and say so by [`Error::of_change`].
     pub fn is_suspect(&self) -> bool {
         self.is_suspect
+    }
+
+    /// The same unit, counting into `rows` what is asked for of it.
+    #[must_use]
+    pub(super) fn counted(self, rows: Arc<AtomicU64>) -> Self {
+        let deliveries = self.deliveries.inspect_ok(move |delivery| {
+            rows.fetch_add(delivery.changes.rows() as u64, Ordering::Relaxed);
+        });
+        Self { deliveries: deliveries.boxed(), ..self }
     }
 
     /// Where the destination must stand before.

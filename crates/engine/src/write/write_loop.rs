@@ -2,21 +2,28 @@
 
 use std::{
     collections::BTreeSet,
+    num::NonZeroU64,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use futures::{Stream, StreamExt, TryStreamExt, future, stream};
+use futures::{Stream, StreamExt, TryStreamExt, future, stream, stream::BoxStream};
 use tokio::sync::watch;
 
 use super::{
-    Anew, Appetite, OnError, OnTruncate, Progress, Standing, Unit, WriteMode, WriteStrategy,
-    dead_letters::Letters, holding::Revival, report::Report, truncate,
+    Anew, Appetite, Delivery, OnError, OnTruncate, Progress, SchemaPolicy, Standing, Unit, WriteMode,
+    WriteStrategy,
+    dead_letters::Letters,
+    holding::Revival,
+    report::Report,
+    schema_change::{self, Bases},
+    truncate,
 };
 use crate::{
-    Result, Stop,
+    Error, Result, Stop,
     log::{Commit, Log, MarkState, Playing, Request, Selection},
     retry::Retry,
     schema::StreamName,
@@ -35,6 +42,12 @@ pub struct Plan {
     pub on_truncate: OnTruncate,
     /// What becomes of a change that the destination cannot take.
     pub on_error: OnError,
+    /// What becomes of changes of schema.
+    pub schema_change: SchemaPolicy,
+    /// When the horizon is reached: changes of the commit after it that are to be played too, those with ordinals below this.
+    pub beyond: Option<u64>,
+    /// How many changes a second, at most.
+    pub rate: Option<NonZeroU64>,
 }
 
 impl Plan {
@@ -46,6 +59,9 @@ impl Plan {
             mode,
             on_truncate: OnTruncate::default(),
             on_error: OnError::default(),
+            schema_change: SchemaPolicy::default(),
+            beyond: None,
+            rate: None,
         }
     }
 }
@@ -134,23 +150,19 @@ impl WriteLoop {
         run.report.stands_at(&standing, 0);
         run.report.say(MarkState::Running).await;
         loop {
-            let appetite = strategy.appetite();
+            let appetite = self.appetite(strategy);
             standing = match self.next(&standing, appetite, run).await? {
                 Next::Commits(commits) => self.advance(strategy, standing, commits, run).await?,
                 Next::Fill(streams) => self.fill(strategy, standing, streams, run).await?,
                 Next::Revival => self.revive(strategy, standing, run).await?,
                 Next::Requests(requests) => self.attend(strategy, standing, requests, run).await?,
-                Next::Nothing => return Ok(standing),
+                Next::Nothing => return self.go_beyond(strategy, standing, run).await,
             };
         }
     }
 
     /// Asks the destination where it stands. The outcome of whatever failed before may be unknown, so it is always asked.
-    pub(super) async fn open(
-        &self,
-        strategy: &mut dyn WriteStrategy,
-        run: &mut Run<'_>,
-    ) -> Result<Standing> {
+    pub(super) async fn open(&self, strategy: &mut dyn WriteStrategy, run: &mut Run<'_>) -> Result<Standing> {
         let told = strategy.open(self.log.id()).await?;
         let is_new = told.is_none();
         let standing = match told {
@@ -158,6 +170,10 @@ impl WriteLoop {
             None => self.log.position(self.plan.from).await?.into(),
         };
         self.log.verify(&standing.position).await?;
+        if standing.beyond.is_some() && standing.beyond != self.plan.beyond {
+            return Err(Error::conflict("it shows a moment inside a commit, from which nothing goes on")
+                .hint("replay into it with `--as-of`, or into a new destination"));
+        }
         run.letters.settle(standing, is_new).await
     }
 
@@ -203,7 +219,10 @@ impl WriteLoop {
         let waiting = standing.anew.iter().filter(|(_, anew)| anew.waits);
         selection.except.extend(waiting.map(|(stream, _)| stream.clone()));
         let mut end = Standing { position: last.position(), ..standing.clone() };
-        commits.iter().for_each(|commit| self.filled_anew_by(commit, &mut end.anew));
+        for commit in &commits {
+            self.filled_anew_by(commit, &mut end.anew);
+            schema_change::note(&self.plan, commit, &mut end.schemas);
+        }
         let commits = stream::iter(commits).map(Ok);
         match self.apply(strategy, (&standing, &end), commits, &selection, run).await {
             Ok(()) => Ok(end),
@@ -211,6 +230,53 @@ impl WriteLoop {
                 None => self.open_holding(strategy, standing.held, run).await,
                 Some(error) => self.hold(strategy, standing, error, run).await,
             },
+        }
+    }
+
+    /// How much is to be played at once.
+    pub(super) fn appetite(&self, strategy: &dyn WriteStrategy) -> Appetite {
+        let appetite = strategy.appetite();
+        let most = self.plan.rate.map_or(u64::MAX, NonZeroU64::get);
+        Appetite { rows: appetite.rows.min(most), ..appetite }
+    }
+
+    /// Pauses after `rows` changes where they are not to come faster.
+    async fn keep_to_rate(&self, rows: u64) {
+        let Some(rate) = self.plan.rate else { return };
+        let pause = Duration::from_secs_f64(rows as f64 / rate.get() as f64);
+        tokio::select! {
+            () = self.log.world().sleep(pause) => {}
+            () = self.stop.stopped() => {}
+        }
+    }
+
+    /// Plays what is wanted of the commit after the last one, in the one step that is left.
+    async fn go_beyond(
+        &self,
+        strategy: &mut dyn WriteStrategy,
+        standing: Standing,
+        run: &mut Run<'_>,
+    ) -> Result<Standing> {
+        let is_there = *self.horizon.borrow() == Some(standing.position.sequence);
+        let Some(ordinal) = self.plan.beyond.filter(|_| standing.beyond.is_none() && is_there) else {
+            return Ok(standing);
+        };
+        let commit = self.log.commit_after(&standing.position).await?;
+        let mut end = Standing { beyond: Some(ordinal), ..standing.clone() };
+        schema_change::note(&self.plan, &commit, &mut end.schemas);
+        let bases = schema_change::bases(&self.log, &end.schemas).await?;
+        let mut standing = standing;
+        loop {
+            let deliveries = self.log.played_up_to(&commit, ordinal, &self.plan.selection, self.playing());
+            let deliveries = self.treated(deliveries, bases.clone());
+            let unit = run.letters.unit((&standing, &end), deliveries, self.playing());
+            match self.give(strategy, unit, &end, run).await {
+                Ok(()) => return Ok(end),
+                Err(error) => match self.bury(error, self.playing(), run).await? {
+                    None => standing = self.open_holding(strategy, standing.held, run).await?,
+                    Some(error) => return Err(error),
+                },
+            }
         }
     }
 
@@ -228,7 +294,8 @@ impl WriteLoop {
         selection: &Selection,
         run: &mut Run<'_>,
     ) -> Result<()> {
-        self.apply_as(strategy, (begin, end), commits, (selection, self.playing()), run).await
+        let bases = schema_change::bases(&self.log, &end.schemas).await?;
+        self.apply_as(strategy, (begin, end), commits, (selection, self.playing(), bases), run).await
     }
 
     /// The same, as `playing` has it.
@@ -237,20 +304,41 @@ impl WriteLoop {
         strategy: &mut dyn WriteStrategy,
         (begin, end): (&Standing, &Standing),
         commits: impl Stream<Item = Result<Arc<Commit>>> + Send + 'static,
-        (selection, playing): (&Selection, Playing),
+        (selection, playing, bases): (&Selection, Playing, Bases),
+        run: &mut Run<'_>,
+    ) -> Result<()> {
+        let deliveries = self.treated(self.log.played(commits, selection, playing), bases);
+        let unit = run.letters.unit((begin, end), deliveries, playing);
+        let unit = if playing.is_shadow { unit.into_shadows() } else { unit };
+        self.give(strategy, unit, end, run).await
+    }
+
+    /// What a destination is given of `deliveries`.
+    pub(super) fn treated(
+        &self,
+        deliveries: BoxStream<'static, Result<Delivery>>,
+        bases: Bases,
+    ) -> BoxStream<'static, Result<Delivery>> {
+        let (on_truncate, policy) = (self.plan.on_truncate, self.plan.schema_change);
+        let treated = move |delivery| {
+            let treated = truncate::treated(delivery, on_truncate);
+            let treated =
+                treated.and_then(|it| it.map(|it| schema_change::treated(it, &bases, policy)).transpose());
+            future::ready(treated)
+        };
+        deliveries.try_filter_map(treated).boxed()
+    }
+
+    /// Gives the destination `unit`, which leads to `end`.
+    async fn give(
+        &self,
+        strategy: &mut dyn WriteStrategy,
+        unit: Unit,
+        end: &Standing,
         run: &mut Run<'_>,
     ) -> Result<()> {
         let rows = Arc::new(AtomicU64::new(0));
-        let (counter, on_truncate) = (rows.clone(), self.plan.on_truncate);
-        let played = self.log.played(commits, selection, playing);
-        let deliveries = played
-            .try_filter_map(move |delivery| future::ready(truncate::treated(delivery, on_truncate)));
-        let deliveries = run.letters.sifted(deliveries, begin, playing).inspect_ok(move |delivery| {
-            counter.fetch_add(delivery.changes.rows() as u64, Ordering::Relaxed);
-        });
-        let unit = Unit::new(begin.clone(), end.clone(), deliveries);
-        let unit = if playing.is_shadow { unit.into_shadows() } else { unit };
-        let mut unit = if run.letters.suspects { unit.as_suspect() } else { unit };
+        let mut unit = unit.counted(rows.clone());
         strategy.apply(&mut unit).await?;
         run.letters.passed(end).await?;
         let rows = rows.load(Ordering::Relaxed);
@@ -258,6 +346,7 @@ impl WriteLoop {
         self.progress.stands_at(end.position.sequence);
         run.retry.reset();
         run.note(end, rows).await;
+        self.keep_to_rate(rows).await;
         Ok(())
     }
 }

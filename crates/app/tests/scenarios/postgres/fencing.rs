@@ -79,7 +79,7 @@ fn a_position_altered_by_hand_stops_the_run() {
         "hash = 'nonsense'",
         "log = 'another'",
         "sequence = -1",
-        "held = '{'",
+        "notes = '{'",
     ] {
         let copy = Postgres::shared().database();
         let bench = orders(&copy);

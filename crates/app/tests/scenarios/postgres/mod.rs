@@ -11,6 +11,7 @@ mod memory;
 mod names;
 mod outages;
 mod refused;
+mod schema_changes;
 mod slot;
 mod snapshot;
 mod stream;

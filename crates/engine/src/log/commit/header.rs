@@ -8,7 +8,7 @@ use super::Compression;
 use crate::{
     Cursor, Digest, LogId, Time,
     codec::Format,
-    log::{SyncStep, Syncing},
+    log::{SyncStep, Syncing, hexadecimal},
     read::Phase,
     schema::StreamName,
 };
@@ -30,6 +30,9 @@ pub(crate) struct Header {
     pub(crate) time: Time,
     /// The watermark of its last transaction.
     pub(crate) watermark: Time,
+    /// The greatest place in the source of any change up to it, for sources that have such places.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "hexadecimal::option")]
+    pub(crate) source_position: Option<Vec<u8>>,
     /// Where every part of the source has been read to, after this commit.
     pub(crate) cursor: Cursor,
     /// What it says of initial syncs, in order.
@@ -41,6 +44,12 @@ pub(crate) struct Header {
     /// The initial syncs that it completes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) completed: BTreeMap<StreamName, Syncing>,
+    /// The newest schema of every stream, in a commit that brings a new one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) schemas: BTreeMap<StreamName, Digest>,
+    /// The last commit that brought a new schema; 0 when none has.
+    #[serde(default)]
+    pub(crate) schemas_at: u64,
     /// How many changes it holds in all.
     pub(crate) rows: u64,
     /// How many source transactions it holds. Their section comes first: 16 bytes each, `end` and `watermark` in

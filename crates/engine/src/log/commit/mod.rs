@@ -18,7 +18,7 @@ use bytes::Bytes;
 pub(super) use body::{Body, Compression};
 pub(crate) use header::{Frame, Header, Segment};
 
-use crate::{Digest, Position, Time, schema::StreamName};
+use crate::{Digest, Position, Time, log::Syncing, schema::StreamName};
 
 /// A commit as read from the log or just written to it: verified, immutable.
 #[derive(Debug)]
@@ -76,6 +76,17 @@ impl Commit {
     /// How many changes it holds.
     pub fn rows(&self) -> u64 {
         self.header.rows
+    }
+
+    /// The schema of each of its frames or segments, in order.
+    pub(crate) fn schemas_in_order(&self) -> impl Iterator<Item = (&StreamName, Digest)> {
+        let frames = self.header.frames.iter().map(|frame| (&frame.stream, frame.schema));
+        frames.chain(self.header.segments.iter().map(|segment| (&segment.stream, segment.schema)))
+    }
+
+    /// The initial syncs that are not complete after it, by stream.
+    pub fn syncing(&self) -> &BTreeMap<StreamName, Syncing> {
+        &self.header.syncing
     }
 
     /// How many changes of each stream it holds.

@@ -13,7 +13,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// So many dead letters may there be at a destination.
 pub(super) const MOST: usize = 10_000;
 
-const HINT: &str = "see what `tidemark dead-letters FILE list` tells, remove the cause, and `retry` or `discard` them";
+const HINT: &str =
+    "see what `tidemark dead-letters FILE list` tells, remove the cause, and `retry` or `discard` them";
 
 /// Tells when it is too much.
 #[derive(Debug, Default)]
@@ -26,9 +27,8 @@ pub(super) struct Breaker {
 impl Breaker {
     /// Whether one more change of `stream` may become a dead letter beside `letters` others; the error to hold it with otherwise.
     pub(super) fn admit(&mut self, stream: &StreamName, letters: usize, now: Time) -> Result<(), Error> {
-        let is_recent = |time: &Time| {
-            *time <= now && u128::from(now.micros_since(*time)) < WINDOW.as_micros()
-        };
+        let is_recent =
+            |time: &Time| *time <= now && u128::from(now.micros_since(*time)) < WINDOW.as_micros();
         self.failed.retain(is_recent);
         if self.failed.len() >= MOST_AT_ONCE {
             self.tripped.insert(stream.clone());

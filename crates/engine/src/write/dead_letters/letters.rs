@@ -16,7 +16,7 @@ use crate::{
     Error, Result,
     log::{DeadLetter, LetterId, Log, Playing},
     schema::StreamName,
-    write::{Delivery, Progress, Standing, WriteMode},
+    write::{Delivery, Progress, Standing, Unit, WriteMode},
 };
 
 /// The letters, and what a loop remembers of the changes that become letters.
@@ -54,12 +54,8 @@ impl Letters {
         mode: WriteMode,
         progress: Arc<Progress>,
     ) -> Self {
-        let book = Book {
-            log: log.clone(),
-            destination: destination.into(),
-            progress,
-            pages: Arc::default(),
-        };
+        let book =
+            Book { log: log.clone(), destination: destination.into(), progress, pages: Arc::default() };
         let asking = Asking::at_once(log, destination);
         Self { book, mode, breaker: Breaker::default(), asking, suspects: false, is_open: false }
     }
@@ -111,9 +107,19 @@ impl Letters {
         }
     }
 
-    /// What the destination gets of `deliveries`, which lead on from `begin` as `playing` has it. What is held becomes durable
-    /// before the deliveries behind it come, and so before the destination has moved past it.
-    pub(in crate::write) fn sifted(
+    /// The unit that leads from `begin` to `end` by what the destination gets of `deliveries`, which are played as `playing` has it.
+    pub(in crate::write) fn unit(
+        &self,
+        (begin, end): (&Standing, &Standing),
+        deliveries: impl Stream<Item = Result<Delivery>> + Send + 'static,
+        playing: Playing,
+    ) -> Unit {
+        let unit = Unit::new(begin.clone(), end.clone(), self.sifted(deliveries, begin, playing));
+        if self.suspects { unit.as_suspect() } else { unit }
+    }
+
+    /// What is held becomes durable before the deliveries behind it come, and so before the destination has moved past it.
+    fn sifted(
         &self,
         deliveries: impl Stream<Item = Result<Delivery>> + Send + 'static,
         begin: &Standing,
@@ -188,7 +194,7 @@ pub(super) fn stands_at(standing: &Standing, stream: &StreamName, in_shadow: boo
     match (standing.anew.get(stream), standing.held.get(stream)) {
         (Some(anew), _) if in_shadow => anew.after,
         (_, Some(hold)) => hold.after.min(standing.position.sequence),
-        _ => standing.position.sequence,
+        _ => standing.position.sequence + u64::from(standing.beyond.is_some()),
     }
 }
 

@@ -9,7 +9,9 @@ use crate::{
     Error, Result,
     arrow_array::BooleanArray,
     log::{DeadLetter, LetterId, MarkState, Request, Selection},
-    write::{Delivery, Standing, Unit, WriteLoop, WriteStrategy, holding::held_by, write_loop::Run},
+    write::{
+        Delivery, Standing, Unit, WriteLoop, WriteStrategy, holding::held_by, schema_change, write_loop::Run,
+    },
 };
 
 impl WriteLoop {
@@ -80,8 +82,9 @@ impl WriteLoop {
 
     /// Discards `letters`: those that the destination has come past. Others are to be kept from it still.
     async fn discard(&self, letters: Vec<DeadLetter>, standing: &Standing, run: &Run<'_>) -> Result<()> {
-        let (past, mut ahead): (Vec<_>, Vec<_>) =
-            letters.into_iter().partition(|letter| letter.played <= stands_at(standing, &letter.stream, false));
+        let (past, mut ahead): (Vec<_>, Vec<_>) = letters
+            .into_iter()
+            .partition(|letter| letter.played <= stands_at(standing, &letter.stream, false));
         for letter in past.iter().chain(&ahead) {
             tracing::info!(destination = %self.destination, stream = %letter.stream, letter = %letter.id, "the dead letter is discarded");
         }
@@ -128,13 +131,15 @@ impl WriteLoop {
             failed = Some(self.note_failure(letter, &error, run).await?);
         }
         match failed {
-            None => run.letters.book.forget(&ahead.iter().map(|letter| letter.id).collect::<Vec<_>>()).await?,
+            None => {
+                run.letters.book.forget(&ahead.iter().map(|letter| letter.id).collect::<Vec<_>>()).await?
+            }
             Some(failed) => {
                 // What was behind a letter that is written now is behind this one.
-                let left = all.into_iter().filter(|letter| letter.id != failed && run.letters.book.has(letter.id));
-                let is_lost = |letter: &DeadLetter| {
-                    letter.behind.is_none_or(|behind| !run.letters.book.has(behind))
-                };
+                let left =
+                    all.into_iter().filter(|letter| letter.id != failed && run.letters.book.has(letter.id));
+                let is_lost =
+                    |letter: &DeadLetter| letter.behind.is_none_or(|behind| !run.letters.book.has(behind));
                 let left = left.filter(is_lost).map(|letter| DeadLetter { behind: Some(failed), ..letter });
                 let left = left.collect();
                 run.letters.book.replace(left).await?;
@@ -166,7 +171,8 @@ impl WriteLoop {
         letters: &[DeadLetter],
         run: &mut Run<'_>,
     ) -> Result<()> {
-        let deliveries = self.deliveries_of(letters);
+        let bases = schema_change::bases(&self.log, &begin.schemas).await?;
+        let deliveries = self.treated(self.deliveries_of(letters).boxed(), bases);
         let mut unit = Unit::new(begin.clone(), end.clone(), deliveries).as_retry().as_suspect();
         strategy.apply(&mut unit).await?;
         let rows = letters.len() as u64;

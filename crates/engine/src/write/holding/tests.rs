@@ -92,6 +92,7 @@ impl Bench {
             cursor: Bytes::new(),
             forgotten: Vec::new(),
             transactions: vec![Span { rows: 2, time: None }],
+            last_source_position: None,
             steps: Vec::new(),
             rows: 2,
             phase: Phase::Changes,

@@ -294,6 +294,7 @@ impl Reader {
             cursor: Bytes::new(),
             forgotten: Vec::new(),
             transactions: vec![Span { rows, time: None }],
+            last_source_position: None,
             steps,
             rows,
             phase,

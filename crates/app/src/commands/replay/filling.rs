@@ -1,0 +1,96 @@
+//! A replay that nobody sees before it is complete: a hidden destination is filled, and then takes the place of the one that is
+//! meant.
+
+use tidemark_connectors::config::Writing;
+use tidemark_engine::{
+    Result, Stop,
+    log::{Log, Mark, MarkState, Marks},
+    write::{Standing, Takeover, WriteLoop, WriteStrategy},
+};
+use tokio::sync::watch;
+
+use super::{INTERRUPTED, Played, Replay, range::Range};
+use crate::{
+    pipeline_file::{Destination, Pipeline},
+    running::{Watched, hidden, watch as watch_progress},
+};
+
+pub(super) async fn fill(
+    replay: &Replay,
+    pipeline: &Pipeline,
+    log: &Log,
+    destination: &Destination,
+    range: &Range,
+    stop: &Stop,
+) -> Result<Played> {
+    let writing = Writing { shadow: true, adopt: false, ..destination.writing.clone() };
+    let mut strategy = destination.system.strategy(&pipeline.home, &writing)?;
+    let name = hidden(&replay.to);
+    discard_another(log, &name, range, strategy.as_mut()).await?;
+
+    let (_horizon, last) = watch::channel(Some(range.last));
+    let write_loop = WriteLoop::new(log.clone(), &name, range.plan.clone(), last, stop.clone());
+    let progress = write_loop.progress();
+    let destinations = vec![(replay.to.clone(), progress.clone())];
+    let watched = Watched { log: log.clone(), read: None, destinations };
+    tokio::select! {
+        played = write_loop.run(strategy.as_mut()) => played?,
+        never = watch_progress(watched) => match never {},
+    }
+    let rows = progress.rows();
+    if stop.is_stopped() {
+        return Ok(Played { rows, sequence: progress.sequence(), outcome: INTERRUPTED });
+    }
+    let start = log.position(range.plan.from).await?;
+    let standing = strategy.open(log.id()).await?.unwrap_or_else(|| start.into());
+    let streams = range.plan.selection.streams.clone();
+    let takeover = Takeover { standing: standing.clone(), streams, goes_on: destination.live };
+    strategy.take_place(&takeover).await?;
+    strategy.close().await?;
+    if !destination.live {
+        note(replay, log, range, &standing, rows).await?;
+    }
+    Marks::remove(log, &name).await?;
+    let outcome = if destination.live { "filled anew; `run` goes on from there" } else { "done" };
+    Ok(Played { rows, sequence: standing.position.sequence, outcome })
+}
+
+/// Forgets what a former replay left behind, unless this one goes on with it.
+async fn discard_another(
+    log: &Log,
+    name: &str,
+    range: &Range,
+    strategy: &mut dyn WriteStrategy,
+) -> Result<()> {
+    let Some(standing) = strategy.open(log.id()).await? else { return Ok(()) };
+    let (_, mark) = Marks::open(log, name).await?;
+    let plan = &range.plan;
+    let is_same = mark.is_some_and(|mark| mark.from == plan.from && mark.streams == plan.selection.streams);
+    let is_part = standing.position.sequence <= range.last
+        && standing.beyond.is_none_or(|beyond| plan.beyond == Some(beyond))
+        && &standing.position.log == log.id();
+    if is_same && is_part {
+        tracing::info!(commit = standing.position.sequence, "going on with the replay that was interrupted");
+        return Ok(());
+    }
+    tracing::info!("an earlier replay that was interrupted is discarded");
+    strategy.abandon().await?;
+    Marks::remove(log, name).await
+}
+
+/// Says of the destination, which nobody else writes to, what it shows now.
+async fn note(replay: &Replay, log: &Log, range: &Range, standing: &Standing, rows: u64) -> Result<()> {
+    let (mut marks, _) = Marks::open(log, &replay.to).await?;
+    let mark = Mark {
+        position: standing.position.clone(),
+        held: Default::default(),
+        anew: Default::default(),
+        from: range.plan.from,
+        as_of: replay.as_of.as_ref().map(ToString::to_string),
+        streams: range.plan.selection.streams.clone(),
+        rows,
+        time: log.world().now(),
+        state: MarkState::Stopped,
+    };
+    marks.add(&mark).await
+}

@@ -1,0 +1,137 @@
+//! What of the log is played.
+
+use std::collections::BTreeMap;
+
+use futures::TryStreamExt;
+use tidemark_engine::{
+    Error, Result,
+    log::{Commit, Cut, Former, Log, Mark, Moment},
+    schema::StreamName,
+    write::{Plan, WriteMode},
+};
+
+use super::Replay;
+use crate::{
+    moments,
+    pipeline_file::{Destination, Pipeline},
+    streams,
+};
+
+/// Which commits to play, and how.
+#[derive(Debug, Clone)]
+pub(super) struct Range {
+    pub(super) plan: Plan,
+    /// The last commit.
+    pub(super) last: u64,
+}
+
+impl Range {
+    /// What `replay` asks for of `log`. A live destination is played to where it stands, which is commit `stands_at`.
+    pub(super) async fn of(
+        replay: &Replay,
+        pipeline: &Pipeline,
+        log: &Log,
+        destination: &Destination,
+        stands_at: Option<u64>,
+    ) -> Result<Self> {
+        let mode = destination.writing.mode;
+        let mut from = moments::seek(log, &pipeline.source, &replay.from).await?;
+        let until = replay.as_of.as_ref().or(replay.until.as_ref());
+        let end = match until {
+            Some(moment) => moments::cut(log, &pipeline.source, moment).await?,
+            None => Cut { sequence: stands_at.unwrap_or(log.head().sequence), beyond: None },
+        };
+        if from > end.sequence {
+            return Err(Error::config(format!(
+                "`--from` is after the end: commit {from} and commit {}",
+                end.sequence
+            ))
+            .hint("give moments in order"));
+        }
+        if from > 0 && mode != WriteMode::Append {
+            match mode {
+                // Its state at that moment comes of everything before, and what it looks like in the end is the same.
+                WriteMode::Mirror => from = 0,
+                _ => {
+                    return Err(Error::config(format!(
+                        "`{}` is written with `{}`, so it must be played from the beginning",
+                        replay.to,
+                        mode.as_str()
+                    ))
+                    .hint("leave `--from` out, or replay into a destination with `write: append`"));
+                }
+            }
+        }
+        log.check_kept(from).await?;
+        let selection = streams::select(log, &replay.stream).await?;
+        let beyond = end.beyond.filter(|_| replay.as_of.is_some());
+        let Destination { schema_change, on_truncate, .. } = *destination;
+        let rate = replay.rate;
+        let plan = Plan { from, selection, schema_change, on_truncate, beyond, rate, ..Plan::new(mode) };
+        let range = Self { plan, last: end.sequence };
+        if let Some(moment) = &replay.as_of {
+            range.check_complete(log, moment).await?;
+        }
+        Ok(range)
+    }
+
+    /// A stream shows a moment of its source only when its initial sync was complete by then, and no changes were wanting.
+    async fn check_complete(&self, log: &Log, moment: &Moment) -> Result<()> {
+        if self.last == 0 {
+            let first = log.commit(log.oldest().await?).await?;
+            return Err(Error::config(format!("nothing was staged at `{moment}`"))
+                .hint(format!("give a moment after {}", first.watermark())));
+        }
+        let commit = log.commit(self.last).await?;
+        let syncing = commit.syncing().iter();
+        let mut wanting = syncing.filter(|(stream, generation)| {
+            self.plan.selection.takes(stream) && generation.former != Former::Current
+        });
+        let Some((stream, _)) = wanting.next() else { return Ok(()) };
+        let error =
+            Error::config(format!("the initial sync of stream `{stream}` was not complete at `{moment}`"));
+        Err(match completion(log, commit.sequence(), stream).await? {
+            Some(commit) => error.hint(format!(
+                "give a moment from {} on (`seq:{}`), or leave the stream out with `--stream`",
+                commit.watermark(),
+                commit.sequence()
+            )),
+            None => error.hint("wait until it is, or leave the stream out with `--stream`"),
+        })
+    }
+
+    /// How many changes of each stream are left to be played, after what `mark` says has been.
+    pub(super) async fn count(&self, log: &Log, mark: Option<&Mark>) -> Result<BTreeMap<StreamName, u64>> {
+        let begin = mark.map_or(self.plan.from, |mark| mark.position.sequence.max(self.plan.from));
+        let mut rows = BTreeMap::new();
+        for sequence in begin + 1..=self.last {
+            for (stream, count) in log.commit(sequence).await?.rows_by_stream() {
+                if self.plan.selection.takes(&stream) {
+                    *rows.entry(stream).or_default() += count;
+                }
+            }
+        }
+        if let Some(end) = self.plan.beyond {
+            let commit = log.commit(self.last + 1).await?;
+            let mut deliveries = log.deliveries(vec![commit], &self.plan.selection);
+            while let Some(delivery) = deliveries.try_next().await? {
+                let ordinals = delivery.changes.ordinals().into_iter().flat_map(|it| it.values());
+                let count = ordinals.filter(|ordinal| **ordinal < end).count() as u64;
+                *rows.entry(delivery.changes.schema().stream().clone()).or_default() += count;
+            }
+        }
+        rows.retain(|_, count| *count > 0);
+        Ok(rows)
+    }
+}
+
+/// The commit after `sequence` that completes the initial sync of `stream`; `None` when none does yet.
+async fn completion(log: &Log, sequence: u64, stream: &StreamName) -> Result<Option<std::sync::Arc<Commit>>> {
+    for sequence in sequence + 1..=log.head().sequence {
+        let commit = log.commit(sequence).await?;
+        if !commit.syncing().contains_key(stream) {
+            return Ok(Some(commit));
+        }
+    }
+    Ok(None)
+}

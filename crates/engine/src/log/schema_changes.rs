@@ -1,0 +1,59 @@
+//! The changes of schema that the log has seen.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::Log;
+use crate::{
+    Digest, Result, Time,
+    schema::{Difference, StreamName, StreamSchema, differences},
+};
+
+/// A stream got another schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SchemaChange {
+    /// Which stream.
+    pub stream: StreamName,
+    /// The commit that brought it.
+    pub commit: u64,
+    /// When that was recorded.
+    pub time: Time,
+    /// What differs.
+    pub differences: Vec<Difference>,
+}
+
+impl Log {
+    /// The schema of `stream` that is called `digest`.
+    pub async fn schema(&self, stream: &StreamName, digest: Digest) -> Result<Arc<StreamSchema>> {
+        self.0.schemas.get(self.store(), stream, digest).await
+    }
+
+    /// The last `most` changes of schema, newest first. The first schema of a stream is none.
+    pub async fn schema_changes(&self, most: usize) -> Result<Vec<SchemaChange>> {
+        let mut changes = Vec::new();
+        let mut at = self.0.head.borrow().schemas_at;
+        while at > 0 && changes.len() < most {
+            let commit = self.commit(at).await?;
+            let before = match at {
+                1 => 0,
+                _ => self.commit(at - 1).await?.header().schemas_at,
+            };
+            let former = match before {
+                0 => BTreeMap::new(),
+                sequence => self.commit(sequence).await?.header().schemas.clone(),
+            };
+            for (stream, digest) in &commit.header().schemas {
+                let Some(earlier) = former.get(stream).filter(|earlier| *earlier != digest) else { continue };
+                let (earlier, later) =
+                    (self.schema(stream, *earlier).await?, self.schema(stream, *digest).await?);
+                let differences = differences(&earlier, &later);
+                if !differences.is_empty() {
+                    let stream = stream.clone();
+                    changes.push(SchemaChange { stream, commit: at, time: commit.time(), differences });
+                }
+            }
+            at = before;
+        }
+        changes.truncate(most);
+        Ok(changes)
+    }
+}
