@@ -3,6 +3,7 @@
 
 mod changes;
 mod check;
+mod dead_letters;
 mod discover;
 mod init;
 mod replay;
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Status(status::Status),
     Changes(changes::Changes),
     Replay(replay::Replay),
+    DeadLetters(dead_letters::DeadLetters),
     Teardown(teardown::Teardown),
     Schema(schema::Schema),
 }
@@ -37,6 +39,7 @@ impl Command {
             Self::Status(status) => status.json,
             Self::Changes(changes) => changes.json,
             Self::Replay(replay) => replay.json,
+            Self::DeadLetters(dead_letters) => dead_letters.json,
             Self::Teardown(teardown) => teardown.json,
             Self::Init(_) | Self::Schema(_) => false,
         }

@@ -43,7 +43,8 @@ impl Status {
         for destination in &pipeline.destinations {
             let name = &destination.writing.destination;
             let (_, mark) = Marks::open(&log, name).await?;
-            destinations.push(Standing { name, live: destination.live, mark });
+            let dead_letters = log.count_dead_letters(name).await?;
+            destinations.push(Standing { name, live: destination.live, mark, dead_letters });
         }
         let holder = RunLock::holder(log.store());
         let held_back = pipeline.source.held_back(&pipeline.home).await;
@@ -76,6 +77,8 @@ struct Standing<'a> {
     name: &'a str,
     live: bool,
     mark: Option<Mark>,
+    /// How many changes it could not take.
+    dead_letters: usize,
 }
 
 impl Standing<'_> {
@@ -167,6 +170,12 @@ fn for_people(picture: &Picture<'_>) -> String {
             lines.push(format!("  {:width$}  stream `{stream}` held after commit {after}: {error}", ""));
             lines.extend(hint.as_ref().map(|hint| format!("  {:width$}  hint: {hint}", "")));
         }
+        let told = match standing.dead_letters {
+            0 => continue,
+            1 => "1 dead letter".to_owned(),
+            letters => format!("{} dead letters", grouped(letters as u64)),
+        };
+        lines.push(format!("  {:width$}  {told}: see `tidemark dead-letters FILE list`", ""));
     }
     lines.join("\n")
 }
@@ -185,6 +194,7 @@ fn for_programs(picture: &Picture<'_>) -> Json {
             "state": state,
             "error": error,
             "held": standing.held().map(held).collect::<Vec<_>>(),
+            "dead_letters": standing.dead_letters,
             "commit": standing.sequence(),
             "behind": standing.behind(log),
             "changes": standing.mark.as_ref().map_or(0, |mark| mark.rows),

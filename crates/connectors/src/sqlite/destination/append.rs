@@ -14,7 +14,14 @@ use super::{
 use crate::{metadata, sqlite::failure::Result};
 
 /// Adds every change of `delivery`, save those that are there already.
-pub(super) fn apply(connection: &Connection, table: &Table, log: &LogId, delivery: &Delivery) -> Result<()> {
+/// `at` is the row that is being written.
+pub(super) fn apply(
+    connection: &Connection,
+    table: &Table,
+    log: &LogId,
+    delivery: &Delivery,
+    at: &mut Option<usize>,
+) -> Result<()> {
     use std::fmt::Write;
     let Delivery { sequence, changes, .. } = delivery;
     let unnumbered = || Error::internal("a batch reached a destination before it was numbered");
@@ -24,6 +31,7 @@ pub(super) fn apply(connection: &Connection, table: &Table, log: &LogId, deliver
     let times = changes.columns().source_times.as_ref();
     let (mut scratch, mut position) = (String::new(), String::new());
     for row in 0..changes.rows() {
+        *at = Some(row);
         position.clear();
         let id = ChangeId { log, sequence: *sequence, ordinal: ordinals.value(row) };
         // Writing to a `String` cannot fail.

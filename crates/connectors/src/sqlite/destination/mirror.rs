@@ -11,13 +11,14 @@ use super::{START_ANEW, bind::Cells, parking::Parking, table::Table};
 use crate::sqlite::failure::Result;
 
 /// Applies every change of `changes` to `table`. When they are `replayed`, the table has seen them before and may hold rows
-/// as they became later.
+/// as they became later. `at` is the row that is being written.
 pub(super) fn apply(
     connection: &Connection,
     table: &Table,
     changes: &ChangeBatch,
     replayed: bool,
     parking: &mut Parking,
+    at: &mut Option<usize>,
 ) -> Result<()> {
     let mirror = Mirror::new(connection, table, changes, replayed);
     let mut upsert = connection.prepare_cached(&mirror.upsert_sql())?;
@@ -25,6 +26,7 @@ pub(super) fn apply(
         connection.prepare_cached(&format!("DELETE FROM {} WHERE {}", table.name, mirror.key_is(1)))?;
     let mut scratch = String::new();
     for row in 0..changes.rows() {
+        *at = Some(row);
         match changes.op(row)? {
             Op::Truncate => {
                 connection.execute(&format!("DELETE FROM {}", table.name), [])?;

@@ -86,7 +86,8 @@ impl WriteStrategy for Destination {
         let session =
             self.session.take().ok_or_else(|| Error::internal("`apply` was called before `open`"))?;
         let (begin, end) = (unit.begin().position.clone(), unit.end().clone());
-        let mut session = run(session, move |session| session.begin(&begin, &end)).await?;
+        let retries = unit.is_retry();
+        let mut session = run(session, move |session| session.begin(&begin, &end, retries)).await?;
         let mut next = unit.next().await?;
         while let Some(delivery) = next {
             // The next changes are read while these are written.

@@ -45,6 +45,8 @@ pub(super) struct Session {
     log: LogId,
     epoch: i64,
     tables: HashMap<StreamName, (Table, Parking)>,
+    /// Whether the unit tries dead letters again, which their tables never had.
+    retries: bool,
 }
 
 impl Session {
@@ -64,7 +66,15 @@ impl Session {
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let (epoch, position) = ledger::take_over(&connection, &writing.destination)?;
         connection.execute_batch("COMMIT")?;
-        let session = Self { file: file.to_owned(), connection, writing, log, epoch, tables: HashMap::new() };
+        let session = Self {
+            file: file.to_owned(),
+            connection,
+            writing,
+            log,
+            epoch,
+            tables: HashMap::new(),
+            retries: false,
+        };
         Ok((session, position))
     }
 
@@ -73,8 +83,9 @@ impl Session {
         &self.file
     }
 
-    /// Begins a transaction that moves the position from `begin` to `end`.
-    pub(super) fn begin(&mut self, begin: &Position, end: &Standing) -> Result<()> {
+    /// Begins a transaction that moves the position from `begin` to `end`; `retries` says that it tries dead letters again.
+    pub(super) fn begin(&mut self, begin: &Position, end: &Standing, retries: bool) -> Result<()> {
+        self.retries = retries;
         if begin.log != self.log || end.position.log != self.log {
             return Err(
                 Error::internal("a unit belongs to another log than the destination was opened for").into()
@@ -84,17 +95,26 @@ impl Session {
         ledger::advance(&self.connection, &self.writing.destination, self.epoch, begin, end)
     }
 
-    /// Applies some changes inside the transaction. What SQLite or we cannot do with them concerns their stream alone.
+    /// Applies some changes inside the transaction. What SQLite or we cannot do with them concerns their stream alone, and what
+    /// fails over a value that one of them holds concerns that one.
     pub(super) fn apply(&mut self, delivery: &Delivery) -> Result<(), Error> {
-        self.write(delivery).map_err(|failure| {
+        let mut at = None;
+        self.write(delivery, &mut at).map_err(|failure| {
             let is_ours = matches!(failure, Failure::Known(_));
             let error = failure.explain(&self.file);
-            let of_stream = is_ours || error.kind() == ErrorKind::Data;
-            if of_stream { error.of_stream(delivery.changes.schema().stream()) } else { error }
+            let stream = delivery.changes.schema().stream();
+            let ordinal = at.zip(delivery.changes.ordinals()).map(|(row, ordinals)| ordinals.value(row));
+            match ordinal {
+                Some(ordinal) if error.kind() == ErrorKind::Data => {
+                    error.of_change(stream, delivery.sequence, ordinal)
+                }
+                _ if is_ours || error.kind() == ErrorKind::Data => error.of_stream(stream),
+                _ => error,
+            }
         })
     }
 
-    fn write(&mut self, delivery: &Delivery) -> Result<()> {
+    fn write(&mut self, delivery: &Delivery, at: &mut Option<usize>) -> Result<()> {
         let changes = &delivery.changes;
         let (schema, count) = (changes.schema(), self.tables.len());
         let ready =
@@ -112,10 +132,11 @@ impl Session {
         let Some((table, parking)) = self.tables.get_mut(schema.stream()) else { return Ok(()) };
         table.seen = table.seen.max(delivery.played);
         match self.writing.mode {
-            WriteMode::Append => append::apply(&self.connection, table, &self.log, delivery),
+            WriteMode::Append => append::apply(&self.connection, table, &self.log, delivery, at),
             _ => {
-                let replayed = table.applied.is_some_and(|applied| delivery.played <= applied);
-                mirror::apply(&self.connection, table, changes, replayed, parking)
+                let is_seen = table.applied.is_some_and(|applied| delivery.played <= applied);
+                let replayed = is_seen && !self.retries;
+                mirror::apply(&self.connection, table, changes, replayed, parking, at)
             }
         }
     }

@@ -61,7 +61,7 @@ impl Letters {
     }
 
     /// Reads what there is: what an attempt has kept may be there, whatever became of the attempt.
-    pub(in crate::write) async fn read(&self) -> Result<()> {
+    pub(in crate::write) async fn read(&mut self) -> Result<()> {
         let letters = self.book.log.dead_letters(&self.book.destination).await?;
         self.book.change(|pages| pages.letters = letters);
         Ok(())
@@ -91,7 +91,7 @@ impl Letters {
     }
 
     /// Notes that letters of `streams` are void as soon as the shadow that began after commit `from` is in place.
-    pub(in crate::write) async fn void_by(&self, streams: &[StreamName], from: u64) -> Result<()> {
+    pub(in crate::write) async fn void_by(&mut self, streams: &[StreamName], from: u64) -> Result<()> {
         let mut letters = self.book.all();
         letters.retain(|letter| letter.id.shadow.is_none() && streams.contains(&letter.stream));
         letters.iter_mut().for_each(|letter| letter.voided_by = Some(from));
@@ -155,7 +155,7 @@ impl Letters {
     }
 
     /// Forgets letters that are void, settled or discarded, and takes those of shadows that are in place for the stream's own.
-    async fn tidy(&self, standing: &Standing) -> Result<()> {
+    async fn tidy(&mut self, standing: &Standing) -> Result<()> {
         let (mut void, mut promoted) = (Vec::new(), Vec::new());
         for letter in self.book.all() {
             let anew = standing.anew.get(&letter.stream).map(|anew| anew.from);

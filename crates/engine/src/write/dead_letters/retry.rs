@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
-use super::{asking::is_for, groups::groups, letters::stands_at};
+use super::{
+    asking::is_for,
+    groups::groups,
+    letters::{Book, stands_at},
+};
 use crate::{
     Error, Result,
     arrow_array::BooleanArray,
@@ -54,7 +58,7 @@ impl WriteLoop {
             });
             if discards {
                 let (discarded, left): (Vec<_>, Vec<_>) = affected.into_iter().flatten().partition(wanted);
-                self.discard(discarded, &standing, run).await?;
+                self.discard(discarded, &standing, &run.letters.book.clone()).await?;
                 // What was behind them is so no more.
                 for group in groups(left) {
                     standing = self.retry(strategy, standing, group, run).await?;
@@ -81,7 +85,7 @@ impl WriteLoop {
     }
 
     /// Discards `letters`: those that the destination has come past. Others are to be kept from it still.
-    async fn discard(&self, letters: Vec<DeadLetter>, standing: &Standing, run: &Run<'_>) -> Result<()> {
+    async fn discard(&self, letters: Vec<DeadLetter>, standing: &Standing, book: &Book) -> Result<()> {
         let (past, mut ahead): (Vec<_>, Vec<_>) = letters
             .into_iter()
             .partition(|letter| letter.played <= stands_at(standing, &letter.stream, false));
@@ -89,8 +93,8 @@ impl WriteLoop {
             tracing::info!(destination = %self.destination, stream = %letter.stream, letter = %letter.id, "the dead letter is discarded");
         }
         ahead.iter_mut().for_each(|letter| letter.discarded = true);
-        run.letters.book.replace(ahead).await?;
-        run.letters.book.forget(&past.iter().map(|letter| letter.id).collect::<Vec<_>>()).await
+        book.replace(ahead).await?;
+        book.forget(&past.iter().map(|letter| letter.id).collect::<Vec<_>>()).await
     }
 
     /// Writes the letters of `group`, up to the first that fails again. Those that the destination has not come past yet come in
@@ -103,6 +107,7 @@ impl WriteLoop {
         run: &mut Run<'_>,
     ) -> Result<Standing> {
         let mut standing = standing;
+        let book = run.letters.book.clone();
         let all = group.clone();
         let (mut letters, ahead): (Vec<_>, Vec<_>) = group
             .into_iter()
@@ -114,7 +119,7 @@ impl WriteLoop {
             let error = match self.write_letters(strategy, (&standing, &end), &letters, run).await {
                 Ok(()) => {
                     let ids = settled.into_iter().collect::<Vec<_>>();
-                    run.letters.book.forget(&ids).await?;
+                    book.forget(&ids).await?;
                     for letter in &letters {
                         tracing::info!(destination = %self.destination, stream = %letter.stream, letter = %letter.id, "the dead letter is written");
                     }
@@ -128,27 +133,23 @@ impl WriteLoop {
             let at = error.change().and_then(at).unwrap_or(0);
             let letter = letters.swap_remove(at);
             letters.truncate(at);
-            failed = Some(self.note_failure(letter, &error, run).await?);
+            failed = Some(self.note_failure(letter, &error, &book).await?);
         }
         match failed {
-            None => {
-                run.letters.book.forget(&ahead.iter().map(|letter| letter.id).collect::<Vec<_>>()).await?
-            }
+            None => book.forget(&ahead.iter().map(|letter| letter.id).collect::<Vec<_>>()).await?,
             Some(failed) => {
                 // What was behind a letter that is written now is behind this one.
-                let left =
-                    all.into_iter().filter(|letter| letter.id != failed && run.letters.book.has(letter.id));
-                let is_lost =
-                    |letter: &DeadLetter| letter.behind.is_none_or(|behind| !run.letters.book.has(behind));
+                let left = all.into_iter().filter(|letter| letter.id != failed && book.has(letter.id));
+                let is_lost = |letter: &DeadLetter| letter.behind.is_none_or(|behind| !book.has(behind));
                 let left = left.filter(is_lost).map(|letter| DeadLetter { behind: Some(failed), ..letter });
                 let left = left.collect();
-                run.letters.book.replace(left).await?;
+                book.replace(left).await?;
             }
         }
         Ok(standing)
     }
 
-    async fn note_failure(&self, letter: DeadLetter, error: &Error, run: &Run<'_>) -> Result<LetterId> {
+    async fn note_failure(&self, letter: DeadLetter, error: &Error, book: &Book) -> Result<LetterId> {
         let (destination, id) = (&self.destination, letter.id);
         tracing::warn!(%destination, stream = %letter.stream, letter = %id, %error, hint = error.hint_text(), "the dead letter could not be written again");
         let letter = DeadLetter {
@@ -159,7 +160,7 @@ impl WriteLoop {
             attempts: letter.attempts + 1,
             ..letter
         };
-        run.letters.book.replace(vec![letter]).await?;
+        book.replace(vec![letter]).await?;
         Ok(id)
     }
 
