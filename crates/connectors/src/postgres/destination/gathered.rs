@@ -16,6 +16,7 @@ use super::{
     parking::Parking,
     piece::Piece,
     stepwise,
+    suspect::{Gathered, search},
     table::Table,
     writer::Writer,
 };
@@ -41,7 +42,7 @@ pub(super) struct Stream {
     pub(super) seen: Option<u64>,
     /// Whether this unit holds rows of its initial sync.
     pub(super) has_loaded: bool,
-    parking: Parking,
+    pub(super) parking: Parking,
     gathered: Vec<Delivery>,
     rows: usize,
     bytes: usize,
@@ -115,12 +116,30 @@ impl Stream {
         if gathered.is_empty() {
             return Ok(());
         }
-        let applied = match mode {
+        let table = self.table.clone();
+        let doing = format!("cannot write to table `{}`", table.id);
+        let applied = match writer.suspects {
+            false => self.apply(writer, log, mode, gathered).await,
+            true => {
+                let mut suspects = Gathered::new(self, log, mode, gathered);
+                search(writer, &mut suspects, &doing, &table.stream).await
+            }
+        };
+        applied.map_err(|failure| failure.of_stream(doing, &table.stream))
+    }
+
+    /// Applies `gathered`, which follow upon what has been applied.
+    pub(super) async fn apply(
+        &mut self,
+        writer: &mut Writer,
+        log: &LogId,
+        mode: WriteMode,
+        gathered: Vec<Delivery>,
+    ) -> Result<()> {
+        match mode {
             WriteMode::Append => self.append(writer, log, gathered).await,
             _ => self.mirror(writer, gathered).await,
-        };
-        let Table { id, stream, .. } = &*self.table;
-        applied.map_err(|failure| failure.of_stream(format_args!("cannot write to table `{id}`"), stream))
+        }
     }
 
     /// Forgets displaced rows: the unit is over.
@@ -133,7 +152,8 @@ impl Stream {
     }
 
     async fn append(&self, writer: &mut Writer, log: &LogId, gathered: Vec<Delivery>) -> Result<()> {
-        let may_be_there = gathered.iter().any(|delivery| self.is_replayed(delivery.played));
+        let may_be_there =
+            writer.retries || gathered.iter().any(|delivery| self.is_replayed(delivery.played));
         let piece = |Delivery { sequence, changes, .. }| Piece {
             table: self.table.clone(),
             log: log.clone(),
@@ -180,7 +200,7 @@ impl Stream {
     }
 
     async fn step(&mut self, writer: &mut Writer, played: u64, changes: &ChangeBatch) -> Result<()> {
-        let replayed = self.is_replayed(played);
+        let replayed = self.is_replayed(played) && !writer.retries;
         stepwise::apply(writer, &self.table, changes, replayed, &mut self.parking).await
     }
 }

@@ -7,6 +7,7 @@
 //! | What is a stream's table like, and how does it follow the schema? | `terms`, `table`, `relation`, `widen`, `adopt` |
 //! | How do rows of an initial sync get there? | `ahead`, `loaded`, `loaders`, `bulk`, `piece`, `copy` |
 //! | How are changes mirrored? | `fold` and `merge`; `stepwise` and `parking` for few and for odd ones; `view`, `key` |
+//! | Which of many changes is it that fails? | `suspect` |
 //! | What does a session keep? | `writer`, `scratch` |
 //! | May it be written to, and what is left to take away? | `check`, `teardown` |
 
@@ -30,6 +31,7 @@ mod piece;
 mod relation;
 mod scratch;
 mod stepwise;
+mod suspect;
 mod table;
 mod teardown;
 mod terms;

@@ -13,7 +13,7 @@ use super::{
     failure::{Failure, Result},
     gathered::{MOST_BYTES, Stream},
     ledger::{self, Tenure},
-    loaded::Loaded,
+    loaded::{Loaded, without_gaps},
     loaders::Loaders,
     piece::Piece,
     relation,
@@ -92,7 +92,13 @@ impl Opened {
                 Error::internal("a unit belongs to another log than the destination was opened for").into()
             );
         }
-        let mut has_begun = false;
+        (self.writer.suspects, self.writer.retries) = (unit.is_suspect(), unit.is_retry());
+        self.loaders.suspects = unit.is_suspect();
+        // What was dead comes back whole or not at all.
+        let mut has_begun = unit.is_retry();
+        if has_begun {
+            self.begin(&begin, &end).await?;
+        }
         let mut next = unit.next().await?;
         while let Some(delivery) = next {
             let is_ahead = !has_begun && is_initial(&delivery)?;
@@ -178,7 +184,9 @@ impl Opened {
         let mut loads = Vec::new();
         for load in Load::split(piece)? {
             let missing = self.loaders.missing(sequence, &load.piece().changes);
-            loads.extend(missing.into_iter().map(|changes| load.with(changes)));
+            // What is noted of a piece spans all between its first row and its last.
+            let whole = missing.iter().flat_map(without_gaps);
+            loads.extend(whole.map(|changes| load.with(changes)));
         }
         Ok(loads)
     }
