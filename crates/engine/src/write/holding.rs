@@ -121,6 +121,8 @@ impl WriteLoop {
                 continue;
             };
             if held_by(&error) != Some(stream) {
+                // What passes says nothing of the stream.
+                run.revival.hurry();
                 return Err(error);
             }
             held.insert(stream.clone(), Hold::new(hold.after, &error));

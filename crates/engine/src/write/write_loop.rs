@@ -149,6 +149,8 @@ impl WriteLoop {
         self.progress.stands_at(standing.position.sequence);
         run.report.stands_at(&standing, 0);
         run.report.say(MarkState::Running).await;
+        let requests = run.letters.asked_before().await?;
+        standing = self.attend(strategy, standing, requests, run).await?;
         loop {
             let appetite = self.appetite(strategy);
             standing = match self.next(&standing, appetite, run).await? {

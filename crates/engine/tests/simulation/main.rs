@@ -1,6 +1,8 @@
 //! The loops, run from a seed against a store, a source and two destinations that fail in every way they may, and a
 //! process that dies at every place where it waits for one of them.
 //!
+//! Some lives are spent with a destination that refuses single changes, see `poison`.
+//!
 //! What must hold in the end, whatever happened on the way: `append` has every change of the source once and in order,
 //! `mirror` looks like the source, a table that was read in chunks while it changed included, and the source was never told that it may forget what was not durable.
 //!
@@ -11,6 +13,7 @@
 mod destination;
 mod fate;
 mod model;
+mod poison;
 mod source;
 mod store;
 mod table;
@@ -23,7 +26,7 @@ use tidemark_engine::{
     codec::Format,
     log::{Log, Store},
     read::{ReadLoop, ReadSettings},
-    write::{Plan, WriteLoop, WriteMode},
+    write::{OnError, Plan, WriteLoop, WriteMode},
 };
 use tokio::sync::watch;
 
@@ -87,10 +90,12 @@ impl Universe {
         };
         let stop = Stop::new();
         let (horizon, last) = watch::channel(None);
-        let write = |name: &str| {
-            WriteLoop::new(log.clone(), name, Plan::new(WriteMode::Append), last.clone(), stop.clone())
+        let write = |name: &str, mode| {
+            let plan = Plan { on_error: OnError::DeadLetter, ..Plan::new(mode) };
+            WriteLoop::new(log.clone(), name, plan, last.clone(), stop.clone())
         };
-        let (appending, mirroring) = (write("appended"), write("mirrored"));
+        let appending = write("appended", WriteMode::Append);
+        let mirroring = write("mirrored", WriteMode::Mirror);
         let mut source = Source::new(self.source.clone(), fate.clone());
         let mut append = Destination::new(self.appended.clone(), fate.clone());
         let mut mirror = Destination::new(self.mirrored.clone(), fate.clone());

@@ -24,9 +24,9 @@ pub(super) struct Holds {
 /// What is held of one stream.
 #[derive(Debug, Default)]
 struct Held {
-    /// The keys of each dead change, by commit and ordinal.
-    dead: BTreeMap<(u64, u64), Vec<String>>,
-    /// The letter that holds each key, as of the changes seen so far.
+    /// The keys of each dead change, by commit and ordinal, and the letter that it is behind or that it is itself.
+    dead: BTreeMap<(u64, u64), (Vec<String>, LetterId)>,
+    /// The letter that everything of a key is behind, as of the changes seen so far.
     keys: HashMap<String, LetterId>,
     /// The letters met so far that no truncate has released.
     met: Vec<LetterId>,
@@ -60,9 +60,10 @@ impl Holds {
             let at = stands_at(&letter.stream);
             let keys = if letter.discarded { Vec::new() } else { letter.keys.clone() };
             if letter.played <= at && letter.released.is_none_or(|released| released > at) {
-                held.hold(letter.id, &keys);
+                held.hold(letter.id, &keys, letter.behind.unwrap_or(letter.id));
             }
-            held.dead.insert((letter.id.sequence, letter.id.ordinal), keys);
+            let dead = (keys, letter.behind.unwrap_or(letter.id));
+            held.dead.insert((letter.id.sequence, letter.id.ordinal), dead);
         }
         Self { playing, time, streams }
     }
@@ -82,8 +83,8 @@ impl Holds {
             let (sequence, ordinal) = (delivery.sequence, ordinals.value(row));
             let id = LetterId { sequence, ordinal, shadow };
             let op = delivery.changes.op(row)?;
-            if let Some(keys) = held.dead.get(&(sequence, ordinal)).cloned() {
-                held.hold(id, &keys);
+            if let Some((keys, holder)) = held.dead.get(&(sequence, ordinal)).cloned() {
+                held.hold(id, &keys, holder);
                 passes.push(false);
                 continue;
             }
@@ -94,8 +95,8 @@ impl Holds {
             let keys = if held.keys.is_empty() { Vec::new() } else { keys_of(&delivery.changes, row, op) };
             let holder = keys.iter().filter_map(|key| held.keys.get(key)).min().copied();
             if let Some(holder) = holder {
-                held.hold(id, &keys);
-                held.dead.insert((sequence, ordinal), keys.clone());
+                held.hold(id, &keys, holder);
+                held.dead.insert((sequence, ordinal), (keys.clone(), holder));
                 let change = Change { id, op, keys };
                 behind.push(change.behind(holder, &delivery, self.playing, self.time));
             }
@@ -114,10 +115,10 @@ impl Holds {
 }
 
 impl Held {
-    /// From here on `keys` are held, by whatever letter held them first.
-    fn hold(&mut self, id: LetterId, keys: &[String]) {
+    /// From here on `keys` are held because of the letter `id`, behind whatever they were behind before, or `holder`.
+    fn hold(&mut self, id: LetterId, keys: &[String], holder: LetterId) {
         for key in keys {
-            self.keys.entry(key.clone()).or_insert(id);
+            self.keys.entry(key.clone()).or_insert(holder);
         }
         self.met.push(id);
     }

@@ -67,6 +67,11 @@ impl Letters {
         Ok(())
     }
 
+    /// What somebody has asked of this destination before this process began.
+    pub(in crate::write) async fn asked_before(&mut self) -> Result<Vec<(String, crate::log::Request)>> {
+        self.asking.asked_before().await
+    }
+
     /// What somebody has asked of this destination; empty when nobody has.
     pub(in crate::write) async fn asked(&mut self) -> Vec<(String, crate::log::Request)> {
         self.asking.asked().await

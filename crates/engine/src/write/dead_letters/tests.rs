@@ -1,1 +1,193 @@
+//! What is held, and what is let go again.
 
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Int64Array, UInt8Array};
+use arrow_buffer::BooleanBuffer;
+
+use super::{
+    groups::groups,
+    holds::{Holds, Sifted},
+};
+use crate::{
+    Error, Time,
+    change::{Before, ChangeBatch, Columns, Op},
+    contract::write::delivery,
+    log::{DeadLetter, LetterId, Playing},
+    read::Phase,
+    schema::{Field, Kind, StreamName, StreamSchema},
+    write::{Delivery, WriteMode},
+};
+
+/// One change: of which key, and which it was before.
+type Change = (Op, i64, Option<i64>);
+
+fn changes(sequence: u64, with_key: bool, changes: &[Change]) -> Delivery {
+    let key = if with_key { vec!["id".to_owned()] } else { Vec::new() };
+    let schema = StreamSchema::new(StreamName::new("a"), vec![Field::new("id", Kind::Int64)], key).unwrap();
+    let ids = |id: &dyn Fn(&Change) -> Option<i64>| -> ArrayRef {
+        Arc::new(changes.iter().map(id).collect::<Int64Array>())
+    };
+    let before = Before {
+        present: changes.iter().map(|(_, _, old)| old.is_some()).collect::<BooleanBuffer>(),
+        unknown: None,
+        values: vec![ids(&|(_, _, old)| *old)],
+    };
+    let ops = UInt8Array::from_iter_values(changes.iter().map(|(op, ..)| op.letter()));
+    let columns = Columns { before: Some(before), ..Columns::new(ops, vec![ids(&|(_, id, _)| Some(*id))]) };
+    delivery(sequence, ChangeBatch::new(schema, columns).unwrap().numbered_from(0))
+}
+
+fn letter(sequence: u64, ordinal: u64, keys: &[i64]) -> DeadLetter {
+    let error = Error::data("it does not fit");
+    DeadLetter {
+        id: LetterId { sequence, ordinal, shadow: None },
+        stream: StreamName::new("a"),
+        op: 'c',
+        keys: keys.iter().map(|key| format!("{{\"id\":{key}}}")).collect(),
+        played: sequence,
+        phase: Phase::Changes,
+        from: 0,
+        by_shadow: false,
+        error: error.to_string(),
+        kind: error.kind(),
+        hint: None,
+        behind: None,
+        time: Time::EPOCH,
+        attempts: 1,
+        discarded: false,
+        released: None,
+        voided_by: None,
+    }
+}
+
+/// Where `letters` are known, the ordinals that pass of `delivery` and what is held behind what, when the destination stands at
+/// commit `at`.
+fn sifted(letters: &[DeadLetter], at: u64, deliveries: Vec<Delivery>) -> Vec<(Vec<u64>, Vec<String>)> {
+    let playing = Playing::new(0, WriteMode::Mirror);
+    let mut holds = Holds::new(letters.iter(), |_| at, playing, Time::EPOCH);
+    let sift = |delivery| {
+        let Sifted { delivery, behind, .. } = holds.sift(delivery).unwrap();
+        let passed = delivery.map(|it| it.changes.ordinals().unwrap().values().to_vec()).unwrap_or_default();
+        let behind = behind.iter().map(|it| format!("{} behind {}", it.id, it.behind.unwrap()));
+        (passed, behind.collect())
+    };
+    deliveries.into_iter().map(sift).collect()
+}
+
+const C: Op = Op::Create;
+const U: Op = Op::Update;
+const D: Op = Op::Delete;
+const T: Op = Op::Truncate;
+
+#[test]
+fn what_comes_later_of_a_dead_key_is_held_and_nothing_else() {
+    let dead = [letter(5, 1, &[1])];
+    let unit = || {
+        vec![
+            changes(4, true, &[(C, 1, None)]),
+            changes(5, true, &[(C, 2, None), (U, 1, None), (D, 1, None), (U, 2, None)]),
+            changes(6, true, &[(C, 1, None)]),
+        ]
+    };
+    let found = sifted(&dead, 3, unit());
+    assert_eq!(
+        found,
+        [
+            (vec![0], vec![]),
+            (vec![0, 3], vec!["5-2 behind 5-1".into()]),
+            (vec![], vec!["6-0 behind 5-1".into()])
+        ]
+    );
+    // Once it is past the dead change, all of that key is held from the start.
+    let found = sifted(&dead, 5, vec![changes(6, true, &[(U, 1, None), (U, 3, None)])]);
+    assert_eq!(found, [(vec![1], vec!["6-0 behind 5-1".into()])]);
+    // Another stream has keys of its own.
+    let mut other = letter(5, 0, &[1]);
+    other.stream = StreamName::new("b");
+    assert_eq!(sifted(&[other], 5, vec![changes(6, true, &[(U, 1, None)])]), [(vec![0], vec![])]);
+}
+
+#[test]
+fn a_hold_follows_a_record_to_another_key_and_back() {
+    let dead = [letter(5, 0, &[1])];
+    let moves =
+        changes(6, true, &[(U, 2, Some(1)), (U, 2, None), (C, 1, None), (U, 3, Some(4)), (U, 2, Some(3))]);
+    let behind = ["6-0 behind 5-0", "6-1 behind 5-0", "6-2 behind 5-0", "6-4 behind 5-0"];
+    let after = changes(7, true, &[(U, 3, None), (U, 4, None)]);
+    let found = sifted(&dead, 5, vec![moves, after]);
+    // A record that moves to a held key is held too, and with it the key that it has left.
+    assert_eq!(found[0], (vec![3], behind.map(str::to_owned).to_vec()));
+    assert_eq!(found[1], (vec![1], vec!["7-0 behind 5-0".to_owned()]));
+    // One that was on its way when it died holds both of its keys.
+    let found = sifted(&[letter(5, 0, &[2, 1])], 5, vec![changes(6, true, &[(U, 1, None), (U, 2, None)])]);
+    assert!(found[0].0.is_empty());
+}
+
+#[test]
+fn a_truncate_lets_go_and_passes() {
+    let playing = Playing::new(0, WriteMode::Mirror);
+    let dead = [letter(5, 0, &[1]), letter(6, 1, &[2])];
+    let mut holds = Holds::new(dead.iter(), |_| 5, playing, Time::EPOCH);
+    let unit = changes(6, true, &[(U, 1, None), (C, 2, None), (T, 0, None), (C, 1, None), (C, 2, None)]);
+    let Sifted { delivery, behind, released } = holds.sift(unit).unwrap();
+    let passed = delivery.unwrap().changes.ordinals().unwrap().values().to_vec();
+    assert_eq!(passed, [2, 3, 4]);
+    assert_eq!(behind.iter().map(|it| it.id.ordinal).collect::<Vec<_>>(), [0]);
+    let released = released.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(released, ["5-0", "6-0", "6-1"], "those before it are void, that of the unit included");
+    // What a truncate has let go holds nothing behind that truncate any more.
+    let mut dead = letter(5, 0, &[1]);
+    dead.released = Some(6);
+    let later = vec![changes(7, true, &[(U, 1, None)])];
+    assert_eq!(sifted(&[dead.clone()], 6, later.clone()), [(vec![0], vec![])]);
+    assert!(sifted(&[dead], 5, later)[0].0.is_empty());
+}
+
+#[test]
+fn without_a_key_a_dead_change_holds_nothing() {
+    let dead = [letter(5, 0, &[])];
+    let found = sifted(&dead, 4, vec![changes(5, false, &[(C, 1, None), (C, 1, None)])]);
+    assert_eq!(found, [(vec![1], vec![])]);
+}
+
+#[test]
+fn a_discarded_change_is_kept_out_and_holds_nothing() {
+    let mut dead = letter(5, 0, &[1]);
+    dead.discarded = true;
+    let found = sifted(&[dead], 4, vec![changes(5, true, &[(C, 1, None), (U, 1, None)])]);
+    assert_eq!(found, [(vec![1], vec![])]);
+}
+
+#[test]
+fn letters_hang_together_by_their_keys() {
+    let letters = vec![
+        letter(9, 0, &[3]),
+        letter(5, 0, &[1]),
+        letter(6, 0, &[2]),
+        letter(7, 0, &[4]),
+        letter(8, 0, &[2, 1]),
+        letter(6, 1, &[]),
+        letter(6, 2, &[]),
+        letter(8, 1, &[2]),
+    ];
+    let named = |group: Vec<DeadLetter>| group.iter().map(|it| it.id.to_string()).collect::<Vec<_>>();
+    let mut found = groups(letters).into_iter().map(named).collect::<Vec<_>>();
+    found.sort();
+    assert_eq!(found, [vec!["5-0", "6-0", "8-0", "8-1"], vec!["6-1"], vec!["6-2"], vec!["7-0"], vec!["9-0"]]);
+    let mut other = letter(6, 0, &[1]);
+    other.stream = StreamName::new("b");
+    let of_two = groups(vec![letter(5, 0, &[1]), other]);
+    assert_eq!(of_two.len(), 2, "streams have keys of their own");
+}
+
+#[test]
+fn a_letter_reads_back_as_it_was_written() {
+    let mut whole = letter(5, 1, &[1, 2]);
+    (whole.hint, whole.behind) = (Some("make it fit".into()), Some(LetterId { shadow: Some(3), ..whole.id }));
+    (whole.released, whole.voided_by, whole.discarded) = (Some(7), Some(8), true);
+    for letter in [letter(5, 0, &[]), whole] {
+        let json = serde_json::to_string(&letter).unwrap();
+        assert_eq!(serde_json::from_str::<DeadLetter>(&json).unwrap(), letter, "{json}");
+    }
+}
