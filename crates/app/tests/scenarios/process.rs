@@ -101,6 +101,11 @@ impl Running {
         self.ends()
     }
 
+    /// Whether it has not ended yet.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits until `condition` holds while it runs; fails when it ends first.
     pub(crate) fn until(&mut self, what: &str, mut condition: impl FnMut() -> bool) {
         let start = Instant::now();

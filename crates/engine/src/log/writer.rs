@@ -179,9 +179,12 @@ impl LogWriter {
         let positions = entry.groups.iter().map(|group| group.last_source_position.as_ref());
         let source_position = positions.chain([self.head.source_position.as_ref()]).max().flatten().cloned();
         let sequence = self.head.sequence + 1;
-        let mut schemas = self.schemas.clone();
-        schemas.extend(entry.schemas());
-        let brings_new = schemas != self.schemas;
+        let brings_new = entry.schemas().any(|(stream, digest)| self.schemas.get(&stream) != Some(&digest));
+        let mut schemas = BTreeMap::new();
+        if brings_new {
+            schemas = self.schemas.clone();
+            schemas.extend(entry.schemas());
+        }
         let steps: Vec<_> = entry.groups.iter().flat_map(|group| group.steps.iter().cloned()).collect();
         let (syncing, completed) = sync::after(&self.head.syncing, &steps, sequence)?;
         Ok(Header {
@@ -197,7 +200,7 @@ impl LogWriter {
             syncing,
             completed,
             schemas_at: if brings_new { sequence } else { self.head.schemas_at },
-            schemas: if brings_new { schemas } else { BTreeMap::new() },
+            schemas,
             steps,
             rows: entry.groups.iter().map(|group| group.rows).sum(),
             transactions: entry.groups.iter().map(|group| group.transactions.len() as u64).sum(),

@@ -12,6 +12,7 @@ mod memory;
 mod names;
 mod outages;
 mod refused;
+mod replay;
 mod schema_changes;
 mod slot;
 mod snapshot;
