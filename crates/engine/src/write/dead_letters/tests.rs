@@ -1,6 +1,6 @@
 //! What is held, and what is let go again.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow_array::{ArrayRef, Int64Array, UInt8Array};
 use arrow_buffer::BooleanBuffer;
@@ -8,15 +8,17 @@ use arrow_buffer::BooleanBuffer;
 use super::{
     groups::groups,
     holds::{Holds, Sifted},
+    letters::Letters,
 };
 use crate::{
     Error, Time,
     change::{Before, ChangeBatch, Columns, Op},
-    contract::write::delivery,
-    log::{DeadLetter, LetterId, Playing},
+    contract::write::{delivery, position, standing},
+    log::{DeadLetter, LetterId, Log, Playing, Store},
     read::Phase,
     schema::{Field, Kind, StreamName, StreamSchema},
-    write::{Delivery, WriteMode},
+    world::World,
+    write::{Anew, Delivery, Standing, WriteMode},
 };
 
 /// One change: of which key, and which it was before.
@@ -190,4 +192,61 @@ fn a_letter_reads_back_as_it_was_written() {
         let json = serde_json::to_string(&letter).unwrap();
         assert_eq!(serde_json::from_str::<DeadLetter>(&json).unwrap(), letter, "{json}");
     }
+}
+
+/// The names of the letters that are left, in memory and in the store.
+async fn left(letters: &Letters, log: &Log) -> Vec<String> {
+    let stored = log.dead_letters("d").await.unwrap();
+    let known = letters.book.all().into_iter().map(|letter| (letter.id, letter)).collect();
+    assert_eq!(stored, known, "what is known is what is stored");
+    stored.keys().map(ToString::to_string).collect()
+}
+
+fn anew(from: u64, after: u64) -> BTreeMap<StreamName, Anew> {
+    let anew = Anew { from, after, until: None, waits: false, schema: None, time: Time::EPOCH };
+    [(StreamName::new("a"), anew)].into()
+}
+
+#[tokio::test]
+async fn letters_go_when_what_they_are_of_goes() {
+    let log = Log::open_or_create(Store::memory(), "letters", World::real()).await.unwrap();
+    let mut letters = Letters::new(&log, "d", WriteMode::Mirror, Arc::default());
+    let in_shadow = |from| {
+        let mut letter = letter(4, 0, &[1]);
+        letter.id.shadow = Some(from);
+        (letter.from, letter.by_shadow) = (from, true);
+        letter
+    };
+    let (mut released, mut discarded) = (letter(6, 0, &[7]), letter(6, 1, &[8]));
+    (released.released, discarded.discarded) = (Some(8), true);
+    let kept = vec![letter(4, 0, &[1]), in_shadow(2), in_shadow(3), released, discarded, letter(7, 7, &[9])];
+    letters.book.keep(&StreamName::new("a"), kept).await.unwrap();
+
+    // The second shadow voids the letters of the first. What is to be void at commit 8 is not yet, at commit 5.
+    let filling = Standing { anew: anew(3, 4), ..standing(5) };
+    letters.settle(filling.clone(), false).await.unwrap();
+    assert_eq!(left(&letters, &log).await, ["4-0", "4-0-3", "6-0", "6-1", "7-7"]);
+    letters.settle(Standing { position: position(8), ..filling.clone() }, false).await.unwrap();
+    assert_eq!(left(&letters, &log).await, ["4-0", "4-0-3", "7-7"]);
+
+    // What a unit has written is named by the standing that it led to.
+    let settled = [LetterId { sequence: 7, ordinal: 7, shadow: None }].into();
+    let told = Standing { settled, position: position(8), ..filling.clone() };
+    let standing = letters.settle(told, false).await.unwrap();
+    assert!(standing.settled.is_empty());
+    assert_eq!(left(&letters, &log).await, ["4-0", "4-0-3"]);
+
+    // With the shadow in place its letter is the stream's own; without the shadow's unit nothing has changed.
+    letters.void_by(&[StreamName::new("a")], 3).await.unwrap();
+    letters.settle(Standing { position: position(8), ..filling }, false).await.unwrap();
+    assert_eq!(left(&letters, &log).await, ["4-0", "4-0-3"]);
+    letters.passed(&position(8).into()).await.unwrap();
+    assert_eq!(left(&letters, &log).await, ["4-0"]);
+    assert!(letters.book.all()[0].by_shadow, "it is that of the shadow");
+
+    // A destination that is new has none.
+    let mut next = Letters::new(&log, "d", WriteMode::Mirror, Arc::default());
+    next.read().await.unwrap();
+    next.settle(position(0).into(), true).await.unwrap();
+    assert!(left(&next, &log).await.is_empty());
 }
