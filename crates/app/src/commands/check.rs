@@ -13,6 +13,7 @@ use crate::{
     failure::Failure,
     output::Output,
     pipeline_file::{self, Destination, Pipeline, Problem, Problems, Trigger},
+    staging,
 };
 
 /// Check a pipeline file and report every problem at once
@@ -68,7 +69,17 @@ async fn try_systems(pipeline: &Pipeline) -> Result<Vec<Error>, Problems> {
     if problems.is_empty() {
         problems.extend(overwritten_sources(pipeline).await);
     }
+    if problems.is_empty() {
+        warnings.extend(outlook(pipeline).await);
+    }
     if problems.is_empty() { Ok(warnings) } else { Err(origin.problems(problems)) }
+}
+
+/// What the next run will do with what is staged already. Where that cannot be told, the run itself will say so.
+async fn outlook(pipeline: &Pipeline) -> Vec<Error> {
+    let Ok(log) = staging::existing_log(pipeline).await else { return Vec::new() };
+    let outlook = pipeline.source.outlook(&pipeline.home, &log.cursor()).await;
+    outlook.unwrap_or_else(|error| vec![error]).into_iter().map(|error| error.context("source")).collect()
 }
 
 /// Fails when a destination would write to tables which the source reads: it would never be done. Where one of them cannot be

@@ -7,6 +7,7 @@ mod dead_letters;
 mod discover;
 mod init;
 mod replay;
+mod resync;
 mod run;
 mod schema;
 mod status;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Changes(changes::Changes),
     Replay(replay::Replay),
     DeadLetters(dead_letters::DeadLetters),
+    Resync(resync::Resync),
     Teardown(teardown::Teardown),
     Schema(schema::Schema),
 }
@@ -40,6 +42,7 @@ impl Command {
             Self::Changes(changes) => changes.json,
             Self::Replay(replay) => replay.json,
             Self::DeadLetters(dead_letters) => dead_letters.json,
+            Self::Resync(resync) => resync.json,
             Self::Teardown(teardown) => teardown.json,
             Self::Init(_) | Self::Schema(_) => false,
         }

@@ -1,5 +1,7 @@
 //! `tidemark status`
 
+mod streams;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,10 +11,11 @@ use tidemark_engine::{
     Error, Time,
     log::{Log, Mark, MarkState, Marks, RunLock, SchemaChange},
     schema::StreamName,
-    write::Hold,
+    write::{Anew, Hold},
 };
 
 use crate::{cli::EXIT_CODES, digits::grouped, failure::Failure, output::Output, pipeline_file, staging};
+use streams::Streams;
 
 /// Show how far a pipeline has come
 ///
@@ -48,8 +51,9 @@ impl Status {
         }
         let holder = RunLock::holder(log.store());
         let held_back = pipeline.source.held_back(&pipeline.home).await;
+        let streams = Streams::of(&pipeline, &log).await?;
         let schema_changes = log.schema_changes(SCHEMA_CHANGES).await?;
-        let picture = Picture { log: &log, holder, held_back, schema_changes, destinations };
+        let picture = Picture { log: &log, holder, held_back, streams, schema_changes, destinations };
         if self.json {
             return output.json(&for_programs(&picture));
         }
@@ -67,6 +71,7 @@ struct Picture<'a> {
     holder: Option<String>,
     /// What the source holds back; an error where it could not be asked.
     held_back: Result<Option<HeldBack>, Error>,
+    streams: Streams,
     /// Newest first.
     schema_changes: Vec<SchemaChange>,
     destinations: Vec<Standing<'a>>,
@@ -95,6 +100,11 @@ impl Standing<'_> {
         self.mark.iter().flat_map(|mark| &mark.held)
     }
 
+    /// The streams that are being filled anew.
+    fn anew(&self) -> impl Iterator<Item = (&StreamName, &Anew)> {
+        self.mark.iter().flat_map(|mark| &mark.anew)
+    }
+
     /// What became of it. A loop that died could not say so: it only runs while its process does.
     fn state(&self, process_runs: bool) -> (&'static str, Option<&str>) {
         match self.mark.as_ref().map(|mark| &mark.state) {
@@ -113,7 +123,7 @@ impl Standing<'_> {
 }
 
 fn for_people(picture: &Picture<'_>) -> String {
-    let Picture { log, holder, held_back, schema_changes, destinations } = picture;
+    let Picture { log, holder, held_back, streams, schema_changes, destinations } = picture;
     let running = holder.as_deref().map_or("not running".to_owned(), |holder| format!("run by {holder}"));
     let head = match log.head_times() {
         None => "empty".to_owned(),
@@ -140,11 +150,7 @@ fn for_people(picture: &Picture<'_>) -> String {
         }
         Err(error) => Some(format!("  the source cannot be asked: {error}")),
     });
-    match log.syncing().len() {
-        0 => {}
-        1 => lines.push("  initial sync of 1 stream under way".to_owned()),
-        streams => lines.push(format!("  initial sync of {} streams under way", grouped(streams as u64))),
-    }
+    lines.extend(streams.for_people());
     for SchemaChange { stream, commit, time, differences } in schema_changes {
         let said = differences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         lines.push(format!("  schema of stream `{stream}` at commit {commit}, {}: {said}", short(*time)));
@@ -170,6 +176,13 @@ fn for_people(picture: &Picture<'_>) -> String {
             lines.push(format!("  {:width$}  stream `{stream}` held after commit {after}: {error}", ""));
             lines.extend(hint.as_ref().map(|hint| format!("  {:width$}  hint: {hint}", "")));
         }
+        for (stream, anew) in standing.anew() {
+            let left = standing.sequence().saturating_sub(anew.after);
+            lines.push(format!(
+                "  {:width$}  stream `{stream}` is being filled anew: {left} commits to go",
+                ""
+            ));
+        }
         let told = match standing.dead_letters {
             0 => continue,
             1 => "1 dead letter".to_owned(),
@@ -181,7 +194,8 @@ fn for_people(picture: &Picture<'_>) -> String {
 }
 
 fn for_programs(picture: &Picture<'_>) -> Json {
-    let Picture { log, holder, held_back, schema_changes, destinations } = picture;
+    let Picture { log, holder, held_back, streams, schema_changes, destinations } = picture;
+    let anew = |(stream, anew): (&StreamName, &Anew)| json!({"stream": stream, "from": anew.from, "after": anew.after, "waits": anew.waits});
     let held = |(stream, hold): (&StreamName, &Hold)| {
         let Hold { after, error, kind, hint } = hold;
         json!({"stream": stream, "commit": after, "error": error, "kind": kind, "hint": hint})
@@ -195,6 +209,7 @@ fn for_programs(picture: &Picture<'_>) -> Json {
             "error": error,
             "held": standing.held().map(held).collect::<Vec<_>>(),
             "dead_letters": standing.dead_letters,
+            "anew": standing.anew().map(anew).collect::<Vec<_>>(),
             "commit": standing.sequence(),
             "behind": standing.behind(log),
             "changes": standing.mark.as_ref().map_or(0, |mark| mark.rows),
@@ -224,6 +239,7 @@ fn for_programs(picture: &Picture<'_>) -> Json {
             Ok(Some(HeldBack { bytes, status })) => json!({"held_back": bytes, "slot": status}),
             Err(error) => json!({"error": error.to_string()}),
         },
+        "streams": streams.for_programs(),
         "destinations": destinations.iter().map(standing).collect::<Vec<_>>(),
     })
 }

@@ -3,6 +3,7 @@
 mod pipeline_run;
 mod progress;
 mod reading;
+mod requests;
 mod signals;
 
 pub(crate) use pipeline_run::{Outcome, PipelineRun, Written};

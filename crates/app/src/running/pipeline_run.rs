@@ -12,7 +12,7 @@ use tidemark_engine::{
 };
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{progress::Watched, reading::Reading};
+use super::{progress::Watched, reading::Reading, requests::Requests};
 use crate::pipeline_file::{Destination, Pipeline};
 
 /// A pipeline ready to run.
@@ -94,34 +94,42 @@ impl PipelineRun {
         let (rows, progress) = (self.reading.rows(), self.progress());
         let Self { log, stop, reading, writing } = self;
 
-        let mut errors = Vec::new();
         let mut loops = JoinSet::new();
         for Writing { write_loop, mut strategy, .. } in writing {
             loops.spawn(async move { write_loop.run(strategy.as_mut()).await });
         }
         let has_destinations = !loops.is_empty();
-        let mut reading = std::pin::pin!(reading.run());
-        let mut is_reading = true;
-        while is_reading || !loops.is_empty() {
-            tokio::select! {
-                ended = &mut reading, if is_reading => {
-                    is_reading = false;
-                    if let Err(error) = ended {
-                        tracing::error!(%error, "reading has stopped");
-                        errors.push(error);
+        let mut requests = Requests::new(log.clone(), reading.resyncs());
+        // What was asked while nobody ran it is seen to first.
+        requests.look().await;
+        let errors = {
+            let mut serving = std::pin::pin!(requests.serve());
+            let mut reading = std::pin::pin!(reading.run());
+            let (mut is_reading, mut errors) = (true, Vec::new());
+            while is_reading || !loops.is_empty() {
+                tokio::select! {
+                    ended = &mut reading, if is_reading => {
+                        is_reading = false;
+                        if let Err(error) = ended {
+                            tracing::error!(%error, "reading has stopped");
+                            errors.push(error);
+                        }
                     }
-                }
-                Some(ended) = loops.join_next() => {
-                    if let Err(error) = ended.map_err(Error::from).flatten() {
-                        tracing::error!(%error, "a destination has stopped");
-                        errors.push(error);
-                    }
-                    if loops.is_empty() && has_destinations {
-                        stop.stop();
+                    never = &mut serving => match never {},
+                    Some(ended) = loops.join_next() => {
+                        if let Err(error) = ended.map_err(Error::from).flatten() {
+                            tracing::error!(%error, "a destination has stopped");
+                            errors.push(error);
+                        }
+                        if loops.is_empty() && has_destinations {
+                            stop.stop();
+                        }
                     }
                 }
             }
-        }
+            errors
+        };
+        requests.forget().await;
         Outcome::new(begin, &log, &rows, &progress, errors)
     }
 }

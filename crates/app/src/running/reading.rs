@@ -8,7 +8,7 @@ use std::{
 use tidemark_engine::{
     Result, Stop,
     log::Log,
-    read::{ReadLoop, ReadSettings, ReadStrategy},
+    read::{ReadLoop, ReadSettings, ReadStrategy, Resyncs},
 };
 use tokio::sync::watch;
 
@@ -50,6 +50,11 @@ impl Reading {
         self.read_loop.read()
     }
 
+    /// Where to ask for streams to be read anew.
+    pub(super) fn resyncs(&self) -> Resyncs {
+        self.read_loop.resyncs()
+    }
+
     /// Reads until stopped or, once, until caught up. However it ends, destinations may play what is in the log.
     pub(super) async fn run(mut self) -> Result<()> {
         let outcome = self.read().await;
@@ -65,10 +70,12 @@ impl Reading {
             if self.once || self.stop.is_stopped() {
                 return Ok(());
             }
-            let world = self.log.world();
+            let (world, resyncs) = (self.log.world(), self.resyncs());
             let taken = Duration::from_micros(world.now().micros_since(begun));
             tokio::select! {
                 () = self.stop.stopped() => return Ok(()),
+                // Whoever asks for something does not wait for the next time.
+                () = resyncs.any_asked() => {}
                 () = world.sleep(period.saturating_sub(taken)) => {}
             }
         }

@@ -72,3 +72,8 @@ fn a_wrong_command_line_exits_with_2() {
 fn teardown() {
     insta::assert_snapshot!(help("teardown --help"));
 }
+
+#[test]
+fn resync() {
+    insta::assert_snapshot!(help("resync --help"));
+}

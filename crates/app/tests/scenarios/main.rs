@@ -13,6 +13,7 @@ mod help;
 mod pipeline_file;
 mod postgres;
 mod process;
+mod rereading;
 mod rows;
 mod running;
 mod samples;

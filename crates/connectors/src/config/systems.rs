@@ -4,7 +4,7 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tidemark_engine::{Result, read::ReadStrategy, schema::StreamName, write::WriteStrategy};
+use tidemark_engine::{Cursor, Error, Result, read::ReadStrategy, schema::StreamName, write::WriteStrategy};
 
 use super::{Discovered, Findings, HeldBack, Home, Place, Problem, Tables, Writing};
 use crate::{files, postgres, sqlite};
@@ -106,6 +106,24 @@ impl SourceConfig {
             Self::Postgres(postgres) => {
                 postgres::Source::new(postgres.clone(), &home.pipeline)?.read_tables().await.map(Some)
             }
+        }
+    }
+
+    /// What its next run will do that a person should know of, where `cursor` is where the log stands. Changes nothing.
+    pub async fn outlook(&self, home: &Home, cursor: &Cursor) -> Result<Vec<Error>> {
+        match self {
+            Self::Files(_) => Ok(Vec::new()),
+            Self::Postgres(postgres) => {
+                postgres::Source::new(postgres.clone(), &home.pipeline)?.outlook(cursor).await
+            }
+        }
+    }
+
+    /// The streams in the log with this cursor that are not read any more.
+    pub fn left(&self, cursor: &Cursor) -> Result<Vec<StreamName>> {
+        match self {
+            Self::Files(_) => Ok(Vec::new()),
+            Self::Postgres(_) => postgres::Source::left(cursor),
         }
     }
 

@@ -305,6 +305,7 @@ async fn marks_tell_the_last_and_forget_the_old(store: Store) {
         position: log.head(),
         anew: Default::default(),
         as_of: None,
+        note: String::new(),
         held: Default::default(),
         from: 0,
         streams: Vec::new(),

@@ -9,6 +9,7 @@ use crate::{
     codec::Format,
     log::{Log, Playing, Selection, Store},
     read::{End, ReadLoop, ReadSettings, ReadStrategy},
+    schema::StreamName,
     world::World,
     write::{Delivery, WriteMode},
 };
@@ -30,6 +31,15 @@ impl ReadBench {
     /// Runs `strategy` from the log's cursor until it has caught up, and returns what it added to the log, as it was
     /// staged.
     pub async fn catch_up(&mut self, strategy: &mut dyn ReadStrategy) -> Result<Vec<Delivery>> {
+        self.catch_up_asked(strategy, None).await
+    }
+
+    /// The same when these streams (none: all) are asked for, if any are; returns once the strategy has met that.
+    pub async fn catch_up_asked(
+        &mut self,
+        strategy: &mut dyn ReadStrategy,
+        asked: Option<&[StreamName]>,
+    ) -> Result<Vec<Delivery>> {
         let settings = ReadSettings {
             format: Format::Parquet,
             max_delay: Duration::ZERO,
@@ -37,8 +47,11 @@ impl ReadBench {
             until_caught_up: true,
         };
         let mut read_loop = ReadLoop::new(self.log.clone(), settings, Stop::new());
+        let resyncs = read_loop.resyncs();
+        asked.iter().for_each(|streams| resyncs.ask("asked", streams));
         let end = read_loop.run(strategy).await?;
         assert_eq!(end, End::CaughtUp, "a strategy told to catch up ends when it has");
+        assert!(resyncs.asked().is_empty(), "what is asked is met");
         self.news().await
     }
 

@@ -111,7 +111,7 @@ impl Log {
                     let changes = batch.shifted_by(open.segment.first_ordinal)?;
                     let (commit, phase) = (open.commit.clone(), open.segment.phase);
                     pending.push_front(Pending::Rest(open));
-                    return Ok(Some(delivery(&commit, phase, changes)));
+                    return delivery(&commit, phase, changes).map(Some);
                 }
             }
         }
@@ -133,13 +133,18 @@ impl Log {
             .ok_or_else(|| Error::conflict(format!("commit {sequence} of the log misses a frame")))?;
         let phase = frame.phase;
         let batches = self.world().compute(move || frame::read(&frame, &schema, bytes)).await??;
-        Ok(batches.into_iter().map(|changes| delivery(commit, phase, changes)).collect())
+        batches.into_iter().map(|changes| delivery(commit, phase, changes)).collect()
     }
 }
 
-fn delivery(commit: &Arc<Commit>, phase: Phase, changes: ChangeBatch) -> Delivery {
+fn delivery(commit: &Commit, phase: Phase, changes: ChangeBatch) -> Result<Delivery> {
     let sequence = commit.sequence();
-    Delivery { sequence, played: sequence, phase, watermarks: Watermarks::of(commit), changes }
+    let ordinals = changes.ordinals().map_or(&[][..], |ordinals| ordinals.values());
+    let watermarks = match (ordinals.iter().min(), ordinals.iter().max()) {
+        (Some(first), Some(last)) => Watermarks::of(commit, *first, *last)?,
+        _ => Watermarks::all(commit.watermark()),
+    };
+    Ok(Delivery { sequence, played: sequence, phase, watermarks, changes })
 }
 
 impl OpenSegment {

@@ -1,6 +1,6 @@
 //! Dead letters: changes that a destination could not take, each an object of its own. With it goes the hold on its keys.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -81,11 +81,11 @@ pub struct DeadLetter {
     pub played: u64,
     /// Whether it belongs to the initial sync.
     pub phase: Phase,
-    /// The commit after which the destination began that it was played to, or the shadow.
+    /// The commit after which the destination began.
     pub from: u64,
-    /// Whether it was a shadow then; it may have taken its place since, which the id tells.
-    #[serde(default)]
-    pub by_shadow: bool,
+    /// Where it was played into a shadow: the commit after which that began. It may have taken its place since, which the id tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_shadow: Option<u64>,
     /// Why it could not be written.
     pub error: String,
     /// The reaction that asks for.
@@ -119,7 +119,8 @@ impl DeadLetter {
 
     /// How it was played, to a destination in `mode`.
     pub(crate) fn playing(&self, mode: WriteMode) -> Playing {
-        Playing { from: self.from, mode, is_shadow: self.by_shadow }
+        let shadows = self.by_shadow.map(|from| Arc::new([(self.stream.clone(), from)].into()));
+        Playing { from: self.from, mode, shadows }
     }
 
     /// The error that made it one.

@@ -32,6 +32,9 @@ pub struct Mark {
     /// The moment that it shows, when it was filled as of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<String>,
+    /// What is to be played in all else, as a note: see [`Plan`](crate::write::Plan).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
     /// The streams it is given; empty: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<StreamName>,

@@ -8,7 +8,7 @@
 //! complete ([`Anew`](crate::write::Anew)); until then the former generation goes on, or stays as it is where changes of it are
 //! wanting.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{Stream, StreamExt, TryStreamExt, future, stream, stream::BoxStream};
 
@@ -24,14 +24,15 @@ use crate::{
 mod tests;
 
 /// How a destination takes what the log holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Playing {
     /// It began after this commit.
     pub from: u64,
     /// What it does with changes.
     pub mode: WriteMode,
-    /// Whether it is a shadow: the generation that begins right after `from` is its first, whatever there was before.
-    pub is_shadow: bool,
+    /// Into shadows: the commit after which each stream's began. The generation that begins right after it is its first, whatever
+    /// there was before.
+    pub shadows: Option<Arc<BTreeMap<StreamName, u64>>>,
 }
 
 /// What becomes of a stream while a generation of it is incomplete, and with the commit that completes it.
@@ -48,11 +49,17 @@ enum Flow {
 impl Playing {
     /// As a destination takes it that began after commit `from`.
     pub fn new(from: u64, mode: WriteMode) -> Self {
-        Self { from, mode, is_shadow: false }
+        Self { from, mode, shadows: None }
     }
 
-    fn flow(&self, generation: &Syncing) -> Flow {
-        if self.is_shadow && generation.since == self.from + 1 {
+    /// The commit after which the shadow of `stream` began, where that is what is played into.
+    pub(crate) fn shadow_of(&self, stream: &StreamName) -> Option<u64> {
+        self.shadows.as_ref()?.get(stream).copied()
+    }
+
+    fn flow(&self, stream: &StreamName, generation: &Syncing) -> Flow {
+        let from = self.shadow_of(stream);
+        if from.is_some_and(|from| generation.since == from + 1) {
             return Flow::InPlace;
         }
         match (self.mode, generation.former) {
@@ -64,21 +71,31 @@ impl Playing {
     }
 
     /// Whether the completion of `generation` asks for a shadow to be filled with it.
-    pub(crate) fn fills_anew(&self, generation: &Syncing) -> bool {
-        self.mode != WriteMode::Append && self.flow(generation) != Flow::InPlace
+    pub(crate) fn fills_anew(&self, stream: &StreamName, generation: &Syncing) -> bool {
+        self.mode != WriteMode::Append && self.flow(stream, generation) != Flow::InPlace
+    }
+
+    /// Whether `commit` begins a stream anew in place: what there was of it is void.
+    pub(crate) fn begins_in_place<'c>(&self, commit: &'c Commit) -> impl Iterator<Item = &'c StreamName> {
+        let header = commit.header();
+        let here = header.syncing.iter().chain(&header.completed);
+        let here = here.filter(move |(_, generation)| generation.since == header.sequence);
+        let playing = self.clone();
+        here.filter(move |(stream, generation)| playing.flow(stream, generation) == Flow::InPlace)
+            .map(|(stream, _)| stream)
     }
 
     /// Whether changes of `stream` in `commit` are played with it.
     fn takes(&self, commit: &Commit, stream: &StreamName, phase: Phase) -> bool {
         let header = commit.header();
         if let Some(open) = header.syncing.get(stream) {
-            let flow = self.flow(open);
+            let flow = self.flow(stream, open);
             return match phase {
                 Phase::InitialSync => flow == Flow::InPlace,
                 Phase::Changes => flow == Flow::Beside,
             };
         }
-        match (header.completed.get(stream).map(|done| self.flow(done)), phase) {
+        match (header.completed.get(stream).map(|done| self.flow(stream, done)), phase) {
             // Changes of the commit itself are among those that waited.
             (Some(Flow::InPlace), phase) => phase == Phase::InitialSync,
             (Some(Flow::Beside), phase) => phase == Phase::Changes,
@@ -99,7 +116,7 @@ impl Log {
         let (log, selection) = (self.clone(), selection.clone());
         commits
             .and_then(move |commit| {
-                let (log, selection) = (log.clone(), selection.clone());
+                let (log, selection, playing) = (log.clone(), selection.clone(), playing.clone());
                 async move { log.play(commit, &selection, playing).await }
             })
             .try_flatten()
@@ -134,7 +151,7 @@ impl Log {
         playing: Playing,
     ) -> Result<BoxStream<'static, Result<Delivery>>> {
         let completed = |stream: &StreamName, generation: &Syncing| {
-            selection.takes(stream) && playing.flow(generation) == Flow::InPlace
+            selection.takes(stream) && playing.flow(stream, generation) == Flow::InPlace
         };
         let completed = self.completed_by(&commit, completed).await?;
         let at_once = self.changes_of(std::slice::from_ref(&commit), |stream, phase| {

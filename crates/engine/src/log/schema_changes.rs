@@ -8,6 +8,9 @@ use crate::{
     schema::{Difference, StreamName, StreamSchema, differences},
 };
 
+/// How many commits that brought a schema are looked at: most of them brought the first one of a stream.
+const FARTHEST: usize = 256;
+
 /// A stream got another schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaChange {
@@ -27,11 +30,13 @@ impl Log {
         self.0.schemas.get(self.store(), stream, digest).await
     }
 
-    /// The last `most` changes of schema, newest first. The first schema of a stream is none.
+    /// The last `most` changes of schema, newest first. The first schema of a stream is none. Those that lie very far back are not
+    /// found.
     pub async fn schema_changes(&self, most: usize) -> Result<Vec<SchemaChange>> {
-        let mut changes = Vec::new();
+        let (mut changes, mut looked) = (Vec::new(), 0);
         let mut at = self.0.head.borrow().schemas_at;
-        while at > 0 && changes.len() < most {
+        while at > 0 && changes.len() < most && looked < FARTHEST {
+            looked += 1;
             let commit = self.commit(at).await?;
             let before = match at {
                 1 => 0,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{
-    Commit, Log, SyncStep, Transaction,
+    Commit, Former, Log, SyncStep, Syncing, Transaction,
     commit::{Body, Header, Segment},
     frame,
     head::Head,
@@ -78,6 +78,15 @@ pub(crate) struct Group {
 }
 
 impl Group {
+    /// Whether all of its changes are records of generations beside which the former ones go on.
+    fn is_beside(&self, header: &Header) -> bool {
+        let batches = self.batches.iter().map(|batch| batch.schema().stream());
+        let mut streams = batches.chain(self.segments.iter().map(|segment| &segment.stream)).peekable();
+        let generation = |stream| header.syncing.get(stream).or(header.completed.get(stream));
+        streams.peek().is_some()
+            && streams.all(|stream| generation(stream).is_some_and(|it| it.former == Former::Current))
+    }
+
     /// The last look before a cursor becomes durable: are the changes that it passes there?
     fn check(&self) -> Result<()> {
         let batches: usize = self.batches.iter().map(ChangeBatch::rows).sum();
@@ -157,7 +166,8 @@ impl LogWriter {
         for batch in entry.groups.iter().flat_map(|group| &group.batches) {
             self.log.0.schemas.put(self.log.store(), batch.schema()).await?;
         }
-        let header = self.next_header(&entry)?;
+        let mut header = self.next_header(&entry)?;
+        header.source_position = header.source_position.clone().max(self.completed_up_to(&header).await?);
         let commit = Arc::new(self.log.world().compute(move || seal(header, entry)).await??);
         self.put(&commit, stop).await?;
         self.head = Head::from(commit.as_ref());
@@ -167,6 +177,34 @@ impl LogWriter {
         self.owns_epoch = true;
         self.log.advance(&commit);
         Ok(commit)
+    }
+
+    /// The last point of the generations that `header` completes: the stream has come that far. Not of those whose former
+    /// generation had every moment before.
+    async fn completed_up_to(&self, header: &Header) -> Result<Option<Vec<u8>>> {
+        let is_new = |generation: &&Syncing| generation.former != Former::Current;
+        let Some(since) = header.completed.values().filter(is_new).map(|it| it.since).min() else {
+            return Ok(None);
+        };
+        let mut last = None;
+        let mut note = |steps: &[SyncStep]| {
+            for step in steps {
+                if let SyncStep::Chunk { stream, generation, point, .. } = step
+                    && header
+                        .completed
+                        .get(stream)
+                        .filter(is_new)
+                        .is_some_and(|it| it.generation == *generation)
+                {
+                    last = last.take().max(Some(point.clone()));
+                }
+            }
+        };
+        for sequence in since..header.sequence {
+            note(&self.log.commit(sequence).await?.header().steps);
+        }
+        note(&header.steps);
+        Ok(last)
     }
 
     /// The header of the next commit, as far as it is known before its changes are laid out.
@@ -249,10 +287,16 @@ fn seal(mut header: Header, entry: Entry) -> Result<Commit> {
     let staged = header.time;
     let mut transactions = Vec::new();
     let mut end = 0;
-    for span in entry.groups.iter().flat_map(|group| &group.transactions) {
-        end += span.rows;
-        header.watermark = header.watermark.max(span.time.map_or(staged, |time| time.min(staged)));
-        transactions.push(Transaction { end, watermark: header.watermark });
+    for group in &entry.groups {
+        // What is read anew beside the stream says nothing of how far the stream has come.
+        let is_beside = group.phase == Phase::InitialSync && group.is_beside(&header);
+        for span in &group.transactions {
+            end += span.rows;
+            if !is_beside {
+                header.watermark = header.watermark.max(span.time.map_or(staged, |time| time.min(staged)));
+            }
+            transactions.push(Transaction { end, watermark: header.watermark });
+        }
     }
 
     let mut body = Body::new(&transactions);

@@ -5,9 +5,11 @@ mod committer;
 mod lane;
 mod memory;
 mod read_loop;
+mod resyncs;
 mod strategy;
 
 pub use crate::log::Span;
 pub use lane::{Lane, Outlet, Phase, Ticket};
 pub use read_loop::{ReadLoop, ReadSettings};
+pub use resyncs::{Asked, Resyncs};
 pub use strategy::{End, ReadContext, ReadStrategy};

@@ -9,13 +9,16 @@ use std::{
 use futures::future;
 use tokio::sync::{mpsc, watch};
 
-use super::{End, Outlet, ReadContext, ReadStrategy, committer::Committer, memory::Memory};
+use super::{End, Outlet, ReadContext, ReadStrategy, Resyncs, committer::Committer, memory::Memory};
 use crate::{
     Cursor, Error, Result, Stop,
     codec::Format,
     log::{Log, LogWriter, SegmentSettings},
     retry::Retry,
 };
+
+#[cfg(test)]
+mod tests;
 
 /// Boundaries that may wait for the committer; beyond it the strategy waits.
 const WAITING: usize = 4_096;
@@ -40,6 +43,7 @@ pub struct ReadLoop {
     settings: ReadSettings,
     stop: Stop,
     read: Arc<AtomicU64>,
+    resyncs: Resyncs,
     /// One writer for all attempts and runs: whoever took the log over meanwhile is noticed, not overtaken.
     writer: Option<LogWriter>,
 }
@@ -47,7 +51,7 @@ pub struct ReadLoop {
 impl ReadLoop {
     /// A loop that fills `log` until `stop`.
     pub fn new(log: Log, settings: ReadSettings, stop: Stop) -> Self {
-        Self { log, settings, stop, read: Arc::default(), writer: None }
+        Self { log, settings, stop, read: Arc::default(), resyncs: Resyncs::default(), writer: None }
     }
 
     /// How many changes the strategy has handed over so far, durable or not.
@@ -55,8 +59,13 @@ impl ReadLoop {
         self.read.clone()
     }
 
-    /// Runs `strategy` from the log's cursor to its end. A source or store that is down is waited for until the loop is
-    /// stopped; any other error ends the loop.
+    /// Where to ask for streams to be read anew.
+    pub fn resyncs(&self) -> Resyncs {
+        self.resyncs.clone()
+    }
+
+    /// Runs `strategy` from the log's cursor to its end, and again when something is asked of it meanwhile. A source or store
+    /// that is down is waited for until the loop is stopped; any other error ends the loop.
     pub async fn run(&mut self, strategy: &mut dyn ReadStrategy) -> Result<End> {
         let mut writer = self.writer.take();
         let outcome = self.run_with(strategy, &mut writer).await;
@@ -67,12 +76,14 @@ impl ReadLoop {
     async fn run_with(&self, strategy: &mut dyn ReadStrategy, writer: &mut Option<LogWriter>) -> Result<End> {
         let mut retry = Retry::new(self.log.world().clone());
         loop {
-            let before = self.log.head().sequence;
-            let outcome = self.attempt(strategy, writer).await;
+            let (before, asked) = (self.log.head().sequence, self.resyncs.count());
+            let outcome = self.attempt(strategy, writer, asked).await;
             if self.log.head().sequence > before {
                 retry.reset();
             }
             let error = match outcome {
+                Ok(end) if self.stop.is_stopped() => return Ok(end),
+                Ok(end) if end == End::Again || self.resyncs.count() > asked => continue,
                 Ok(end) => return Ok(end),
                 Err(error) if error.kind().is_transient() => error,
                 Err(error) => return Err(error),
@@ -84,8 +95,14 @@ impl ReadLoop {
         }
     }
 
-    /// One run of the strategy beside a committer of its own.
-    async fn attempt(&self, strategy: &mut dyn ReadStrategy, writer: &mut Option<LogWriter>) -> Result<End> {
+    /// One run of the strategy beside a committer of its own, which ends early when there are more than `asked` requests to read
+    /// something anew.
+    async fn attempt(
+        &self,
+        strategy: &mut dyn ReadStrategy,
+        writer: &mut Option<LogWriter>,
+        asked: u64,
+    ) -> Result<End> {
         let writer = match writer {
             Some(writer) => writer,
             None => writer.insert(LogWriter::open(&self.log).await?),
@@ -115,20 +132,24 @@ impl ReadLoop {
             stop: self.stop.clone(),
             ended: ended.clone(),
         };
+        let stop = Stop::new();
         let context = ReadContext {
-            stop: self.stop.clone(),
+            stop: stop.clone(),
             until_caught_up: self.settings.until_caught_up,
+            resyncs: self.resyncs.clone(),
             world: self.log.world().clone(),
         };
 
         let mut committing = std::pin::pin!(committer.run());
         let mut tidying = std::pin::pin!(tidying);
+        let mut ending = std::pin::pin!(self.end(stop, asked));
         let outcome = tokio::select! {
             biased;
             // The committer outlives the strategy unless it fails: the strategy holds its channel open.
             committed = &mut committing => {
                 return Err(committed.err().unwrap_or_else(|| Error::internal("the committer ended before the source")));
             }
+            never = &mut ending => match never {},
             outcome = strategy.run(from, outlet, context) => outcome,
             never = &mut tidying => match never {},
         };
@@ -136,6 +157,16 @@ impl ReadLoop {
         // Whole boundaries are good, whatever became of the strategy after them.
         committing.await?;
         outcome
+    }
+
+    /// Has the attempt end by `stop` when the loop is to, or when something more is asked: it begins with the next one.
+    async fn end(&self, stop: Stop, asked: u64) -> Infallible {
+        tokio::select! {
+            () = self.stop.stopped() => {}
+            () = self.resyncs.more_than(asked) => tracing::debug!("streams are to be read anew: the source is opened again"),
+        }
+        stop.stop();
+        future::pending().await
     }
 
     /// Once this writer has committed, removes what `predecessor` left behind: beside the reading, for it takes time.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::Outlet;
+use super::{Outlet, Resyncs};
 use crate::{Cursor, Result, Stop, world::World};
 
 /// Reads one source. The strategy runs and the engine listens, which serves a source that pushes (a replication
@@ -24,6 +24,9 @@ use crate::{Cursor, Result, Stop, world::World};
 /// - A boundary without a change is a durable write too: mere progress is told every 10 to 60 s, not more often.
 /// - It acknowledges its source only from [`Outlet::durable`] or a ticket, never from what it has sent.
 /// - It never skips what it does not understand: it fails with [`crate::ErrorKind::Data`].
+/// - What people ask to be read anew ([`ReadContext::resyncs`]) it begins before anything else, as a new generation of each stream
+///   beside what goes on, and says so once that is durable. A stream that is being read anew already goes on. A source that cannot
+///   read anew fails; it is not asked twice in one run.
 /// - It may be dropped at any await, and is run again from the last durable cursor.
 #[async_trait]
 pub trait ReadStrategy: Send {
@@ -42,6 +45,8 @@ pub struct ReadContext {
     pub stop: Stop,
     /// Read to the source's end as it is at the start of the run, then return, instead of waiting for more.
     pub until_caught_up: bool,
+    /// What people ask to be read anew.
+    pub resyncs: Resyncs,
     /// Time, randomness, processors.
     pub world: World,
 }
@@ -53,4 +58,6 @@ pub enum End {
     CaughtUp,
     /// It was told to stop.
     Stopped,
+    /// It is to be run again at once: what there is to read has changed.
+    Again,
 }

@@ -8,66 +8,111 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::{StreamExt, stream};
 
 use super::{
-    Anew, Appetite, Hold, Standing, WriteStrategy, schema_change,
+    Anew, Appetite, Hold, SchemaPolicy, Standing, WriteStrategy,
+    gathering::HELD_BYTES,
+    holding::held_by,
+    schema_change,
     write_loop::{Run, WriteLoop},
 };
 use crate::{
     Error, Result,
-    log::{Commit, Playing, Selection},
+    log::{Commit, Former, Playing, Selection},
     schema::StreamName,
 };
+
+/// Streams that are filled together.
+pub(super) struct Filling {
+    /// Which, and the commit after which each began.
+    streams: BTreeMap<StreamName, u64>,
+    /// The last commit that all of their shadows have.
+    after: u64,
+    /// The last commit to play before others join them.
+    pause: u64,
+    /// The last commit to play.
+    last: u64,
+}
 
 impl WriteLoop {
     /// Where the destination stands with `commit`, which completes generations: their streams are to be filled anew.
     pub(super) fn filled_anew_by(&self, commit: &Commit, anew: &mut BTreeMap<StreamName, Anew>) {
         for (stream, generation) in &commit.header().completed {
-            if self.plan.selection.takes(stream) && self.playing().fills_anew(generation) {
+            if self.plan.selection.takes(stream) && self.playing().fills_anew(stream, generation) {
                 let from = generation.since - 1;
                 let until = self.plan.mode.takes_generations_only().then_some(commit.sequence());
-                let waits = generation.former == crate::log::Former::Stale;
+                // The former generation may have been on its way out already.
+                let waited = anew.get(stream).is_some_and(|anew| anew.waits);
+                let waits = waited || generation.former == Former::Stale;
                 let fill = Anew { from, after: from, until, waits, schema: None, time: commit.watermark() };
                 anew.insert(stream.clone(), fill);
             }
         }
     }
 
+    /// How `stream` is to be filled that is held after commit `after`: by the last generation that was completed since, if there is
+    /// one. Of a stream that was brought here as of some earlier moment nobody has noted that yet.
+    pub(super) async fn missed_generation(
+        &self,
+        stream: &StreamName,
+        after: u64,
+        last: u64,
+    ) -> Result<Option<Anew>> {
+        let mut anew = BTreeMap::new();
+        for sequence in after + 1..=last {
+            self.filled_anew_by(self.log.commit(sequence).await?.as_ref(), &mut anew);
+        }
+        Ok(anew.remove(stream))
+    }
+
     /// Whether nothing may be played together with what comes after `commit`: streams are treated in another way from then on.
     pub(super) fn ends_unit(&self, commit: &Commit) -> bool {
         let mut completed = commit.header().completed.iter();
         completed.any(|(stream, generation)| {
-            self.plan.selection.takes(stream) && self.playing().fills_anew(generation)
+            self.plan.selection.takes(stream) && self.playing().fills_anew(stream, generation)
         })
     }
 
-    /// The streams that are to be filled next, together: those that stand at the same place. Not those that failed a while ago.
-    pub(super) fn next_to_fill(&self, standing: &Standing, run: &Run<'_>) -> Option<(Anew, Vec<StreamName>)> {
-        let fillable = || standing.anew.iter().filter(|(stream, _)| !run.refused.contains(*stream));
-        let (_, least) = fillable().min_by_key(|(_, anew)| anew.after)?;
-        let alike = fillable().filter(|(_, anew)| {
-            (anew.from, anew.after, anew.until) == (least.from, least.after, least.until)
-        });
-        Some((least.clone(), alike.map(|(stream, _)| stream.clone()).collect()))
+    /// Whether nothing that came before may be played together with `commit`: a stream keeps to another schema from there on.
+    pub(super) fn begins_unit(&self, commit: &Commit) -> bool {
+        let keeps_schemas = self.plan.schema_change != SchemaPolicy::Evolve;
+        keeps_schemas && self.playing().begins_in_place(commit).next().is_some()
     }
 
-    /// Plays the next commits into the shadows of `streams`, which stand as `anew` says. With the last of them they take their
-    /// places, and what they were held for is void.
+    /// The streams that are to be filled next, together: those that stand at the same place. Not those that failed a while ago.
+    pub(super) fn next_to_fill(&self, standing: &Standing, run: &Run<'_>) -> Option<Filling> {
+        let fillable = || standing.anew.iter().filter(|(stream, _)| !run.refused.contains(*stream));
+        let (_, least) = fillable().min_by_key(|(_, anew)| (anew.after, anew.until))?;
+        let alike = fillable().filter(|(_, anew)| (anew.after, anew.until) == (least.after, least.until));
+        let streams = alike.map(|(stream, anew)| (stream.clone(), anew.from)).collect();
+        // Up to where the next ones stand: from there on all go together, and the log is read once.
+        let next = fillable().map(|(_, anew)| anew.after).filter(|after| *after > least.after).min();
+        let last = least.until.unwrap_or(standing.position.sequence).min(standing.position.sequence);
+        Some(Filling { streams, after: least.after, pause: next.unwrap_or(last).min(last), last })
+    }
+
+    /// Plays the next commits into the shadows of the streams of `filling`. With the last of them they take their places, and what
+    /// they were held for is void.
     pub(super) async fn fill(
         &self,
         strategy: &mut dyn WriteStrategy,
         standing: Standing,
-        (anew, streams): (Anew, Vec<StreamName>),
+        filling: Filling,
         run: &mut Run<'_>,
     ) -> Result<Standing> {
-        let last = anew.until.unwrap_or(standing.position.sequence).min(standing.position.sequence);
-        let commits = self.commits_to_fill(&anew, last, self.appetite(strategy)).await?;
-        let after = commits.last().map_or(last, |commit| commit.sequence());
+        let commits = self.commits_to_fill(&filling, self.appetite(strategy)).await?;
+        let Filling { streams: begun, last, pause, .. } = filling;
+        let after = commits.last().map_or(pause, |commit| commit.sequence());
+        let streams = begun.keys().cloned().collect::<Vec<_>>();
         let mut end = standing.clone();
         let mut schemas = BTreeMap::new();
         for stream in &streams {
             let schema = standing.anew.get(stream).and_then(|anew| anew.schema);
             schemas.extend(schema.map(|schema| (stream.clone(), schema)));
         }
-        commits.iter().for_each(|commit| schema_change::note(&self.plan, commit, &mut schemas));
+        let selection = Selection { streams: streams.clone(), ..Selection::default() };
+        let playing = Playing { shadows: Some(Arc::new(begun)), ..self.playing() };
+        for commit in &commits {
+            schema_change::note(&self.plan, &playing, commit, &mut schemas);
+        }
         for stream in &streams {
             let schema = schemas.get(stream).copied();
             if after >= last {
@@ -80,13 +125,12 @@ impl WriteLoop {
             }
         }
         let bases = schema_change::bases(&self.log, &schemas).await?;
-        let selection = Selection { streams: streams.clone(), ..Selection::default() };
-        let playing = Playing { from: anew.from, is_shadow: true, ..self.playing() };
         let commits = stream::iter(commits).map(Ok);
         if after >= last {
-            run.letters.void_by(&streams, anew.from).await?;
+            run.letters.void_by(&standing, &streams).await?;
         }
-        match self.apply_as(strategy, (&standing, &end), commits, (&selection, playing, bases), run).await {
+        let how = (&selection, playing.clone(), bases);
+        match self.apply_as(strategy, (&standing, &end), commits, how, run).await {
             Ok(()) => {
                 if after >= last {
                     for stream in &streams {
@@ -95,22 +139,27 @@ impl WriteLoop {
                 }
                 Ok(end)
             }
-            Err(error) => match self.bury(error, playing, run).await? {
+            Err(error) => match self.bury(error, &playing, run).await? {
                 None => self.open_holding(strategy, standing.held, run).await,
-                Some(error) => self.refuse_to_fill(strategy, standing, error, run).await,
+                Some(error) => self.refuse_to_fill(strategy, standing, (&streams, error), run).await,
             },
         }
     }
 
-    /// The commits that follow `anew`, as many as `appetite` takes, up to `last`.
-    async fn commits_to_fill(&self, anew: &Anew, last: u64, appetite: Appetite) -> Result<Vec<Arc<Commit>>> {
+    /// The commits that are played next, as many as `appetite` takes.
+    async fn commits_to_fill(&self, filling: &Filling, appetite: Appetite) -> Result<Vec<Arc<Commit>>> {
         let mut commits = Vec::new();
-        let (mut rows, mut bytes) = (0, 0);
-        let mut position = self.log.position(anew.after).await?;
-        while position.sequence < last && rows < appetite.rows && bytes < appetite.bytes {
+        let (mut rows, mut bytes, mut held) = (0, 0, 0);
+        let mut position = self.log.position(filling.after).await?;
+        while position.sequence < filling.pause
+            && rows < appetite.rows
+            && bytes < appetite.bytes
+            && held < HELD_BYTES
+        {
             let commit = self.log.commit_after(&position).await?;
             rows += commit.rows();
             bytes += commit.staged_bytes();
+            held += commit.held_bytes();
             position = commit.position();
             commits.push(commit);
         }
@@ -122,10 +171,13 @@ impl WriteLoop {
         &self,
         strategy: &mut dyn WriteStrategy,
         standing: Standing,
-        error: Error,
+        (streams, error): (&[StreamName], Error),
         run: &mut Run<'_>,
     ) -> Result<Standing> {
-        let Some(stream) = super::holding::held_by(&error).cloned() else { return Err(error) };
+        let Some(named) = held_by(&error) else { return Err(error) };
+        // A row that is still referred to is named by the table that refers, and that one has done nothing.
+        let stream = streams.iter().find(|stream| *stream == named).or(streams.first());
+        let Some(stream) = stream.cloned() else { return Err(error) };
         let destination = &self.destination;
         tracing::error!(%destination, %stream, %error, hint = error.hint_text(), "the stream cannot be filled anew");
         let mut held = standing.held;

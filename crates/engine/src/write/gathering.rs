@@ -8,7 +8,7 @@ use super::{Appetite, WriteLoop};
 use crate::{Position, Result, log::Commit};
 
 /// Bytes of commits that a unit holds in memory, whatever the appetite: segments are read as they are asked for.
-const HELD_BYTES: u64 = 16 << 20;
+pub(super) const HELD_BYTES: u64 = 16 << 20;
 
 impl WriteLoop {
     /// The commits after `position`, as many as `appetite` takes; `None` at the horizon or when stopped.
@@ -37,6 +37,9 @@ impl WriteLoop {
                 }
             }
             let commit = self.log.commit_after(&position).await?;
+            if !commits.is_empty() && self.begins_unit(&commit) {
+                break;
+            }
             rows += commit.rows();
             bytes += commit.staged_bytes();
             held += commit.held_bytes();

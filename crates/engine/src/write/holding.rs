@@ -76,11 +76,11 @@ impl WriteLoop {
     ) -> Result<Standing> {
         run.refused.clear();
         let mut standing = standing;
-        // A stream that is filled anew is held no more when that is done.
+        // A stream whose changes wait for its new generation is held no more when that has come.
         for stream in standing
             .held
             .keys()
-            .filter(|stream| !standing.anew.contains_key(*stream))
+            .filter(|stream| !standing.anew.get(*stream).is_some_and(|anew| anew.waits))
             .cloned()
             .collect::<Vec<_>>()
         {
@@ -105,6 +105,14 @@ impl WriteLoop {
             if hold.after >= standing.position.sequence || !self.plan.selection.takes(stream) {
                 return Ok(standing);
             }
+            if hold.was_brought
+                && !standing.anew.contains_key(stream)
+                && let Some(anew) =
+                    self.missed_generation(stream, hold.after, standing.position.sequence).await?
+            {
+                standing.anew.insert(stream.clone(), anew);
+                return Ok(standing);
+            }
             let last = self.log.commit(standing.position.sequence).await?;
             let missed = self.log.commits(hold.after + 1, last);
             let alone = Selection { streams: vec![stream.clone()], ..Selection::default() };
@@ -113,7 +121,7 @@ impl WriteLoop {
                     tracing::info!(destination = %self.destination, %stream, "the stream is held no more");
                     return Ok(end);
                 }
-                Err(error) => self.bury(error, self.playing(), run).await?,
+                Err(error) => self.bury(error, &self.playing(), run).await?,
             };
             let mut held = standing.held;
             let Some(error) = error else {
@@ -125,7 +133,8 @@ impl WriteLoop {
                 run.revival.hurry();
                 return Err(error);
             }
-            held.insert(stream.clone(), Hold::new(hold.after, &error));
+            let hold = Hold { was_brought: hold.was_brought, ..Hold::new(hold.after, &error) };
+            held.insert(stream.clone(), hold);
             return self.open_holding(strategy, held, run).await;
         }
     }

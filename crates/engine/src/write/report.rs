@@ -107,6 +107,7 @@ impl<'a> Report<'a> {
             anew,
             from: self.plan.from,
             as_of: None,
+            note: self.plan.note.clone(),
             streams: self.plan.selection.streams.clone(),
             rows: self.rows,
             time: self.log.world().now(),

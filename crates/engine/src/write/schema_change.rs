@@ -8,19 +8,27 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Delivery, Plan, SchemaPolicy};
 use crate::{
     Digest, Error, Result,
-    log::{Commit, Log},
+    log::{Commit, Log, Playing},
     schema::{Difference, StreamName, StreamSchema, differences},
 };
 
 /// The schemas that a destination keeps to, by stream.
 pub(super) type Bases = BTreeMap<StreamName, Arc<StreamSchema>>;
 
-/// Adds to `schemas` the first schema of each stream of `commit` that has none there.
-pub(super) fn note(plan: &Plan, commit: &Commit, schemas: &mut BTreeMap<StreamName, Digest>) {
+/// Adds to `schemas` the first schema of each stream of `commit` that has none there, or begins anew in place.
+pub(super) fn note(
+    plan: &Plan,
+    playing: &Playing,
+    commit: &Commit,
+    schemas: &mut BTreeMap<StreamName, Digest>,
+) {
     if plan.schema_change == SchemaPolicy::Evolve {
         // Whatever it kept to is forgotten.
         schemas.clear();
         return;
+    }
+    for stream in playing.begins_in_place(commit) {
+        schemas.remove(stream);
     }
     for (stream, digest) in commit.schemas_in_order() {
         if plan.selection.takes(stream) && !schemas.contains_key(stream) {

@@ -77,6 +77,8 @@ pub struct Takeover {
     pub standing: Standing,
     /// The streams it was given; empty: all.
     pub streams: Vec<StreamName>,
+    /// The commit after which it began.
+    pub from: u64,
     /// Whether the other keeps its position, and what it has beyond, in as far as streams catch up; otherwise it stands where
     /// this one does, and of streams it has not it holds nothing.
     pub goes_on: bool,
@@ -102,6 +104,10 @@ impl Standing {
         }
         let mut standing = Self { settled: BTreeSet::new(), ..self.clone() };
         for stream in brought {
+            // One that is held before all that was brought still misses what lies between.
+            if standing.held.get(stream).is_some_and(|hold| hold.after < takeover.from) {
+                continue;
+            }
             standing.held.remove(stream);
             standing.anew.remove(stream);
             standing.schemas.remove(stream);
@@ -111,7 +117,8 @@ impl Standing {
             if there < here {
                 let behind = Error::unavailable("it was filled anew and has to catch up")
                     .hint("nothing is to be done: it is played up when the pipeline runs");
-                standing.held.insert(stream.clone(), Hold::new(there, &behind));
+                let hold = Hold { was_brought: true, ..Hold::new(there, &behind) };
+                standing.held.insert(stream.clone(), hold);
             }
         }
         Ok(standing)
@@ -141,6 +148,10 @@ impl Standing {
 pub struct Hold {
     /// The last commit of which the stream's changes have been applied.
     pub after: u64,
+    /// Whether it has come here from elsewhere, as it was after that commit: what the log says of it since has not even been looked
+    /// at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_brought: bool,
     /// What it failed with.
     pub error: String,
     /// The reaction that asks for.
@@ -154,7 +165,7 @@ impl Hold {
     /// A stream that failed with `error` when all up to commit `after` had been applied.
     pub fn new(after: u64, error: &Error) -> Self {
         let hint = error.hint_text().map(str::to_owned);
-        Self { after, error: error.to_string(), kind: error.kind(), hint }
+        Self { after, was_brought: false, error: error.to_string(), kind: error.kind(), hint }
     }
 
     /// The error again, of `stream`.

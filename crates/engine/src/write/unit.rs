@@ -15,7 +15,7 @@ use crate::{
     Error, Result, Time,
     arrow_array::{Array, BooleanArray},
     change::ChangeBatch,
-    log::Commit,
+    log::{Commit, Transaction},
     read::Phase,
 };
 
@@ -48,34 +48,28 @@ pub struct Delivery {
     pub changes: ChangeBatch,
 }
 
-/// When the changes of a commit count as made: at the watermark of their transaction, which never goes back from one to the
-/// next and is the same in every replay. Cheap to clone.
+/// When changes of a commit count as made: at the watermark of their transaction, which never goes back from one to the next and is
+/// the same in every replay. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Watermarks(Of);
-
-#[derive(Debug, Clone)]
-enum Of {
-    Commit(Arc<Commit>),
-    All(Time),
-}
+pub struct Watermarks(Arc<[Transaction]>);
 
 impl Watermarks {
-    /// Those of `commit`.
-    pub fn of(commit: &Arc<Commit>) -> Self {
-        Self(Of::Commit(commit.clone()))
+    /// Those of the changes of `commit` with ordinals from `first` up to `last`. The commit itself is not kept.
+    pub(crate) fn of(commit: &Commit, first: u64, last: u64) -> Result<Self> {
+        commit.transactions_of(first, last).map(|transactions| Self(transactions.into()))
     }
 
     /// One for all changes.
-    pub fn all(time: Time) -> Self {
-        Self(Of::All(time))
+    pub fn all(watermark: Time) -> Self {
+        Self([Transaction { end: u64::MAX, watermark }].into())
     }
 
     /// That of the change with this ordinal.
     pub fn at(&self, ordinal: u64) -> Result<Time> {
-        match &self.0 {
-            Of::Commit(commit) => commit.watermark_of(ordinal),
-            Of::All(time) => Ok(*time),
-        }
+        let at = self.0.partition_point(|transaction| transaction.end <= ordinal);
+        let unknown =
+            || Error::internal(format!("nobody knows when the change with ordinal {ordinal} was made"));
+        self.0.get(at).map(|transaction| transaction.watermark).ok_or_else(unknown)
     }
 }
 

@@ -14,9 +14,10 @@ use futures::{Stream, StreamExt, TryStreamExt, future, stream, stream::BoxStream
 use tokio::sync::watch;
 
 use super::{
-    Anew, Appetite, Delivery, OnError, OnTruncate, Progress, SchemaPolicy, Standing, Unit, WriteMode,
+    Appetite, Delivery, OnError, OnTruncate, Progress, SchemaPolicy, Standing, Unit, WriteMode,
     WriteStrategy,
     dead_letters::Letters,
+    filling::Filling,
     holding::Revival,
     report::Report,
     schema_change::{self, Bases},
@@ -48,6 +49,8 @@ pub struct Plan {
     pub beyond: Option<u64>,
     /// How many changes a second, at most.
     pub rate: Option<NonZeroU64>,
+    /// A note that its marks carry, by which one plan is told from another.
+    pub note: String,
 }
 
 impl Plan {
@@ -62,6 +65,7 @@ impl Plan {
             schema_change: SchemaPolicy::default(),
             beyond: None,
             rate: None,
+            note: String::new(),
         }
     }
 }
@@ -95,7 +99,7 @@ pub(super) struct Run<'a> {
 enum Next {
     Commits(Vec<Arc<Commit>>),
     /// These streams, which stand alike, are to be filled anew.
-    Fill((Anew, Vec<StreamName>)),
+    Fill(Filling),
     /// Held streams are to be tried again.
     Revival,
     /// Somebody has asked something about dead letters.
@@ -144,6 +148,8 @@ impl WriteLoop {
 
     /// Plays from where the destination says it stands, and returns where it stands in the end.
     async fn attempt(&self, strategy: &mut dyn WriteStrategy, run: &mut Run<'_>) -> Result<Standing> {
+        // What failed before is to be tried again with everything else.
+        run.refused.clear();
         run.letters.read().await?;
         let mut standing = self.open(strategy, run).await?;
         self.progress.stands_at(standing.position.sequence);
@@ -155,7 +161,7 @@ impl WriteLoop {
             let appetite = self.appetite(strategy);
             standing = match self.next(&standing, appetite, run).await? {
                 Next::Commits(commits) => self.advance(strategy, standing, commits, run).await?,
-                Next::Fill(streams) => self.fill(strategy, standing, streams, run).await?,
+                Next::Fill(filling) => self.fill(strategy, standing, filling, run).await?,
                 Next::Revival => self.revive(strategy, standing, run).await?,
                 Next::Requests(requests) => self.attend(strategy, standing, requests, run).await?,
                 Next::Nothing => return self.go_beyond(strategy, standing, run).await,
@@ -172,7 +178,9 @@ impl WriteLoop {
             None => self.log.position(self.plan.from).await?.into(),
         };
         self.log.verify(&standing.position).await?;
-        if standing.beyond.is_some() && standing.beyond != self.plan.beyond {
+        let is_the_end =
+            standing.beyond == self.plan.beyond && *self.horizon.borrow() == Some(standing.position.sequence);
+        if standing.beyond.is_some() && !is_the_end {
             return Err(Error::conflict("it shows a moment inside a commit, from which nothing goes on")
                 .hint("replay into it with `--as-of`, or into a new destination"));
         }
@@ -184,10 +192,10 @@ impl WriteLoop {
         let may_fill = run.fills_next || !self.has_grown_beyond(standing.position.sequence);
         if may_fill
             && !self.stop.is_stopped()
-            && let Some(streams) = self.next_to_fill(standing, run)
+            && let Some(filling) = self.next_to_fill(standing, run)
         {
             run.fills_next = false;
-            return Ok(Next::Fill(streams));
+            return Ok(Next::Fill(filling));
         }
         run.fills_next = true;
         let Run { report, revival, letters, .. } = run;
@@ -223,12 +231,12 @@ impl WriteLoop {
         let mut end = Standing { position: last.position(), ..standing.clone() };
         for commit in &commits {
             self.filled_anew_by(commit, &mut end.anew);
-            schema_change::note(&self.plan, commit, &mut end.schemas);
+            schema_change::note(&self.plan, &self.playing(), commit, &mut end.schemas);
         }
         let commits = stream::iter(commits).map(Ok);
         match self.apply(strategy, (&standing, &end), commits, &selection, run).await {
             Ok(()) => Ok(end),
-            Err(error) => match self.bury(error, self.playing(), run).await? {
+            Err(error) => match self.bury(error, &self.playing(), run).await? {
                 None => self.open_holding(strategy, standing.held, run).await,
                 Some(error) => self.hold(strategy, standing, error, run).await,
             },
@@ -260,12 +268,15 @@ impl WriteLoop {
         run: &mut Run<'_>,
     ) -> Result<Standing> {
         let is_there = *self.horizon.borrow() == Some(standing.position.sequence);
-        let Some(ordinal) = self.plan.beyond.filter(|_| standing.beyond.is_none() && is_there) else {
+        // What failed, or is on its way, has to come first.
+        let is_whole = standing.held.is_empty() && standing.anew.is_empty();
+        let Some(ordinal) = self.plan.beyond.filter(|_| standing.beyond.is_none() && is_there && is_whole)
+        else {
             return Ok(standing);
         };
         let commit = self.log.commit_after(&standing.position).await?;
         let mut end = Standing { beyond: Some(ordinal), ..standing.clone() };
-        schema_change::note(&self.plan, &commit, &mut end.schemas);
+        schema_change::note(&self.plan, &self.playing(), &commit, &mut end.schemas);
         let bases = schema_change::bases(&self.log, &end.schemas).await?;
         let mut standing = standing;
         loop {
@@ -274,7 +285,7 @@ impl WriteLoop {
             let unit = run.letters.unit((&standing, &end), deliveries, self.playing());
             match self.give(strategy, unit, &end, run).await {
                 Ok(()) => return Ok(end),
-                Err(error) => match self.bury(error, self.playing(), run).await? {
+                Err(error) => match self.bury(error, &self.playing(), run).await? {
                     None => standing = self.open_holding(strategy, standing.held, run).await?,
                     Some(error) => return Err(error),
                 },
@@ -309,9 +320,10 @@ impl WriteLoop {
         (selection, playing, bases): (&Selection, Playing, Bases),
         run: &mut Run<'_>,
     ) -> Result<()> {
-        let deliveries = self.treated(self.log.played(commits, selection, playing), bases);
+        let into_shadows = playing.shadows.is_some();
+        let deliveries = self.treated(self.log.played(commits, selection, playing.clone()), bases);
         let unit = run.letters.unit((begin, end), deliveries, playing);
-        let unit = if playing.is_shadow { unit.into_shadows() } else { unit };
+        let unit = if into_shadows { unit.into_shadows() } else { unit };
         self.give(strategy, unit, end, run).await
     }
 

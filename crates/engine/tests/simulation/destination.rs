@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tidemark_engine::{
     Error, LogId, Position, Result,
     change::{Cell, Op, Value},
-    write::{Standing, Unit, WriteStrategy},
+    write::{Standing, Unit, WriteMode, WriteStrategy},
 };
 
 use crate::{
@@ -19,15 +19,34 @@ use crate::{
 
 /// What a destination makes of changes.
 pub(crate) trait Content: Clone + Default + Send {
+    /// How its loop is to treat changes.
+    const MODE: WriteMode;
+
     fn apply(&mut self, stream: &str, change: Change);
+
+    /// Has nothing of `stream` any more, and returns what it had.
+    fn take(&mut self, stream: &str) -> Self;
+
+    /// Gets what another had.
+    fn give(&mut self, other: Self);
 }
 
 /// `append`: every change, by stream.
 pub(crate) type Appended = BTreeMap<String, Vec<Change>>;
 
 impl Content for Appended {
+    const MODE: WriteMode = WriteMode::Append;
+
     fn apply(&mut self, stream: &str, change: Change) {
         self.entry(stream.to_owned()).or_default().push(change);
+    }
+
+    fn take(&mut self, stream: &str) -> Self {
+        self.remove_entry(stream).into_iter().collect()
+    }
+
+    fn give(&mut self, other: Self) {
+        self.extend(other);
     }
 }
 
@@ -35,6 +54,16 @@ impl Content for Appended {
 pub(crate) type Mirrored = BTreeMap<String, BTreeMap<i64, i64>>;
 
 impl Content for Mirrored {
+    const MODE: WriteMode = WriteMode::Mirror;
+
+    fn take(&mut self, stream: &str) -> Self {
+        self.remove_entry(stream).into_iter().collect()
+    }
+
+    fn give(&mut self, other: Self) {
+        self.extend(other);
+    }
+
     fn apply(&mut self, stream: &str, change: Change) {
         let table = self.entry(stream.to_owned()).or_default();
         table.remove(&change.old_key.unwrap_or(change.key));
@@ -53,6 +82,10 @@ pub(crate) struct Durable<C>(Arc<Mutex<State<C>>>);
 #[derive(Debug, Default)]
 struct State<C> {
     content: C,
+    /// What is being filled out of sight, to take the place of streams of `content`.
+    shadows: C,
+    /// How often a shadow has taken a place.
+    replaced: u64,
     /// A stream that it does not take.
     refused: Option<&'static str>,
     /// It does not take changes whose serial is a multiple of this.
@@ -64,6 +97,11 @@ struct State<C> {
 impl<C: Content> Durable<C> {
     pub(crate) fn content(&self) -> C {
         self.lock().content.clone()
+    }
+
+    /// How often a shadow has taken a place.
+    pub(crate) fn replaced(&self) -> u64 {
+        self.lock().replaced
     }
 
     /// Refuses `stream` from now on, or none.
@@ -108,7 +146,14 @@ impl<C: Content> WriteStrategy for Destination<C> {
     }
 
     async fn apply(&mut self, unit: &mut Unit) -> Result<()> {
-        let mut content = self.durable.content();
+        let (mut content, mut shadows) = (self.durable.content(), self.durable.lock().shadows.clone());
+        let (begin, end) = (unit.begin().clone(), unit.end().clone());
+        for (stream, anew) in &end.anew {
+            if begin.anew.get(stream).is_none_or(|before| before.from != anew.from) {
+                shadows.take(stream.as_str());
+            }
+        }
+        let into_shadows = unit.is_into_shadows();
         while let Some(delivery) = unit.next().await? {
             self.fate.place().await;
             let changes = &delivery.changes;
@@ -140,8 +185,15 @@ impl<C: Content> WriteStrategy for Destination<C> {
                         false => error,
                     });
                 }
-                content.apply(stream.as_str(), change);
+                let target = if into_shadows { &mut shadows } else { &mut content };
+                target.apply(stream.as_str(), change);
             }
+        }
+        let taking = begin.anew.keys().filter(|stream| !end.anew.contains_key(*stream));
+        let taking: Vec<_> = taking.collect();
+        for stream in &taking {
+            content.take(stream.as_str());
+            content.give(shadows.take(stream.as_str()));
         }
         self.fate.place().await;
         let call = self.fate.call();
@@ -153,7 +205,8 @@ impl<C: Content> WriteStrategy for Destination<C> {
             if state.epoch != self.epoch || &stands_at != begin {
                 return Err(Error::conflict("another process has taken over"));
             }
-            state.content = content;
+            (state.content, state.shadows) = (content, shadows);
+            state.replaced += taking.len() as u64;
             state.standing = Some(unit.end().clone());
         }
         self.fate.place().await;

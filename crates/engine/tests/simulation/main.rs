@@ -4,7 +4,8 @@
 //! Some lives are spent with a destination that refuses single changes, see `poison`.
 //!
 //! What must hold in the end, whatever happened on the way: `append` has every change of the source once and in order,
-//! `mirror` looks like the source, a table that was read in chunks while it changed included, and the source was never told that it may forget what was not durable.
+//! `mirror` looks like the source, a table that was read in chunks while it changed included, again and again beside its own changes,
+//! and the source was never told that it may forget what was not durable.
 //!
 //! A failing run prints its seed; `TIDEMARK_SEED=n cargo test -p tidemark-engine --test simulation` repeats it.
 
@@ -26,11 +27,12 @@ use tidemark_engine::{
     codec::Format,
     log::{Log, Store},
     read::{ReadLoop, ReadSettings},
-    write::{OnError, Plan, WriteLoop, WriteMode},
+    schema::StreamName,
+    write::{OnError, Plan, WriteLoop},
 };
 use tokio::sync::watch;
 
-use destination::{Appended, Destination, Mirrored};
+use destination::{Appended, Content, Destination, Mirrored};
 use fate::Fate;
 use model::Model;
 use source::Source;
@@ -94,13 +96,24 @@ impl Universe {
             let plan = Plan { on_error: OnError::DeadLetter, ..Plan::new(mode) };
             WriteLoop::new(log.clone(), name, plan, last.clone(), stop.clone())
         };
-        let appending = write("appended", WriteMode::Append);
-        let mirroring = write("mirrored", WriteMode::Mirror);
+        let appending = write("appended", Appended::MODE);
+        let mirroring = write("mirrored", Mirrored::MODE);
         let mut source = Source::new(self.source.clone(), fate.clone());
+        let mut reading = ReadLoop::new(log.clone(), settings, stop.clone());
+        let resyncs = reading.resyncs();
+        // Somebody asks for the table now and then, before or while it is read.
+        let asking = async {
+            for number in 0..fate.draw(3) {
+                for _ in 0..fate.draw(60) {
+                    tokio::task::yield_now().await;
+                }
+                resyncs.ask(&format!("{seed}-{number}"), &[StreamName::new("accounts")]);
+            }
+        };
         let mut append = Destination::new(self.appended.clone(), fate.clone());
         let mut mirror = Destination::new(self.mirrored.clone(), fate.clone());
         let read = async {
-            let end = ReadLoop::new(log.clone(), settings, stop.clone()).run(&mut source).await;
+            let end = futures::future::join(reading.run(&mut source), asking).await.0;
             horizon.send_replace(Some(log.head().sequence));
             end
         };
@@ -132,7 +145,7 @@ async fn patiently<T, F: Future<Output = Result<T, Error>>>(attempt: impl Fn() -
 /// Dies once, at each place there is, and lives on.
 #[test]
 fn a_process_may_die_at_any_await() {
-    let mut places = 0;
+    let (mut places, mut replaced) = (0, 0);
     loop {
         let universe = Universe::new(1);
         let survived = universe.live(1, &Fate::dies_at(places));
@@ -140,12 +153,14 @@ fn a_process_may_die_at_any_await() {
             assert!(universe.live(2, &Fate::kind()), "the second life is a quiet one");
         }
         universe.check();
+        replaced += universe.mirrored.replaced();
         if survived {
             break;
         }
         places += 1;
     }
     println!("died at {places} places");
+    assert!(replaced > 0, "some shadow has taken a place");
     assert!(places > 200, "the run has far more places than {places} where it waits");
 }
 

@@ -144,14 +144,19 @@ pub(crate) fn batch(stream: &str, changes: &[Change], transaction: u64) -> Chang
 
 #[async_trait]
 impl ReadStrategy for Source {
-    async fn run(&mut self, from: Cursor, out: Outlet, _cx: ReadContext) -> Result<End> {
+    async fn run(&mut self, from: Cursor, out: Outlet, cx: ReadContext) -> Result<End> {
         let forgotten = self.durable.forgotten("accounts");
         assert!(table::staged(&from) >= forgotten, "`accounts` was acknowledged beyond what is durable");
         let (table, time) = (&self.durable.model.accounts, &self.durable.time);
+        let asked = cx.resyncs.asked();
+        let takes = !asked.is_empty() && asked.takes(&StreamName::new("accounts"));
+        let mut reading = Reading::new(table, time, &self.fate, &from, &out, takes);
+        reading.open().await?;
+        cx.resyncs.meet(&asked);
         let (orders, customers, accounts) = futures::future::join3(
             self.read_part("orders", &from, &out),
             self.read_part("customers", &from, &out),
-            Reading::new(table, time, &self.fate, &from, &out).run(),
+            reading.run(),
         )
         .await;
         orders?;

@@ -22,8 +22,8 @@ use crate::{
 const NAME: &str = "accounts";
 const KEYS: i64 = 40;
 const CHUNKS: usize = 4;
-/// Of one incomplete generation after another, this is the last that is abandoned.
-const LAST_GENERATION: u64 = 5;
+/// Of one generation after another, this is the last that is abandoned, or read anew.
+const LAST_GENERATION: u64 = 7;
 
 /// The table and its history.
 #[derive(Debug, Clone)]
@@ -75,13 +75,14 @@ impl Table {
 }
 
 /// What the cursor says: which generation, the points of the chunks that have been read (0: not yet), the last transaction
-/// that is staged, and the last generation that is complete.
+/// that is staged, the last generation that is complete, and the last that does not count because changes since it are wanting.
 #[derive(Debug, Clone, Copy, Default)]
 struct Progress {
     generation: u64,
     points: [u64; CHUNKS],
     staged: u64,
     complete: u64,
+    void: u64,
 }
 
 impl Progress {
@@ -95,11 +96,20 @@ impl Progress {
             let bytes = cursor.get(&part).map_or(&[][..], |bytes| bytes.as_ref());
             let numbers =
                 bytes.chunks(8).map(|number| u64::from_be_bytes(number.try_into().expect("8 bytes")));
-            numbers.chain(std::iter::repeat(0)).take(CHUNKS + 1).collect::<Vec<_>>()
+            numbers.chain(std::iter::repeat(0)).take(CHUNKS + 2).collect::<Vec<_>>()
         };
         let [sync, changes] = Self::parts().map(numbers);
         let points = std::array::from_fn(|chunk| sync[chunk + 1]);
-        Self { generation: sync[0], points, staged: changes[0], complete: changes[1] }
+        Self { generation: sync[0], points, staged: changes[0], complete: changes[1], void: changes[2] }
+    }
+
+    /// What there is of the table when a generation begins now.
+    fn former(&self) -> Former {
+        match self.complete {
+            0 => Former::Nothing,
+            complete if self.void >= complete => Former::Stale,
+            _ => Former::Current,
+        }
     }
 
     fn sync_part(&self) -> Bytes {
@@ -108,7 +118,7 @@ impl Progress {
     }
 
     fn changes_part(&self) -> Bytes {
-        [self.staged, self.complete].into_iter().flat_map(u64::to_be_bytes).collect()
+        [self.staged, self.complete, self.void].into_iter().flat_map(u64::to_be_bytes).collect()
     }
 }
 
@@ -124,6 +134,8 @@ pub(crate) struct Reading<'a> {
     fate: &'a Fate,
     sync: Lane,
     changes: Lane,
+    /// Whether somebody asks for it to be read anew.
+    asked: bool,
     at: Progress,
 }
 
@@ -134,17 +146,29 @@ impl<'a> Reading<'a> {
         fate: &'a Fate,
         from: &Cursor,
         out: &Outlet,
+        asked: bool,
     ) -> Self {
         let [sync, changes] = Progress::parts();
         let (sync, changes) = (out.lane(sync, Phase::InitialSync), out.lane(changes, Phase::Changes));
-        Self { table, time, fate, sync, changes, at: Progress::read(from) }
+        Self { table, time, fate, sync, changes, asked, at: Progress::read(from) }
+    }
+
+    /// Begins what is to begin, durably.
+    pub(crate) async fn open(&mut self) -> Result<()> {
+        let is_syncing = self.at.complete < self.at.generation;
+        // Fewer and fewer lives would be long enough.
+        let may_begin = self.at.generation < LAST_GENERATION;
+        let (abandons, loses) = (self.fate.draw(3) == 0, self.fate.draw(12) == 0);
+        if may_begin && loses {
+            self.lose().await?;
+        }
+        if self.at.void == self.at.generation || may_begin && (abandons || self.asked && !is_syncing) {
+            self.begin().await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn run(mut self) -> Result<()> {
-        let abandons = self.at.generation < LAST_GENERATION && self.fate.draw(3) == 0;
-        if self.at.generation == 0 || abandons {
-            self.begin().await?;
-        }
         loop {
             self.fate.place().await;
             if self.fate.call() != Call::Succeeds {
@@ -167,12 +191,20 @@ impl<'a> Reading<'a> {
     async fn begin(&mut self) -> Result<()> {
         (self.at.generation, self.at.points) = (self.at.generation + 1, [0; CHUNKS]);
         let generation = self.at.generation;
-        self.sync.note(SyncStep::Begin { stream: stream(), generation, former: Former::Nothing });
-        if generation > 1 {
+        let former = self.at.former();
+        self.sync.note(SyncStep::Begin { stream: stream(), generation, former });
+        if generation > 1 && former != Former::Current {
             let nothing = Change { op: Op::Truncate, key: 0, old_key: None, serial: 0 };
             self.sync.batch(batch(NAME, &[nothing], 0)).await?;
         }
-        self.sync.boundary(self.at.sync_part(), None).await.map(drop)
+        self.sync.boundary(self.at.sync_part(), None).await?.durable().await
+    }
+
+    /// Transactions that were not staged are lost: the table is read anew, and goes on behind them.
+    async fn lose(&mut self) -> Result<()> {
+        self.at.staged = self.time.pass(self.fate.draw(3), self.table.last());
+        self.at.void = self.at.generation;
+        self.changes.boundary(self.at.changes_part(), None).await?.durable().await
     }
 
     async fn read(&mut self, chunk: usize) -> Result<()> {

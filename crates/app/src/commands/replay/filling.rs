@@ -5,7 +5,8 @@ use tidemark_connectors::config::Writing;
 use tidemark_engine::{
     Result, Stop,
     log::{Log, Mark, MarkState, Marks},
-    write::{Standing, Takeover, WriteLoop, WriteStrategy},
+    schema::StreamName,
+    write::{Plan, Standing, Takeover, WriteLoop, WriteStrategy},
 };
 use tokio::sync::watch;
 
@@ -26,10 +27,11 @@ pub(super) async fn fill(
     let writing = Writing { shadow: true, adopt: false, ..destination.writing.clone() };
     let mut strategy = destination.system.strategy(&pipeline.home, &writing)?;
     let name = hidden(&replay.to);
-    discard_another(log, &name, range, strategy.as_mut()).await?;
+    discard_another(log, &name, range, &rules(destination), strategy.as_mut()).await?;
 
     let (_horizon, last) = watch::channel(Some(range.last));
-    let write_loop = WriteLoop::new(log.clone(), &name, range.plan.clone(), last, stop.clone());
+    let plan = Plan { note: rules(destination), ..range.plan.clone() };
+    let write_loop = WriteLoop::new(log.clone(), &name, plan, last, stop.clone());
     let progress = write_loop.progress();
     let destinations = vec![(replay.to.clone(), progress.clone())];
     let watched = Watched { log: log.clone(), read: None, destinations };
@@ -44,15 +46,24 @@ pub(super) async fn fill(
     let start = log.position(range.plan.from).await?;
     let standing = strategy.open(log.id()).await?.unwrap_or_else(|| start.into());
     let streams = range.plan.selection.streams.clone();
-    let takeover = Takeover { standing: standing.clone(), streams, goes_on: destination.live };
-    strategy.take_place(&takeover).await?;
-    strategy.close().await?;
+    let from = range.plan.from;
+    let takeover = Takeover { standing: standing.clone(), streams, from, goes_on: destination.live };
     if !destination.live {
+        // Said before it is true: should this process end between the two, nothing goes on from the wrong place.
         note(replay, log, range, &standing, rows).await?;
     }
+    strategy.take_place(&takeover).await?;
+    strategy.close().await?;
     Marks::remove(log, &name).await?;
     let outcome = if destination.live { "filled anew; `run` goes on from there" } else { "done" };
     Ok(Played { rows, sequence: standing.position.sequence, outcome })
+}
+
+/// What else decides what a destination comes to hold: a replay under other rules is another one.
+fn rules(destination: &Destination) -> String {
+    let Destination { writing, schema_change, on_truncate, .. } = destination;
+    let table = writing.table.of(&StreamName::new("{stream}"));
+    format!("{} {schema_change:?} {on_truncate:?} {table}", writing.mode.as_str())
 }
 
 /// Forgets what a former replay left behind, unless this one goes on with it.
@@ -60,14 +71,18 @@ async fn discard_another(
     log: &Log,
     name: &str,
     range: &Range,
+    rules: &str,
     strategy: &mut dyn WriteStrategy,
 ) -> Result<()> {
     let Some(standing) = strategy.open(log.id()).await? else { return Ok(()) };
     let (_, mark) = Marks::open(log, name).await?;
     let plan = &range.plan;
-    let is_same = mark.is_some_and(|mark| mark.from == plan.from && mark.streams == plan.selection.streams);
+    let is_same = mark.is_some_and(|mark| {
+        mark.from == plan.from && mark.streams == plan.selection.streams && mark.note == rules
+    });
     let is_part = standing.position.sequence <= range.last
-        && standing.beyond.is_none_or(|beyond| plan.beyond == Some(beyond))
+        && (standing.beyond.is_none()
+            || (standing.beyond, standing.position.sequence) == (plan.beyond, range.last))
         && &standing.position.log == log.id();
     if is_same && is_part {
         tracing::info!(commit = standing.position.sequence, "going on with the replay that was interrupted");
@@ -87,6 +102,7 @@ async fn note(replay: &Replay, log: &Log, range: &Range, standing: &Standing, ro
         anew: Default::default(),
         from: range.plan.from,
         as_of: replay.as_of.as_ref().map(ToString::to_string),
+        note: String::new(),
         streams: range.plan.selection.streams.clone(),
         rows,
         time: log.world().now(),

@@ -70,6 +70,7 @@ impl Range {
         let plan = Plan { from, selection, schema_change, on_truncate, beyond, rate, ..Plan::new(mode) };
         let range = Self { plan, last: end.sequence };
         if let Some(moment) = &replay.as_of {
+            check_reached(log, moment, end)?;
             range.check_complete(log, moment).await?;
         }
         Ok(range)
@@ -122,6 +123,24 @@ impl Range {
         }
         rows.retain(|_, count| *count > 0);
         Ok(rows)
+    }
+}
+
+/// What has not been staged yet nobody can show.
+fn check_reached(log: &Log, moment: &Moment, end: Cut) -> Result<()> {
+    let Some((recorded, watermark)) = log.head_times().filter(|_| end.sequence == log.head().sequence) else {
+        return Ok(());
+    };
+    match moment {
+        Moment::Time(time) if *time > recorded.max(watermark) => {
+            Err(Error::config(format!("the log ends at {recorded}, before `{moment}`"))
+                .hint("give a moment up to then, or run the pipeline first"))
+        }
+        Moment::Source(place) => {
+            tracing::warn!("nothing is staged from beyond `{place}`: what is shown is all that is staged");
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }
 

@@ -13,6 +13,7 @@ mod names;
 mod outages;
 mod refused;
 mod replay;
+mod resync;
 mod schema_changes;
 mod slot;
 mod snapshot;

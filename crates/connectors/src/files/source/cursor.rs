@@ -20,6 +20,9 @@ pub(super) struct StreamCursor {
     pub(super) columns: Known,
     /// The files known.
     pub(super) files: Vec<Mark>,
+    /// The generation that somebody asked for last, counted from 2; 0 when nobody has.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) generation: u64,
 }
 
 /// How far a file has been read.
@@ -53,6 +56,10 @@ pub(super) struct Mark {
     pub(super) gone: bool,
 }
 
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
 fn is_false(value: &bool) -> bool {
     !value
 }
@@ -66,6 +73,17 @@ impl StreamCursor {
                 .hint("a newer Tidemark may have written it: upgrade this one")
                 .source(error)
         })
+    }
+
+    /// Where a new generation begins: nothing is read, and the columns are as they were.
+    pub(super) fn anew(self) -> Self {
+        let generation = self.generation.max(1) + 1;
+        Self { initial_sync_done: false, files: Vec::new(), generation, ..self }
+    }
+
+    /// Whether it is being read anew, and not for the first time.
+    pub(super) fn is_anew(&self) -> bool {
+        self.generation > 0 && !self.initial_sync_done
     }
 
     /// As the opaque bytes of the cursor.

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use futures::{StreamExt, future, stream::FuturesUnordered};
 use tidemark_engine::{
     Cursor, PartId, Result,
-    read::{End, Outlet, ReadContext, ReadStrategy},
+    read::{Asked, End, Outlet, ReadContext, ReadStrategy},
+    schema::StreamName,
 };
 
 use super::{
@@ -29,6 +30,15 @@ impl FilesStrategy {
     }
 }
 
+/// A stream has no files any more, or is not read any more, since somebody asked for it.
+fn say_what_is_asked_in_vain(asked: &Asked, streams: &HashSet<StreamName>) {
+    for stream in asked.streams() {
+        if !streams.contains(stream) {
+            tracing::warn!(%stream, "`{stream}` was to be read anew, and has no files: that is forgotten");
+        }
+    }
+}
+
 #[async_trait]
 impl ReadStrategy for FilesStrategy {
     async fn run(&mut self, from: Cursor, out: Outlet, cx: ReadContext) -> Result<End> {
@@ -36,6 +46,7 @@ impl ReadStrategy for FilesStrategy {
             let folder = self.place.folder.clone();
             cx.world.compute(move || folder::require(&folder)).await??;
         }
+        let mut asked = cx.resyncs.asked();
         let mut started = HashSet::new();
         let mut running = FuturesUnordered::new();
         loop {
@@ -44,9 +55,18 @@ impl ReadStrategy for FilesStrategy {
             for stream in cx.world.compute(look).await?? {
                 if started.insert(stream.name.clone()) {
                     let cursor = StreamCursor::parse(from.get(&PartId::new(stream.name.as_str())))?;
-                    let run = StreamRun::new(stream, self.place.clone(), cursor, out.clone(), cx.clone());
+                    let is_asked = asked.takes(&stream.name);
+                    let mut run = StreamRun::new(stream, self.place.clone(), cursor, out.clone(), cx.clone());
+                    if is_asked {
+                        run.begin_anew().await?;
+                    }
                     running.push(run.run());
                 }
+            }
+            if !asked.is_empty() {
+                say_what_is_asked_in_vain(&asked, &started);
+                cx.resyncs.meet(&asked);
+                asked = Asked::default();
             }
             let ended = async {
                 let mut ended = End::CaughtUp;

@@ -6,6 +6,7 @@ use futures::future::{self, Either};
 use tidemark_engine::{
     Error, PartId, Result,
     change::Op,
+    log::{Former, KeyRange, SyncStep},
     read::{End, Lane, Outlet, Phase, ReadContext},
 };
 use tokio::sync::Semaphore;
@@ -112,6 +113,24 @@ impl StreamRun {
         let table = Table::new(&stream, cursor.columns.clone());
         let (watch, unmarked) = (Watch::default(), Unmarked::default());
         Self { stream, place, out, cx, lane, cursor, table, watch, unmarked }
+    }
+
+    /// Begins to read the stream anew, durably: every file that is there now, from its beginning. Destinations keep what they have of
+    /// it until all is read. What the files have gained meanwhile is read with the rest, so nothing goes on beside it: it is stale.
+    /// One of which the first sync, or another, is under way goes on with that.
+    pub(super) async fn begin_anew(&mut self) -> Result<()> {
+        if !self.cursor.initial_sync_done {
+            return Ok(());
+        }
+        self.cursor = self.cursor.clone().anew();
+        let (stream, generation) = (self.stream.name.clone(), self.cursor.generation);
+        tracing::info!(%stream, generation, "every file is read anew");
+        self.lane = self.out.lane(PartId::new(stream.as_str()), Phase::InitialSync);
+        self.lane.note(SyncStep::Begin { stream, generation, former: Former::Stale });
+        if let Some(emptied) = self.table.emptied()? {
+            self.lane.batch(emptied).await?;
+        }
+        self.lane.boundary(self.cursor.to_bytes()?, None).await?.durable().await
     }
 
     /// Reads until told to stop or, if only that is asked for, to the end.
@@ -298,8 +317,8 @@ impl StreamRun {
                 "`{path}` of stream `{stream}` no longer holds what was read from it, and no other file does"
             ))
             .hint(
-                "restore the file, give the new content a new name, or set `on_rewrite: reread` to read it again from \
-                 its beginning",
+                "restore the file, give the new content a new name, set `on_rewrite: reread` to read it again from its \
+                 beginning, or run `tidemark resync FILE --stream STREAM` to read every file of the stream again",
             )),
         }
     }
@@ -355,6 +374,13 @@ impl StreamRun {
     async fn end_initial_sync(&mut self) -> Result<()> {
         if self.cursor.initial_sync_done {
             return Ok(());
+        }
+        if self.cursor.is_anew() {
+            // Files are read one after another, in one lane: nothing of the stream waits for what was read before it.
+            let (stream, generation) = (self.stream.name.clone(), self.cursor.generation);
+            let (range, point) = (KeyRange::default(), Vec::new());
+            self.lane.note(SyncStep::Chunk { stream: stream.clone(), generation, range, point });
+            self.lane.note(SyncStep::Done { stream, generation });
         }
         self.cursor.initial_sync_done = true;
         self.unmarked.moved = true;

@@ -101,6 +101,21 @@ impl Table {
         Ok(schema)
     }
 
+    /// A truncate: what there is of the stream is void. `None` while there is no column, and so no record.
+    pub(super) fn emptied(&mut self) -> Result<Option<ChangeBatch>> {
+        if self.known.decided.is_empty() {
+            return Ok(None);
+        }
+        let schema = self.schema()?;
+        let mut unchanged = BitmapBuilder::new(schema.fields().len());
+        (0..schema.fields().len()).for_each(|field| unchanged.set(field));
+        unchanged.end_row();
+        let values = schema.fields().iter().map(|field| new_null_array(&field.kind.arrow(), 1)).collect();
+        let ops = UInt8Array::from_iter_values([Op::Truncate.letter()]);
+        let columns = Columns { unchanged: unchanged.finish(), ..Columns::new(ops, values) };
+        ChangeBatch::new(schema, columns).map(Some)
+    }
+
     /// A batch of `rows`, all with `op`. `settle` declares what is still undecided as text.
     pub(super) fn batch<R: Rows>(
         &mut self,

@@ -110,7 +110,10 @@ impl Source {
             );
         }
         if let Some(made) = existing.filter(|_| to_add.is_empty()) {
-            findings.problems.extend(made.problems(wanted));
+            // Those that are to be filtered in another way are published anew.
+            let as_it_is = |wanted: &&TableToRead| made.has_as(&wanted.table.id, wanted.condition.is_some());
+            let as_it_is: Vec<_> = wanted.iter().filter(as_it_is).cloned().collect();
+            findings.problems.extend(made.problems(&as_it_is));
         }
         Ok(())
     }
@@ -212,7 +215,7 @@ impl Facts {
 }
 
 /// All that is missing, as one grant for the schemas and one for the tables.
-fn missing_grants(wanted: &[TableToRead], user: &str) -> Option<Error> {
+pub(super) fn missing_grants(wanted: &[TableToRead], user: &str) -> Option<Error> {
     let mut schemas: Vec<&str> =
         wanted.iter().filter(|t| !t.table.rights.schema).map(|t| t.table.id.schema.as_str()).collect();
     schemas.dedup();
@@ -240,7 +243,7 @@ fn missing_grants(wanted: &[TableToRead], user: &str) -> Option<Error> {
 }
 
 /// Row-level security leaves rows out without a word.
-fn hidden_rows(wanted: &[TableToRead], user: &str) -> Option<Error> {
+pub(super) fn hidden_rows(wanted: &[TableToRead], user: &str) -> Option<Error> {
     let table = wanted.iter().find(|table| table.table.rights.hidden_rows)?;
     let error =
         Error::denied(format!("row-level security hides rows of `{}` from user `{user}`", table.table.id));

@@ -1,43 +1,247 @@
 //! What of the cursor still counts: which tables the stream has told everything of since they were read.
 
-use tidemark_engine::{Cursor, Result};
+use std::fmt;
+
+use tidemark_engine::{Cursor, Error};
 
 use super::{
-    cursor::{StreamCursor, SyncCursor},
+    cursor::{StreamCursor, SyncCursor, Synced},
     publication::Publication,
     table::Table,
 };
 
-/// The cursor without the tables of which changes are wanting: those that were left out for a while, in the pipeline file or in
-/// the publication, that are other tables under the same name, or that are read in another way now. Selected again, they
-/// are read anew, and destinations begin them anew.
+/// Why what was read of a table does not count any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lapse {
+    NotRead,
+    MadeAnew,
+    /// These words of the pipeline file say something else of it.
+    Terms(Vec<&'static str>),
+    Unpublished,
+}
+
+impl fmt::Display for Lapse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRead => f.write_str("it is not read any more"),
+            Self::MadeAnew => f.write_str("it was made anew, or replaced"),
+            Self::Unpublished => f.write_str("it was not published for a while"),
+            Self::Terms(words) if words.is_empty() => f.write_str("its `key`, `exclude` or `where` changed"),
+            Self::Terms(words) => write!(f, "its {} changed", words.join(" and ")),
+        }
+    }
+}
+
+/// A table that lapses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Lapsed {
+    pub(super) table: String,
+    pub(super) why: Lapse,
+}
+
+impl Lapsed {
+    /// As something that will happen when the pipeline is run.
+    pub(super) fn ahead(&self) -> Error {
+        let Self { table, why } = self;
+        match why {
+            Lapse::NotRead => Error::config(format!(
+                "table `{table}` is not there any more, or not read: what destinations have of it stays"
+            ))
+            .hint("nothing is to be done; should it be read again, it is read from the beginning"),
+            why => Error::config(format!("table `{table}` will be read anew, because {why}"))
+                .hint("nothing is to be done: destinations keep what they have of it until it is read"),
+        }
+    }
+
+    fn say(&self) {
+        let Self { table, why } = self;
+        match why {
+            Lapse::NotRead => tracing::warn!(
+                table,
+                "table `{table}` is not read any more: what destinations have of it stays; should it be read again, it is read \
+                 from the beginning"
+            ),
+            why => tracing::warn!(
+                table,
+                "table `{table}` is read anew, because {why}: destinations keep what they have of it until then"
+            ),
+        }
+    }
+}
+
+/// The tables that lapse now: those that were left out for a while, in the pipeline file or in the publication, that are other
+/// tables under the same name, or that are read in another way now. Changes of them are wanting.
+pub(super) fn lapses(cursor: &StreamCursor, tables: &[Table], published: &Publication) -> Vec<Lapsed> {
+    let why = |name: &str, synced: &Synced| {
+        Some(match find(tables, name) {
+            None => Lapse::NotRead,
+            Some(table) if table.oid != synced.table => Lapse::MadeAnew,
+            Some(table) if table.terms() != synced.terms => Lapse::Terms(changed(table, synced)),
+            Some(table) if !is_published(table, published) => Lapse::Unpublished,
+            Some(_) => return None,
+        })
+    };
+    let lapsed =
+        |(name, synced): (&String, &Synced)| Some(Lapsed { table: name.clone(), why: why(name, synced)? });
+    cursor.synced.iter().filter_map(lapsed).collect()
+}
+
+/// The cursor without what does not count any more. Tables that lapse are read anew where they are selected, and destinations
+/// keep what they have of them until that is done.
 pub(super) fn review(
     mut cursor: StreamCursor,
     from: &Cursor,
     tables: &[Table],
     published: &Publication,
-) -> Result<StreamCursor> {
-    let find = |name: &str| tables.iter().find(|table| table.id.to_string() == name);
-    for (name, synced) in cursor.synced.clone() {
-        let why = match find(&name) {
-            None => "is not read any more",
-            Some(table) if table.oid != synced.table => "was made anew, or replaced",
-            Some(table) if table.terms() != synced.terms => "is to be read in another way",
-            Some(table) if !published.has(&table.id) => "was not published for a while",
-            Some(_) => continue,
-        };
-        tracing::warn!(
-            table = name,
-            "table `{name}` {why}: it is read from the beginning, should it be read again"
-        );
-        cursor.synced.remove(&name);
-        cursor.lapsed.insert(name, synced.generation);
-    }
-    for (name, sync) in SyncCursor::all(from) {
-        let goes_on = |table: &Table| published.has(&table.id) && table.terms() == sync.terms;
-        if !find(&name).is_some_and(goes_on) {
-            cursor.void.insert(name, sync.generation);
+) -> StreamCursor {
+    for lapsed in lapses(&cursor, tables, published) {
+        lapsed.say();
+        if let Some(synced) = cursor.synced.remove(&lapsed.table) {
+            cursor.lapsed.insert(lapsed.table, synced.generation);
         }
     }
-    Ok(cursor)
+    let syncing = SyncCursor::all(from);
+    for (name, sync) in &syncing {
+        let goes_on = |table: &Table| is_published(table, published) && table.terms() == sync.terms;
+        if !find(tables, name).is_some_and(goes_on) {
+            cursor.void.insert(name.clone(), sync.generation);
+        }
+    }
+    let known = cursor.lapsed.keys().chain(syncing.iter().map(|(name, _)| name));
+    cursor.left = known.filter(|name| find(tables, name).is_none()).cloned().collect();
+    cursor
+}
+
+fn is_published(table: &Table, publication: &Publication) -> bool {
+    publication.has_as(&table.id, table.condition.is_some())
+}
+
+fn find<'t>(tables: &'t [Table], name: &str) -> Option<&'t Table> {
+    tables.iter().find(|table| table.id.to_string() == name)
+}
+
+/// Which words of the pipeline file say something else of `table` than when it was read.
+fn changed(table: &Table, synced: &Synced) -> Vec<&'static str> {
+    let parts = table.parts_of_terms();
+    let words = ["`key`", "`exclude`", "`where`"].into_iter().zip(parts.iter().zip(&synced.parts));
+    words.filter(|(_, (now, then))| now != then).map(|(word, _)| word).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tidemark_engine::{Digest, log::Former};
+
+    use super::*;
+    use crate::postgres::{identifier::TableId, lsn::Lsn, source::replication::Identity};
+
+    fn table(name: &str, oid: u32) -> Table {
+        Table {
+            id: TableId { schema: "public".to_owned(), name: name.to_owned() },
+            oid,
+            partitioned: false,
+            columns: Vec::new(),
+            key: vec!["id".to_owned()],
+            excluded: Vec::new(),
+            condition: None,
+            layout: String::new(),
+        }
+    }
+
+    fn identity(system: &str) -> Identity {
+        Identity { system: system.to_owned(), timeline: 1, flushed: Lsn(9) }
+    }
+
+    /// Where the stream is when `tables` are complete, each in generation 3.
+    fn complete(tables: &[Table]) -> StreamCursor {
+        let synced = |table: &Table| {
+            let (terms, parts) = (table.terms(), table.parts_of_terms());
+            (table.id.to_string(), Synced { generation: 3, table: table.oid, terms, parts })
+        };
+        let synced = tables.iter().map(synced).collect();
+        StreamCursor { synced, ..StreamCursor::begin(Lsn(5), identity("1"), "s") }
+    }
+
+    /// The cursor in which generation 4 of `table` is under way.
+    fn syncing(table: &Table) -> Cursor {
+        let (definition, terms) = (Digest::of(b"d"), table.terms());
+        let sync = SyncCursor {
+            generation: 4,
+            table: table.oid,
+            definition,
+            terms,
+            column: None,
+            bounds: Vec::new(),
+        };
+        let mut cursor = Cursor::default();
+        cursor.set(SyncCursor::part(&table.id.to_string()), sync.write().unwrap());
+        cursor
+    }
+
+    fn published(tables: &[Table]) -> Publication {
+        Publication::of(tables.iter().map(|table| table.id.clone()))
+    }
+
+    #[test]
+    fn a_table_lapses_when_changes_of_it_are_wanting_and_says_why() {
+        let tables = [table("a", 1), table("b", 2)];
+        let [a, b] = &tables;
+        let cursor = complete(&tables);
+        let why = |now: &[Table], published: &Publication| -> Vec<String> {
+            lapses(&cursor, now, published).iter().map(|it| format!("{} {}", it.table, it.why)).collect()
+        };
+        let whole = published(&tables);
+        assert_eq!(why(&tables, &whole), [""; 0]);
+        assert_eq!(why(std::slice::from_ref(a), &whole), ["public.b it is not read any more"]);
+        assert_eq!(why(&[a.clone(), table("b", 7)], &whole), ["public.b it was made anew, or replaced"]);
+        assert_eq!(
+            why(&tables, &published(std::slice::from_ref(a))),
+            ["public.b it was not published for a while"]
+        );
+        let other =
+            Table { condition: Some("id > 1".to_owned()), excluded: vec!["x".to_owned()], ..b.clone() };
+        assert_eq!(why(&[a.clone(), other], &whole), ["public.b its `exclude` and `where` changed"]);
+    }
+
+    #[test]
+    fn what_there_is_of_a_table_meanwhile() {
+        let tables = [table("a", 1)];
+        let other = [Table { key: vec!["n".to_owned()], ..tables[0].clone() }];
+        let whole = published(&tables);
+        let under_way = syncing(&tables[0]);
+        let cursor = complete(&tables);
+        let name = "public.a";
+
+        // Asked for: the complete generation goes on, and the new one with it.
+        let goes_on = review(cursor.clone(), &under_way, &tables, &whole);
+        assert_eq!((goes_on.former(name), goes_on.void.len()), (Former::Current, 0));
+        // Then changes of it are wanting: neither counts any more, and that stays so until another is complete.
+        for (tables, published) in [(&other, &whole), (&tables, &published(&[]))] {
+            let lapsed = review(cursor.clone(), &under_way, tables, published);
+            assert_eq!((lapsed.former(name), lapsed.void.get(name)), (Former::Stale, Some(&4)));
+            assert_eq!(lapsed.complete_generation(name), 3);
+            assert_eq!(review(lapsed, &under_way, tables, &whole).former(name), Former::Stale);
+        }
+        // One that never was complete has nothing before it.
+        let never = complete(&[]);
+        assert_eq!(review(never.clone(), &under_way, &other, &whole).former(name), Former::Nothing);
+
+        // A new place in the log: everything lapses, and what was under way is void.
+        let begun = StreamCursor::begin(Lsn(1), identity("2"), "s");
+        let begun = begun.with_lapsed(Some(cursor), &under_way);
+        assert_eq!((begun.former(name), begun.void.get(name), begun.lsn), (Former::Stale, Some(&4), Lsn(1)));
+        let begun = StreamCursor::begin(Lsn(1), identity("2"), "s").with_lapsed(Some(never), &under_way);
+        assert_eq!(begun.former(name), Former::Nothing);
+    }
+
+    #[test]
+    fn a_table_that_is_not_read_any_more_is_known_until_it_is_read_again() {
+        let tables = [table("a", 1), table("b", 2)];
+        let whole = published(&tables);
+        let cursor = complete(&tables[..1]);
+        let gone = review(cursor, &syncing(&tables[1]), &[], &whole);
+        assert_eq!(gone.left.iter().collect::<Vec<_>>(), ["public.a", "public.b"]);
+        let back = review(gone, &syncing(&tables[1]), &tables, &whole);
+        assert!(back.left.is_empty());
+        assert_eq!(back.former("public.a"), Former::Stale);
+    }
 }

@@ -6,11 +6,11 @@
 //! | `sync/<table>` | the generation of a table that is being read, and where its chunks begin |
 //! | `sync/<table>/<n>` | that chunk `n` of it is staged, and the consistent point it was read at |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use tidemark_engine::{Cursor, Digest, Error, PartId, Result};
+use tidemark_engine::{Cursor, Digest, Error, PartId, Result, log::Former};
 
 use super::{replication::Identity, slot::Standing};
 use crate::postgres::lsn::Lsn;
@@ -29,10 +29,11 @@ pub(super) struct StreamCursor {
     pub(super) timeline: u32,
     /// The slot it is read from.
     pub(super) slot: String,
-    /// Tables whose initial sync is complete.
+    /// Tables whose initial sync is complete, and of which every change since is staged. One of them may be being read anew all the
+    /// same, because somebody asked for it.
     pub(super) synced: BTreeMap<String, Synced>,
-    /// Tables whose complete initial sync does not count any more, with the number of its generation: see
-    /// [`super::continuity`].
+    /// Tables of which changes since their complete initial sync are wanting, with the number of its generation: see
+    /// [`super::continuity`]. Until another one is complete.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) lapsed: BTreeMap<String, u64>,
     /// Tables whose initial sync must start anew, with the number of the generation that is void: what happened to them since
@@ -43,6 +44,9 @@ pub(super) struct StreamCursor {
     /// way, with the number of its generation: all its chunks must be of one snapshot.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) moved: BTreeMap<String, u64>,
+    /// Tables that were read, and are not any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) left: BTreeSet<String>,
 }
 
 /// A table whose initial sync is complete.
@@ -53,6 +57,9 @@ pub(super) struct Synced {
     pub(super) table: u32,
     /// See [`Table::terms`](super::table::Table::terms).
     pub(super) terms: Digest,
+    /// See [`Table::parts_of_terms`](super::table::Table::parts_of_terms); empty where an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) parts: Vec<String>,
 }
 
 /// The initial sync of one table.
@@ -83,8 +90,34 @@ impl StreamCursor {
     /// Where the stream begins, before anything of it is staged.
     pub(super) fn begin(lsn: Lsn, server: Identity, slot: &str) -> Self {
         let (system, timeline) = (server.system, server.timeline);
-        let (synced, lapsed, void, moved) = Default::default();
-        Self { lsn, system, timeline, slot: slot.to_owned(), synced, lapsed, void, moved }
+        let (synced, lapsed, void, moved, left) = Default::default();
+        Self { lsn, system, timeline, slot: slot.to_owned(), synced, lapsed, void, moved, left }
+    }
+
+    /// The same place with what is known of tables, when changes of all of them may be wanting. `from` is the whole cursor.
+    pub(super) fn with_lapsed(self, known: Option<Self>, from: &Cursor) -> Self {
+        let Self { synced, mut lapsed, left, .. } = match known {
+            Some(known) => known,
+            None => return self,
+        };
+        lapsed.extend(synced.into_iter().map(|(table, synced)| (table, synced.generation)));
+        let void = SyncCursor::all(from).into_iter().map(|(table, sync)| (table, sync.generation)).collect();
+        Self { lapsed, void, left, ..self }
+    }
+
+    /// What there is of `table` when a generation of it begins now.
+    pub(super) fn former(&self, table: &str) -> Former {
+        match (self.synced.contains_key(table), self.lapsed.contains_key(table)) {
+            (true, _) => Former::Current,
+            (false, true) => Former::Stale,
+            (false, false) => Former::Nothing,
+        }
+    }
+
+    /// The number of the last generation of `table` that was complete; 0 when none was.
+    pub(super) fn complete_generation(&self, table: &str) -> u64 {
+        let synced = self.synced.get(table).map(|synced| synced.generation);
+        synced.or(self.lapsed.get(table).copied()).unwrap_or(0)
     }
 
     /// What the slot must agree with.
@@ -189,12 +222,13 @@ mod tests {
             slot: "tidemark_orders".into(),
             synced: [(
                 "public.orders".to_owned(),
-                Synced { generation: 1, table: 16_385, terms: definition },
+                Synced { generation: 1, table: 16_385, terms: definition, parts: vec!["1".into()] },
             )]
             .into(),
             lapsed: BTreeMap::new(),
             void: BTreeMap::new(),
             moved: BTreeMap::new(),
+            left: ["public.gone".to_owned()].into(),
         };
         let sync = SyncCursor {
             generation: 2,

@@ -12,6 +12,8 @@
 //! | How does the log reach us? | `replication/` |
 //! | What do its messages become? | `changes/` |
 //! | Where does it go on? | `resuming` |
+//! | Which tables come and go meanwhile? | `watching` |
+//! | What will happen to them when it is run? | `outlook` |
 //! | How does all of it run? | `strategy`; what it keeps: `cursor`; what of that still counts: `continuity` |
 
 mod catalog;
@@ -23,6 +25,7 @@ mod definitions;
 mod discover;
 mod held;
 mod name;
+mod outlook;
 mod publication;
 pub(in crate::postgres) mod replication;
 mod resuming;
@@ -34,6 +37,7 @@ mod table;
 mod teardown;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use tidemark_engine::{Error, Result, read::ReadStrategy};
 

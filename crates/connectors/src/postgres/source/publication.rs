@@ -61,8 +61,8 @@ impl Publication {
         }))
     }
 
-    /// Sees to it that the publication `name`, which is ours, has `tables`: makes it, or adds those it lacks. Those in `anew` are
-    /// taken out first, and added as they are wanted now. Tables that are no longer read stay in it, and cost nothing but
+    /// Sees to it that the publication `name`, which is ours, has `tables`: makes it, or adds those it lacks. Those in `anew`, and those
+    /// of which it has all rows instead of some or the other way round, are taken out first, and added as they are wanted now. Tables that are no longer read stay in it, and cost nothing but
     /// the way here.
     pub(in crate::postgres) async fn ensure(
         session: &Client,
@@ -76,7 +76,10 @@ impl Publication {
         };
         let missing: Vec<&TableToRead> = tables
             .iter()
-            .filter(|table| !existing.has(&table.table.id) || anew.contains(&table.table.id.to_string()))
+            .filter(|wanted| {
+                let id = &wanted.table.id;
+                !existing.has_as(id, wanted.condition.is_some()) || anew.contains(&id.to_string())
+            })
             .collect();
         if !missing.is_empty() {
             let list = published(missing.iter().copied());
@@ -97,6 +100,19 @@ impl Publication {
     pub(in crate::postgres) async fn drop(session: &Client, name: &str) -> Result<()> {
         let dropped = session.batch_execute(&format!("DROP PUBLICATION IF EXISTS {}", quoted(name))).await;
         dropped.map_err(|error| failure(format!("cannot drop publication `{name}`"), error))
+    }
+
+    /// One that has `tables` whole.
+    #[cfg(test)]
+    pub(super) fn of(tables: impl IntoIterator<Item = TableId>) -> Self {
+        let whole = || Published { columns: Vec::new(), filtered: false };
+        let tables = tables.into_iter().map(|table| (table, whole())).collect();
+        Self { name: "p".to_owned(), operations: [true; 4], via_root: true, tables }
+    }
+
+    /// Whether it has `table`, and some rows of it alone just when it should.
+    pub(super) fn has_as(&self, table: &TableId, filtered: bool) -> bool {
+        self.tables.get(table).is_some_and(|published| published.filtered == filtered)
     }
 
     /// Whether it has `table`.

@@ -1,14 +1,20 @@
 //! Where the source goes on: what is there at the server, whether it is as we left it, and what has to be made.
+//!
+//! Where it is not as we left it, changes may be missing: that stops the run, until a person asks for every table to be read anew.
+//! Then a new place in the server's log is where it goes on, in the same staging log.
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use tidemark_engine::{Cursor, Error, Result, read::Lane};
+use tidemark_engine::{
+    Cursor, Error, ErrorKind, Result,
+    read::{Asked, Lane},
+};
 
 use super::{
     Source, catalog, continuity,
     cursor::{StreamCursor, SyncCursor},
     publication::Publication,
-    replication::Replication,
+    replication::{Identity, Replication},
     selection::{Selection, TableToRead},
     slot::{self, RESYNC, Slot},
     table::Table,
@@ -18,53 +24,85 @@ use crate::postgres::{connection::Session, lsn::Lsn};
 impl Source {
     /// Where the stream goes on, durably, and the tables to read, published.
     ///
-    /// Fails with [`tidemark_engine::ErrorKind::Conflict`] when going on could lose changes.
+    /// Fails with [`tidemark_engine::ErrorKind::Conflict`] when going on could lose changes, unless all tables are `asked` for.
     pub(super) async fn resume(
         &self,
         session: &Session,
         replication: &mut Replication,
         from: &Cursor,
         lane: &mut Lane,
+        asked: &Asked,
     ) -> Result<(StreamCursor, Vec<Arc<Table>>)> {
         let identity = replication.identify().await?;
         let known = StreamCursor::read(from)?;
         let slot = Slot::inspect(session, self.slot()).await?;
-        let standing = known.as_ref().map(StreamCursor::standing);
-        slot::verify(slot.as_ref(), self.slot(), standing.as_ref(), &identity)?;
+        let published = Publication::inspect(session, self.publication()).await?;
         let wanted = self.select(session).await?;
-        let cursor = match known {
-            Some(known) => self.go_on(session, known, from, &wanted, lane).await?,
-            None => {
+        let begins = match (self.verify(known.as_ref(), slot.as_ref(), published.as_ref(), &identity), known)
+        {
+            (Ok(()), Some(known)) => {
+                let cursor = self.go_on(session, (known, from), (&wanted, published), lane).await?;
+                return Ok((cursor, wanted.into_iter().map(|table| Arc::new(table.into())).collect()));
+            }
+            (Err(error), known) if error.kind() == ErrorKind::Conflict && asked.is_all() => {
+                tracing::warn!(%error, "every table is read anew, from a new place in the server's log");
+                let is_elsewhere = known.as_ref().is_some_and(|known| known.system != identity.system);
+                self.publish(
+                    session,
+                    &wanted,
+                    &wanted.iter().map(|table| table.table.id.to_string()).collect(),
+                )
+                .await?;
+                let begins = self.replace_slot(session, slot, is_elsewhere, replication).await?;
+                StreamCursor::begin(begins, identity, self.slot()).with_lapsed(known, from)
+            }
+            (Err(error), _) => return Err(error),
+            (Ok(()), None) => {
                 self.publish(session, &wanted, &BTreeSet::new()).await?;
                 let begins = self.open_slot(slot, replication).await?;
-                commit(lane, StreamCursor::begin(begins, identity, self.slot())).await?
+                StreamCursor::begin(begins, identity, self.slot())
             }
         };
+        let cursor = commit(lane, begins).await?;
         Ok((cursor, wanted.into_iter().map(|table| Arc::new(table.into())).collect()))
+    }
+
+    /// Whether what the server sends goes on where we stand: `known` is `None` before the first commit.
+    fn verify(
+        &self,
+        known: Option<&StreamCursor>,
+        slot: Option<&Slot>,
+        published: Option<&Publication>,
+        identity: &Identity,
+    ) -> Result<()> {
+        let standing = known.map(StreamCursor::standing);
+        slot::verify(slot, self.slot(), standing.as_ref(), identity)?;
+        match (known, published) {
+            // What the server's log holds from before a publication was made cannot be read through it.
+            (Some(_), None) => {
+                Err(Error::conflict(format!("publication `{}` is gone", self.publication())).hint(RESYNC))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The cursor as far as it still counts, see [`continuity`].
     async fn go_on(
         &self,
         session: &Session,
-        known: StreamCursor,
-        from: &Cursor,
-        wanted: &[TableToRead],
+        (known, from): (StreamCursor, &Cursor),
+        (wanted, published): (&[TableToRead], Option<Publication>),
         lane: &mut Lane,
     ) -> Result<StreamCursor> {
-        let name = self.publication();
-        let published = Publication::inspect(session, name).await?;
-        // What the server's log holds from before a publication was made cannot be read through it.
-        let gone = || Error::conflict(format!("publication `{name}` is gone")).hint(RESYNC);
+        let Some(published) = published else {
+            return Err(Error::internal("a publication that was there is not"));
+        };
         let tables: Vec<_> = wanted.iter().cloned().map(Table::from).collect();
-        let cursor = continuity::review(known.clone(), from, &tables, &published.ok_or_else(gone)?)?;
+        let cursor = continuity::review(known.clone(), from, &tables, &published);
         let mut anew: BTreeSet<_> = cursor.lapsed.keys().cloned().collect();
-        anew.extend(
-            SyncCursor::all(from)
-                .into_iter()
-                .map(|(table, _)| table)
-                .filter(|table| cursor.void.contains_key(table)),
-        );
+        // One that goes on beside the new generation is published as it should be.
+        let void = |table: &String| cursor.void.contains_key(table) && !cursor.synced.contains_key(table);
+        anew.extend(SyncCursor::all(from).into_iter().map(|(table, _)| table).filter(void));
         let cursor = if cursor == known { cursor } else { commit(lane, cursor).await? };
         self.publish(session, wanted, &anew).await?;
         Ok(cursor)
@@ -81,6 +119,35 @@ impl Source {
             None => Err(Error::config(format!("there is no replication slot `{name}`"))
                 .hint("make it with the plugin `pgoutput`, or leave `slot` out")),
         }
+    }
+
+    /// Where a slot begins that takes the place of `slot`, from which the staged changes cannot be continued. One that a DBA made is
+    /// the DBA's to replace.
+    async fn replace_slot(
+        &self,
+        session: &Session,
+        slot: Option<Slot>,
+        is_elsewhere: bool,
+        replication: &mut Replication,
+    ) -> Result<Lsn> {
+        let name = self.slot();
+        let Some(found) = slot else { return self.open_slot(None, replication).await };
+        found.of_our_kind()?;
+        if self.config.slot.is_some() {
+            found.usable().map_err(|error| {
+                error.hint("drop the slot and make it anew with the plugin `pgoutput`; then run this again")
+            })?;
+            return self.open_slot(Some(found), replication).await;
+        }
+        if is_elsewhere {
+            // Another pipeline of the same name may read from it.
+            return Err(Error::conflict(format!(
+                "there is a replication slot `{name}` on this other server"
+            ))
+            .hint("drop it if nobody reads from it; then run this again"));
+        }
+        Slot::drop(session, name).await?;
+        self.open_slot(None, replication).await
     }
 
     /// The tables to read.

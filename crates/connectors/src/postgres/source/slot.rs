@@ -8,8 +8,8 @@ use super::replication::Identity;
 use crate::postgres::{connection::failure, lsn::Lsn};
 
 /// Nothing less than reading everything again makes up for changes that are lost.
-pub(super) const RESYNC: &str = "changes may be missing: give the pipeline a new `name`, which is a new log, and its destinations new or emptied \
-     tables; `tidemark teardown` removes what is left of the old one";
+pub(in crate::postgres) const RESYNC: &str = "changes may be missing: run `tidemark resync FILE` and then the pipeline, which makes a new slot and reads every table \
+     again; destinations keep what they have until then";
 
 /// A slot as the server has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,10 +76,10 @@ impl Slot {
         Ok(())
     }
 
-    /// Whether it can be streamed from at all.
+    /// Whether it is a slot such as we make, in this database: one that may be dropped.
     ///
     /// Fails with [`tidemark_engine::ErrorKind::Conflict`].
-    pub(in crate::postgres) fn usable(&self) -> Result<()> {
+    pub(in crate::postgres) fn of_our_kind(&self) -> Result<()> {
         let Self { name, plugin, database, .. } = self;
         if plugin != "pgoutput" {
             return Err(Error::conflict(format!(
@@ -93,11 +93,20 @@ impl Slot {
             ))
             .hint("name another `slot`: each belongs to one database"));
         }
+        Ok(())
+    }
+
+    /// Whether it can be streamed from at all.
+    ///
+    /// Fails with [`tidemark_engine::ErrorKind::Conflict`].
+    pub(in crate::postgres) fn usable(&self) -> Result<()> {
+        self.of_our_kind()?;
+        let name = &self.name;
         if self.wal_status == "lost" {
             return Err(Error::conflict(format!(
                 "the server has removed the log that replication slot `{name}` was to keep"
             ))
-            .hint(format!("{RESYNC}, and raise `max_slot_wal_keep_size` so that it does not happen again")));
+            .hint(format!("{RESYNC}; raise `max_slot_wal_keep_size` so that it does not happen again")));
         }
         if self.wal_status == "unreserved" {
             tracing::warn!(slot = name, "the server is about to remove log that we have not read");
@@ -127,7 +136,7 @@ pub(in crate::postgres) fn verify(
             "this is another server: its system identifier is `{}`, and the staged changes came from `{}`",
             identity.system, standing.system
         ))
-        .hint("point `url` at the server it was, or give the pipeline a new name to begin anew"));
+        .hint(format!("point `url` at the server it was; if this one took its place, {RESYNC}")));
     }
     let Some(slot) = slot else {
         return Err(Error::conflict(format!("replication slot `{name}` is gone")).hint(RESYNC));

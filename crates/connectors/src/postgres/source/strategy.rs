@@ -1,14 +1,17 @@
 //! How the source is read: where it was left, what is new, then the initial sync and the replication stream side by side.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use tidemark_engine::{
-    Cursor, Result,
-    read::{End, Outlet, Phase, ReadContext, ReadStrategy},
+    Cursor, Result, Stop,
+    read::{Asked, End, Outlet, Phase, ReadContext, ReadStrategy},
 };
 use tokio::sync::{mpsc, watch};
 
@@ -20,6 +23,7 @@ use super::{
     replication::{Acknowledger, Replication},
     sync::{InitialSync, Notice, TableSync, Verdict, end_of_log},
     table::{Shape, Table},
+    watching::Watch,
 };
 use crate::postgres::types::ColumnType;
 
@@ -46,9 +50,10 @@ impl ReadStrategy for Strategy {
             () = stop.stopped() => return Ok(End::Stopped),
             opened = self.open(&from, &out, cx) => opened?,
         };
-        let Opened { changes, initial_sync, incomplete, notices, verdicts } = opened;
+        let Opened { changes, initial_sync, incomplete, notices, verdicts, watch } = opened;
         let acknowledging = acknowledge(changes.feed.acknowledger(), out.durable());
-        side_by_side(changes.run(), initial_sync.run(incomplete, notices, verdicts), acknowledging).await
+        let syncs = initial_sync.run(incomplete, notices, verdicts);
+        side_by_side(changes.run(), syncs, acknowledging, watch.run()).await
     }
 }
 
@@ -59,6 +64,7 @@ struct Opened {
     incomplete: Vec<Arc<TableSync>>,
     notices: mpsc::UnboundedSender<Notice>,
     verdicts: mpsc::UnboundedReceiver<Verdict>,
+    watch: Watch,
 }
 
 impl Strategy {
@@ -68,7 +74,9 @@ impl Strategy {
         let session = server.connect("source").await?;
         let mut replication = Replication::connect(server, "replication").await?;
         let mut lane = out.lane(StreamCursor::part(), Phase::Changes);
-        let (cursor, tables) = self.source.resume(&session, &mut replication, from, &mut lane).await?;
+        let asked = cx.resyncs.asked();
+        let (cursor, tables) =
+            self.source.resume(&session, &mut replication, from, &mut lane, &asked).await?;
         let target = match cx.until_caught_up {
             true => Some(end_of_log(&session).await?),
             false => None,
@@ -83,10 +91,18 @@ impl Strategy {
             stop: cx.stop.clone(),
             keep_snapshot: Arc::default(),
         };
-        let incomplete = initial_sync.open(&tables, from, &cursor, &mut definitions).await?;
+        let incomplete = initial_sync.open(&tables, from, &cursor, &asked, &mut definitions).await?;
+        say_what_is_asked_in_vain(&asked, &tables);
+        cx.resyncs.meet(&asked);
         let binary = !self.text_only.load(Ordering::Relaxed) && are_binary(&tables, &mut definitions).await?;
         let feed =
             replication.start(self.source.slot(), cursor.lsn, self.source.publication(), binary).await?;
+        let watch = Watch {
+            source: self.source.clone(),
+            tables: tables.clone(),
+            again: Stop::new(),
+            world: cx.world.clone(),
+        };
         let (notify, notices) = mpsc::unbounded_channel();
         let (judge, verdicts) = mpsc::unbounded_channel();
         let changes = ChangeReader {
@@ -104,12 +120,22 @@ impl Strategy {
             lane,
             cursor,
             cx,
+            again: watch.again.clone(),
             target,
             binary,
             text_only: self.text_only.clone(),
             gathered: Gathered::default(),
         };
-        Ok(Opened { changes, initial_sync, incomplete, notices: notify, verdicts })
+        Ok(Opened { changes, initial_sync, incomplete, notices: notify, verdicts, watch })
+    }
+}
+
+/// A table may have been left out, or dropped, since somebody asked for it.
+fn say_what_is_asked_in_vain(asked: &Asked, tables: &[Arc<Table>]) {
+    for stream in asked.streams() {
+        if !tables.iter().any(|table| &table.stream() == stream) {
+            tracing::warn!(%stream, "`{stream}` was to be read anew, and is not read any more: that is forgotten");
+        }
     }
 }
 
@@ -118,9 +144,10 @@ async fn side_by_side(
     changes: impl Future<Output = Result<End>>,
     syncs: impl Future<Output = Result<()>>,
     acknowledging: impl Future<Output = Result<()>>,
+    watching: impl Future<Output = Infallible>,
 ) -> Result<End> {
-    let (mut changes, mut syncs, mut acknowledging) =
-        (std::pin::pin!(changes), std::pin::pin!(syncs), std::pin::pin!(acknowledging));
+    let (mut changes, mut syncs) = (std::pin::pin!(changes), std::pin::pin!(syncs));
+    let (mut acknowledging, mut watching) = (std::pin::pin!(acknowledging), std::pin::pin!(watching));
     let mut syncing = true;
     loop {
         tokio::select! {
@@ -130,6 +157,7 @@ async fn side_by_side(
                 syncing = false;
             }
             ended = &mut acknowledging => ended?,
+            never = &mut watching => match never {},
         }
     }
 }

@@ -75,6 +75,14 @@ impl Table {
         Digest::of(format!("{:?} {:?} {:?}", self.key, self.excluded, self.condition).as_bytes())
     }
 
+    /// The same for its key, for what is left out and for its condition apart, in short: to say what was changed.
+    pub(super) fn parts_of_terms(&self) -> Vec<String> {
+        let short = |text: String| Digest::of(text.as_bytes()).to_string()[..8].to_owned();
+        let parts =
+            [format!("{:?}", self.key), format!("{:?}", self.excluded), format!("{:?}", self.condition)];
+        parts.map(short).to_vec()
+    }
+
     /// What stands before its name in a FROM clause: tables that inherit from it are read on their own.
     pub(super) fn only(&self) -> &'static str {
         if self.partitioned { "" } else { "ONLY " }

@@ -127,25 +127,28 @@ impl Commit {
         Ok(section.chunks_exact(TRANSACTION).filter_map(read).collect())
     }
 
-    /// The place in time of the change with this ordinal: the watermark of its transaction.
-    pub fn watermark_of(&self, ordinal: u64) -> Result<Time> {
-        let transactions = self.header().transactions;
-        let section = self.section(0, transactions * TRANSACTION as u64);
-        let number = |at: u64, half: usize| {
-            let begin = usize::try_from(at).ok()? * TRANSACTION + half * 8;
-            Some(i64::from_le_bytes(*section.as_ref()?.get(begin..)?.first_chunk::<8>()?))
-        };
+    /// The transactions of the changes with ordinals from `first` up to `last`.
+    pub(crate) fn transactions_of(&self, first: u64, last: u64) -> Result<Vec<Transaction>> {
+        let count = self.header().transactions;
         let unsound = || Error::conflict(format!("commit {} misses its transactions", self.sequence()));
-        // Invariant: transactions before `low` end at or before the change, those from `high` on after it.
-        let (mut low, mut high) = (0, transactions);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let end = number(middle, 0).ok_or_else(unsound)?.cast_unsigned();
-            if end <= ordinal { low = middle + 1 } else { high = middle }
+        let section = self.section(0, count * TRANSACTION as u64).ok_or_else(unsound)?;
+        let (entries, _) = section.as_chunks::<TRANSACTION>();
+        let read = |entry: &[u8; TRANSACTION]| {
+            let (end, watermark) = entry.split_at(8);
+            let number =
+                |bytes: &[u8]| bytes.first_chunk::<8>().map_or(0, |bytes| i64::from_le_bytes(*bytes));
+            let end = number(end).cast_unsigned();
+            Transaction { end, watermark: Time::from_micros(number(watermark)) }
+        };
+        let begin = entries.partition_point(|entry| read(entry).end <= first);
+        let mut transactions = Vec::new();
+        for entry in &entries[begin..] {
+            let transaction = read(entry);
+            transactions.push(transaction);
+            if transaction.end > last {
+                return Ok(transactions);
+            }
         }
-        if low == transactions {
-            return Err(unsound());
-        }
-        number(low, 1).map(Time::from_micros).ok_or_else(unsound)
+        Err(unsound())
     }
 }

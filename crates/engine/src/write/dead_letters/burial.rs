@@ -18,7 +18,7 @@ impl WriteLoop {
     pub(in crate::write) async fn bury(
         &self,
         error: Error,
-        playing: Playing,
+        playing: &Playing,
         run: &mut Run<'_>,
     ) -> Result<Option<Error>> {
         let letters = &mut run.letters;
@@ -31,7 +31,7 @@ impl WriteLoop {
             letters.suspects = !letters.suspects;
             return Ok((!letters.suspects).then_some(error));
         };
-        let id = LetterId { sequence, ordinal, shadow: playing.is_shadow.then_some(playing.from) };
+        let id = LetterId { sequence, ordinal, shadow: playing.shadow_of(&stream) };
         let plays = letters.book.played_with(&stream, sequence);
         let Some(delivery) = self.delivered(&stream, (sequence, ordinal), &plays, playing).await? else {
             return Ok(Some(error));
@@ -58,13 +58,13 @@ impl WriteLoop {
         stream: &StreamName,
         (sequence, ordinal): (u64, u64),
         plays: &[u64],
-        playing: Playing,
+        playing: &Playing,
     ) -> Result<Option<Delivery>> {
         let alone = Selection { streams: vec![stream.clone()], ..Selection::default() };
         for played in plays {
             let commit = self.log.commit(*played).await?;
             let commits = futures::stream::iter([Ok(commit)]);
-            let mut deliveries = self.log.played(commits, &alone, playing);
+            let mut deliveries = self.log.played(commits, &alone, playing.clone());
             while let Some(delivery) = deliveries.try_next().await? {
                 if delivery.sequence == sequence
                     && let Some(row) = delivery.row_of(ordinal)

@@ -77,7 +77,7 @@ impl Holds {
         };
         let unnumbered = || Error::internal("a batch reached a destination before it was numbered");
         let ordinals = delivery.changes.ordinals().ok_or_else(unnumbered)?;
-        let shadow = self.playing.is_shadow.then_some(self.playing.from);
+        let shadow = self.playing.shadow_of(stream);
         let mut passes = Vec::with_capacity(delivery.changes.rows());
         for row in 0..delivery.changes.rows() {
             let (sequence, ordinal) = (delivery.sequence, ordinals.value(row));
@@ -98,7 +98,7 @@ impl Holds {
                 held.hold(id, &keys, holder);
                 held.dead.insert((sequence, ordinal), (keys.clone(), holder));
                 let change = Change { id, op, keys };
-                behind.push(change.behind(holder, &delivery, self.playing, self.time));
+                behind.push(change.behind(holder, &delivery, &self.playing, self.time));
             }
             passes.push(holder.is_none());
         }
@@ -132,7 +132,7 @@ pub(super) struct Change {
 }
 
 impl Change {
-    fn behind(self, holder: LetterId, delivery: &Delivery, playing: Playing, time: Time) -> DeadLetter {
+    fn behind(self, holder: LetterId, delivery: &Delivery, playing: &Playing, time: Time) -> DeadLetter {
         let error = Error::data(format!("an earlier change of its key, `{holder}`, is a dead letter"));
         let letter = self.letter(&error, delivery, playing, time);
         DeadLetter { behind: Some(holder), attempts: 0, ..letter }
@@ -143,7 +143,7 @@ impl Change {
         self,
         error: &Error,
         delivery: &Delivery,
-        playing: Playing,
+        playing: &Playing,
         time: Time,
     ) -> DeadLetter {
         DeadLetter {
@@ -154,7 +154,7 @@ impl Change {
             played: delivery.played,
             phase: delivery.phase,
             from: playing.from,
-            by_shadow: playing.is_shadow,
+            by_shadow: self.id.shadow,
             error: error.to_string(),
             kind: error.kind(),
             hint: error.hint_text().map(str::to_owned),

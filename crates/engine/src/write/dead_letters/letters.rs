@@ -95,11 +95,17 @@ impl Letters {
         self.tidy(end).await
     }
 
-    /// Notes that letters of `streams` are void as soon as the shadow that began after commit `from` is in place.
-    pub(in crate::write) async fn void_by(&mut self, streams: &[StreamName], from: u64) -> Result<()> {
+    /// Notes that letters of `streams` are void as soon as the shadows are in place that are being filled by `standing`.
+    pub(in crate::write) async fn void_by(
+        &mut self,
+        standing: &Standing,
+        streams: &[StreamName],
+    ) -> Result<()> {
         let mut letters = self.book.all();
         letters.retain(|letter| letter.id.shadow.is_none() && streams.contains(&letter.stream));
-        letters.iter_mut().for_each(|letter| letter.voided_by = Some(from));
+        for letter in &mut letters {
+            letter.voided_by = standing.anew.get(&letter.stream).map(|anew| anew.from);
+        }
         self.book.replace(letters).await
     }
 
@@ -130,13 +136,14 @@ impl Letters {
         begin: &Standing,
         playing: Playing,
     ) -> BoxStream<'static, Result<Delivery>> {
-        let shadow = playing.is_shadow.then_some(playing.from);
         let book = self.book.clone();
         book.change(|pages| pages.waited.clear());
         let mut holds = book.change(|pages| {
-            let letters = pages.letters.values().filter(|letter| letter.id.shadow == shadow);
-            let stands_at = |stream: &StreamName| stands_at(begin, stream, playing.is_shadow);
-            Holds::new(letters, stands_at, playing, book.log.world().now())
+            let is_of = |letter: &&DeadLetter| letter.id.shadow == playing.shadow_of(&letter.stream);
+            let letters = pages.letters.values().filter(is_of);
+            let in_shadows = playing.shadows.is_some();
+            let stands_at = |stream: &StreamName| stands_at(begin, stream, in_shadows);
+            Holds::new(letters, stands_at, playing.clone(), book.log.world().now())
         });
         let (is_append, kept) = (self.mode == WriteMode::Append, book.clone());
         let sifted = deliveries.and_then(move |delivery| {

@@ -50,7 +50,7 @@ fn letter(sequence: u64, ordinal: u64, keys: &[i64]) -> DeadLetter {
         played: sequence,
         phase: Phase::Changes,
         from: 0,
-        by_shadow: false,
+        by_shadow: None,
         error: error.to_string(),
         kind: error.kind(),
         hint: None,
@@ -214,7 +214,7 @@ async fn letters_go_when_what_they_are_of_goes() {
     let in_shadow = |from| {
         let mut letter = letter(4, 0, &[1]);
         letter.id.shadow = Some(from);
-        (letter.from, letter.by_shadow) = (from, true);
+        letter.by_shadow = Some(from);
         letter
     };
     let (mut released, mut discarded) = (letter(6, 0, &[7]), letter(6, 1, &[8]));
@@ -237,12 +237,12 @@ async fn letters_go_when_what_they_are_of_goes() {
     assert_eq!(left(&letters, &log).await, ["4-0", "4-0-3"]);
 
     // With the shadow in place its letter is the stream's own; without the shadow's unit nothing has changed.
-    letters.void_by(&[StreamName::new("a")], 3).await.unwrap();
+    letters.void_by(&filling, &[StreamName::new("a")]).await.unwrap();
     letters.settle(Standing { position: position(8), ..filling }, false).await.unwrap();
     assert_eq!(left(&letters, &log).await, ["4-0", "4-0-3"]);
     letters.passed(&position(8).into()).await.unwrap();
     assert_eq!(left(&letters, &log).await, ["4-0"]);
-    assert!(letters.book.all()[0].by_shadow, "it is that of the shadow");
+    assert_eq!(letters.book.all()[0].by_shadow, Some(3), "it is that of the shadow");
 
     // A destination that is new has none.
     let mut next = Letters::new(&log, "d", WriteMode::Mirror, Arc::default());

@@ -9,7 +9,11 @@ use std::{fs, io::Write, path::PathBuf, time::SystemTime};
 
 use tempfile::TempDir;
 use tidemark_engine::{
-    Error, ErrorKind, change::Cell, contract::read::ReadBench, schema::Kind, write::Delivery,
+    Error, ErrorKind,
+    change::Cell,
+    contract::read::ReadBench,
+    schema::{Kind, StreamName},
+    write::Delivery,
 };
 
 use super::*;

@@ -118,3 +118,38 @@ async fn an_end_that_is_not_whole_is_no_record() {
         fixture.bench = ReadBench::new().await;
     }
 }
+
+/// Somebody asks for a stream: what its files hold now is a generation, which takes the place of what was read before. The other
+/// stream goes on as it was.
+#[tokio::test]
+async fn a_stream_that_is_asked_for_is_read_anew() {
+    let mut fixture = Fixture::new(r#"{"a": {"key": ["n"], "on_rewrite": "stop"}, "b": {}}"#).await;
+    fixture.write("a.csv", "n\n1\n2\n");
+    fixture.write("b.csv", "n\n1\n");
+    assert_eq!(fixture.read().await.len(), 3);
+    // A rewrite stops the run; read anew, it is the stream as it is now.
+    fixture.write("a.csv", "n\n2\n3\n");
+    assert_eq!(fixture.fail().await.0, ErrorKind::Conflict);
+    for (generation, expected) in
+        [(2, vec!["t", "r n=2", "r n=3"]), (3, vec!["t", "r n=2", "r n=3", "r n=4"])]
+    {
+        let asked = Some(&[StreamName::new("a")][..]);
+        let read = fixture.bench.catch_up_asked(&mut fixture.source().strategy(), asked).await.unwrap();
+        assert_eq!(lines(&read), expected);
+        assert!(read.iter().all(|delivery| delivery.phase == tidemark_engine::read::Phase::InitialSync));
+        assert!(fixture.bench.log().syncing().is_empty(), "the generation is complete");
+        let played = lines(&fixture.bench.played().await.unwrap());
+        assert_eq!(
+            played.len(),
+            if generation == 2 { 3 } else { 5 },
+            "what destinations have goes on: {played:?}"
+        );
+        if generation == 2 {
+            fixture.append("a.csv", "4\n");
+            fixture.append("b.csv", "2\n");
+            let mut changes = fixture.read().await;
+            changes.sort();
+            assert_eq!(changes, ["c n=2", "c n=4"]);
+        }
+    }
+}

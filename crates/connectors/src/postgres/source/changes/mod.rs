@@ -19,7 +19,7 @@ use std::{
 
 use bytes::Bytes;
 use tidemark_engine::{
-    Error, Result,
+    Error, Result, Stop,
     change::Op,
     read::{End, Lane, ReadContext, Span},
 };
@@ -64,6 +64,8 @@ pub(super) struct ChangeReader {
     pub(super) lane: Lane,
     pub(super) cursor: StreamCursor,
     pub(super) cx: ReadContext,
+    /// Thrown when the run is to begin again.
+    pub(super) again: Stop,
     /// Where to end; `None`: never.
     pub(super) target: Option<Lsn>,
     /// Whether the server sends values in their binary form, and where to say that it must not.
@@ -96,6 +98,8 @@ impl ChangeReader {
             tokio::select! {
                 biased;
                 () = self.cx.stop.stopped() => return Ok(End::Stopped),
+                // Chunks that are being read would be read again.
+                () = self.again.stopped(), if !self.is_syncing() => return Ok(End::Again),
                 Some(notice) = self.notices.recv() => self.take_notice(notice),
                 frame = self.feed.next() => self.take(frame?).await?,
                 () = world.sleep(LOOK) => {}
@@ -110,8 +114,11 @@ impl ChangeReader {
 
     fn is_at_its_end(&self) -> bool {
         let reached = self.target.is_some_and(|target| self.cursor.lsn >= target);
-        let is_syncing = !self.syncs.is_empty() || self.gathered.anew > 0;
-        reached && !is_syncing && self.gathered.transaction.is_none()
+        reached && !self.is_syncing() && self.gathered.transaction.is_none()
+    }
+
+    fn is_syncing(&self) -> bool {
+        !self.syncs.is_empty() || self.gathered.anew > 0
     }
 
     async fn take(&mut self, frame: Frame) -> Result<()> {

@@ -61,7 +61,7 @@ impl Relation {
         let (column, stream) = (&self.schema.fields()[index].name, self.schema.stream());
         Err(Error::data(format!("a change of stream `{stream}` does not tell its key column `{column}`")).hint(
             "it is not part of the table's replica identity; the server's log cannot be changed any more: choose another \
-             `key`, or run `ALTER TABLE … REPLICA IDENTITY FULL` and give the pipeline a new `name`",
+             `key`, or run `ALTER TABLE … REPLICA IDENTITY FULL`, drop the replication slot and run `tidemark resync FILE`",
         ))
     }
 }

@@ -89,7 +89,7 @@ impl TableChanges {
                     format!("a record that comes to be in stream `{stream}` does not carry every value");
                 return Err(Error::data(error).hint(
                     "a large value was left out of an update that brought the record under the table's condition: run \
-                     `ALTER TABLE … REPLICA IDENTITY FULL`, and give the pipeline a new `name`",
+                     `ALTER TABLE … REPLICA IDENTITY FULL`, drop the replication slot, and run `tidemark resync FILE`",
                 ));
             }
             self.put(index, field)?;

@@ -13,6 +13,7 @@ use super::{
 use crate::postgres::{
     connection::{ServerReport, Transport},
     lsn::Lsn,
+    source::slot::RESYNC,
 };
 
 /// How long the server may take to notice that we have gone.
@@ -120,7 +121,8 @@ pub(super) fn refused(doing: impl Display, report: ServerReport) -> Error {
     if !lost {
         return error;
     }
-    Error::conflict(error.message()).hint("look at the slot in `pg_replication_slots`; if its log is lost, give the pipeline a new `name` to read the tables again")
+    Error::conflict(error.message())
+        .hint(format!("look at the slot in `pg_replication_slots`; if its log is lost, {RESYNC}"))
 }
 
 /// What is inside a `CopyData` message (`XLogData` or a primary keepalive), and whether the server wants a word from us.

@@ -16,11 +16,16 @@ mod table;
 mod work;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, atomic::AtomicBool},
 };
 
-use tidemark_engine::{Cursor, Error, Result, Stop, change::ChangeBatch, read::Outlet, world::World};
+use tidemark_engine::{
+    Cursor, Error, Result, Stop,
+    change::ChangeBatch,
+    read::{Asked, Outlet},
+    world::World,
+};
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_postgres::Client;
 
@@ -34,7 +39,7 @@ use self::{
     work::{Round, Work},
 };
 use super::{
-    cursor::StreamCursor,
+    cursor::{StreamCursor, SyncCursor},
     definitions::Definitions,
     table::{Shape, Table},
 };
@@ -52,24 +57,35 @@ pub(super) struct InitialSync {
 }
 
 impl InitialSync {
-    /// The tables that are not complete. Those that had not begun have, durably: from now on their changes wait.
+    /// The tables that are not complete, or `asked` for. Those that had not begun have, durably: from now on their changes wait.
     pub(super) async fn open(
         &self,
         tables: &[Arc<Table>],
         cursor: &Cursor,
         stream: &StreamCursor,
+        asked: &Asked,
         definitions: &mut Definitions,
     ) -> Result<Vec<Arc<TableSync>>> {
-        let incomplete: Vec<_> =
-            tables.iter().filter(|table| !stream.synced.contains_key(&table.id.to_string())).collect();
-        let mut open = Vec::new();
+        let under_way: BTreeSet<_> = SyncCursor::all(cursor).into_iter().map(|(table, _)| table).collect();
+        let is_incomplete = |table: &&Arc<Table>| {
+            let name = table.id.to_string();
+            !stream.synced.contains_key(&name) || under_way.contains(&name) || asked.takes(&table.stream())
+        };
+        let incomplete: Vec<_> = tables.iter().filter(is_incomplete).collect();
+        let (mut open, mut tickets) = (Vec::new(), Vec::new());
         if incomplete.is_empty() {
             return Ok(open);
         }
         let session = self.server.connect("initial sync").await?;
         for table in incomplete {
             let shape = Shape::ask(table.clone(), definitions).await?;
-            open.push(TableSync::open(shape, &session, &self.out, cursor, stream).await?);
+            let (sync, ticket) = TableSync::open(shape, &session, &self.out, cursor, stream).await?;
+            tickets.extend(ticket);
+            open.push(sync);
+        }
+        // Those of a thousand tables share commits.
+        for ticket in tickets {
+            ticket.durable().await?;
         }
         Ok(open)
     }

@@ -9,7 +9,7 @@ use tidemark_engine::{
     Cursor, Result,
     change::{BitmapBuilder, ChangeBatch, Columns, Op},
     log::{Former, SyncStep},
-    read::{Outlet, Phase},
+    read::{Outlet, Phase, Ticket},
 };
 
 use super::{OpenSync, plan};
@@ -29,66 +29,73 @@ pub(in crate::postgres::source) struct TableSync {
     pub(super) plan: SyncCursor,
     /// The points of the chunks that were staged when it was last looked at.
     pub(super) staged: BTreeMap<usize, Lsn>,
+    /// What there is of the table beside it.
+    former: Former,
 }
 
 impl TableSync {
-    /// Goes on with the generation that `cursor` knows, or begins one, durably.
+    /// Goes on with the generation that `cursor` knows, or begins one: durably, once the ticket says so.
     pub(super) async fn open(
         shape: Shape,
         session: &Session,
         out: &Outlet,
         cursor: &Cursor,
         stream: &StreamCursor,
-    ) -> Result<Arc<Self>> {
+    ) -> Result<(Arc<Self>, Option<Ticket>)> {
         let name = shape.table.id.to_string();
-        match SyncCursor::read(cursor, &name)? {
+        let former = stream.former(&name);
+        let last = match SyncCursor::read(cursor, &name)? {
             Some(plan) if !must_start_anew(&plan, &shape, stream, cursor) => {
                 let staged = plan.staged(cursor, &name);
-                Ok(Arc::new(Self { shape, plan, staged }))
+                return Ok((Arc::new(Self { shape, plan, staged, former }), None));
             }
-            Some(plan) => Self::begin(shape, session, out, Some((plan.generation, plan.chunks()))).await,
-            None => {
-                let lapsed = stream.lapsed.get(&name).map(|generation| (*generation, 0));
-                Self::begin(shape, session, out, lapsed).await
-            }
-        }
+            Some(plan) => (plan.generation, plan.chunks()),
+            None => (stream.complete_generation(&name), 0),
+        };
+        let (begun, ticket) = Self::begin(shape, session, out, former, last).await?;
+        Ok((begun, Some(ticket)))
     }
 
     /// The next generation after this one, begun durably.
     pub(super) async fn anew(&self, session: &Session, out: &Outlet) -> Result<Arc<Self>> {
-        let former = (self.plan.generation, self.plan.chunks());
-        Self::begin(self.shape.clone(), session, out, Some(former)).await
+        let void = (self.plan.generation, self.plan.chunks());
+        let (begun, ticket) = Self::begin(self.shape.clone(), session, out, self.former, void).await?;
+        ticket.durable().await?;
+        Ok(begun)
     }
 
-    /// Begins a generation. Once that is durable, the table's changes wait for its completion. What came of a `former` one (its
-    /// number and how many chunks it has) is void, and destinations are told by a truncate.
+    /// Begins the generation after `last`, of which as many chunks as it says were staged in vain. Once that is durable, the table's
+    /// changes wait for its completion, beside what goes on of a `former` one.
+    ///
+    /// Where a destination plays the generation in place, what it has before is void, and a truncate tells it so: where none was
+    /// ever complete, and in appended histories of a table of which changes are wanting. Others play it into a shadow, which
+    /// is empty anyway.
     async fn begin(
         shape: Shape,
         session: &Session,
         out: &Outlet,
-        former: Option<(u64, usize)>,
-    ) -> Result<Arc<Self>> {
-        let generation = former.map_or(0, |(generation, _)| generation) + 1;
+        former: Former,
+        (last, void_chunks): (u64, usize),
+    ) -> Result<(Arc<Self>, Ticket)> {
+        let generation = last + 1;
         let (column, bounds) = plan::chunks(session, &shape.table, &shape.schema).await?;
         let (table, terms) = (shape.table.oid, shape.table.terms());
         let definition = definition(&shape.schema);
         let plan = SyncCursor { generation, table, definition, terms, column, bounds };
-        let begun = Self { shape, plan, staged: BTreeMap::new() };
+        let begun = Self { shape, plan, staged: BTreeMap::new(), former };
 
         let name = begun.name();
         let mut lane = out.lane(SyncCursor::part(&name), Phase::InitialSync);
-        lane.note(SyncStep::Begin {
-            stream: begun.shape.table.stream(),
-            generation,
-            former: Former::Nothing,
-        });
-        if let Some((_, chunks)) = former {
+        lane.note(SyncStep::Begin { stream: begun.shape.table.stream(), generation, former });
+        if generation > 1 {
             tracing::info!(table = name, generation, "the initial sync starts anew");
-            (0..chunks).for_each(|chunk| lane.forget(SyncCursor::chunk_part(&name, chunk)));
+        }
+        (0..void_chunks).for_each(|chunk| lane.forget(SyncCursor::chunk_part(&name, chunk)));
+        if generation > 1 && former != Former::Current {
             lane.batch(begun.nothing_left()?).await?;
         }
-        lane.boundary(begun.plan.write()?, None).await?.durable().await?;
-        Ok(Arc::new(begun))
+        let ticket = lane.boundary(begun.plan.write()?, None).await?;
+        Ok((Arc::new(begun), ticket))
     }
 
     /// The stream's name.
@@ -106,6 +113,7 @@ impl TableSync {
                 generation: self.plan.generation,
                 table: self.plan.table,
                 terms: self.plan.terms,
+                parts: self.shape.table.parts_of_terms(),
             },
             events: Vec::new(),
         }

@@ -29,8 +29,10 @@ pub(super) enum Event {
     Read(usize),
     /// The initial sync is complete, if it is.
     Complete,
-    /// The initial sync begins anew.
+    /// An initial sync begins: another one, or one beside the complete one.
     Anew,
+    /// What the source did since is lost for good, so the table is read anew.
+    Lose,
     /// What has been handed over is committed.
     Commit,
 }
@@ -65,6 +67,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         6 => (0..CHUNKS).prop_map(Event::Read),
         2 => Just(Event::Complete),
         1 => Just(Event::Anew),
+        1 => Just(Event::Lose),
         4 => Just(Event::Commit),
     ]
 }
@@ -128,15 +131,29 @@ pub(super) struct Reader {
     entry: Entry,
     generation: u64,
     is_syncing: bool,
-    /// The point of each chunk of the generation that has been read.
-    points: [Option<u64>; CHUNKS],
-    /// The transaction up to which changes had been staged when the generation began, and have been now.
-    began_at: u64,
+    /// The last generation; and the last one that an appended history has in its place.
+    read: Reading,
+    placed: Reading,
+    /// What there is of the table beside a generation that begins now.
+    former: Former,
+    /// The transaction up to which changes have been staged.
     staged: u64,
-    /// The keys that the generation's chunks read.
-    pub(super) records: BTreeSet<i64>,
-    /// The table after each commit after which no initial sync is under way.
+    /// The table after each commit after which a complete generation goes on, and after which one that waits for another was last
+    /// told of.
     pub(super) complete_at: BTreeMap<u64, Rows>,
+    pub(super) stale_at: BTreeMap<u64, Rows>,
+}
+
+/// What is read of a generation.
+#[derive(Debug, Clone, Default)]
+struct Reading {
+    former: Former,
+    /// The point of each chunk that has been read.
+    points: [Option<u64>; CHUNKS],
+    /// The transaction up to which changes had been staged when it began.
+    began_at: u64,
+    /// The keys that chunks read.
+    records: BTreeSet<i64>,
 }
 
 impl Reader {
@@ -150,11 +167,12 @@ impl Reader {
             entry: Entry::default(),
             generation: 0,
             is_syncing: false,
-            points: [None; CHUNKS],
-            began_at: 0,
+            read: Reading::default(),
+            placed: Reading::default(),
+            former: Former::Nothing,
             staged: 0,
-            records: BTreeSet::new(),
             complete_at: BTreeMap::new(),
+            stale_at: BTreeMap::new(),
         };
         reader.begin().await;
         reader
@@ -167,6 +185,7 @@ impl Reader {
             Event::Read(chunk) => self.read(chunk),
             Event::Complete => self.complete().await,
             Event::Anew => self.begin().await,
+            Event::Lose => self.lose().await,
             Event::Commit => self.commit().await,
         }
     }
@@ -185,24 +204,36 @@ impl Reader {
 
     async fn begin(&mut self) {
         self.generation += 1;
-        let begin =
-            SyncStep::Begin { stream: stream(), generation: self.generation, former: Former::Nothing };
+        let former = self.former;
+        let begin = SyncStep::Begin { stream: stream(), generation: self.generation, former };
         let nothing = Change { op: Op::Truncate, key: 0, old_key: None, first: 0, second: None };
-        let void = (self.generation > 1).then(|| batch(0, &[nothing]));
+        let void = (self.generation > 1 && former != Former::Current).then(|| batch(0, &[nothing]));
         if self.entry.concerns(&stream()) {
             self.commit().await;
         }
         self.hand_over(vec![begin], Phase::InitialSync, void);
-        (self.is_syncing, self.points, self.began_at) = (true, [None; CHUNKS], self.staged);
-        self.records.clear();
+        self.is_syncing = true;
+        self.read = Reading { former, began_at: self.staged, ..Reading::default() };
+    }
+
+    /// The source forgets what it did since it was last staged.
+    async fn lose(&mut self) {
+        if !self.entry.groups.is_empty() {
+            self.commit().await;
+        }
+        self.staged = self.table.now();
+        if self.former == Former::Current {
+            self.former = Former::Stale;
+        }
+        self.begin().await;
     }
 
     fn read(&mut self, chunk: usize) {
-        if !self.is_syncing || self.points[chunk].is_some() {
+        if !self.is_syncing || self.read.points[chunk].is_some() {
             return;
         }
         let point = self.table.now() + 1;
-        self.points[chunk] = Some(point);
+        self.read.points[chunk] = Some(point);
         let rows = self.table.rows.iter().filter(|(key, _)| chunk_of(**key) == chunk);
         let rows: Vec<_> = rows
             .map(|(&key, &(first, second))| Change {
@@ -213,7 +244,7 @@ impl Reader {
                 second: Some(second),
             })
             .collect();
-        self.records.extend(rows.iter().map(|row| row.key));
+        self.read.records.extend(rows.iter().map(|row| row.key));
         let bound = |chunk: usize| ordered(&Value::Int(chunk as i64 * 10));
         let range = KeyRange {
             from: (chunk > 0).then(|| bound(chunk)).flatten(),
@@ -241,9 +272,9 @@ impl Reader {
     }
 
     async fn complete(&mut self) {
-        let last = self.points.iter().copied().max().flatten();
+        let last = self.read.points.iter().copied().max().flatten();
         let passed = last.is_some_and(|last| self.staged + 1 >= last);
-        if !self.is_syncing || self.points.contains(&None) || !passed {
+        if !self.is_syncing || self.read.points.contains(&None) || !passed {
             return;
         }
         if self.a_record_would_arrive_in_part() {
@@ -252,21 +283,30 @@ impl Reader {
         let done = SyncStep::Done { stream: stream(), generation: self.generation };
         self.hand_over(vec![done], Phase::InitialSync, None);
         self.is_syncing = false;
+        if self.read.former != Former::Current {
+            self.placed = self.read.clone();
+        }
+        self.former = Former::Current;
+    }
+
+    /// The keys that are read of the generation that an appended history has.
+    pub(super) fn records(&self) -> &BTreeSet<i64> {
+        &self.placed.records
     }
 
     fn a_record_would_arrive_in_part(&self) -> bool {
-        self.since_begin().any(|(lsn, change)| {
-            let (old, new) = self.points_of(change);
+        self.since_begin(&self.read).any(|(lsn, change)| {
+            let (old, new) = self.read.points_of(change);
             change.old_key.is_some() && change.second.is_none() && lsn < old && lsn >= new
         })
     }
 
-    /// How many changes of each transaction the chunks of the last generation do not have.
+    /// How many changes of each transaction the chunks of the generation in an appended history do not have.
     pub(super) fn expected_changes(&self) -> BTreeMap<u64, usize> {
         let mut expected = BTreeMap::new();
-        for (lsn, change) in self.since_begin() {
-            let (old, new) = self.points_of(change);
-            let all = self.points.iter().flatten().max().copied().unwrap();
+        for (lsn, change) in self.since_begin(&self.placed) {
+            let (old, new) = self.placed.points_of(change);
+            let all = self.placed.points.iter().flatten().max().copied().unwrap();
             let missing = if change.op == Op::Truncate { lsn >= all } else { lsn >= old || lsn >= new };
             if missing {
                 *expected.entry(lsn).or_default() += 1;
@@ -275,15 +315,9 @@ impl Reader {
         expected
     }
 
-    fn since_begin(&self) -> impl Iterator<Item = (u64, &Change)> {
-        let staged = (1..=self.staged).zip(&self.table.history).skip(self.began_at as usize);
+    fn since_begin(&self, read: &Reading) -> impl Iterator<Item = (u64, &Change)> {
+        let staged = (1..=self.staged).zip(&self.table.history).skip(read.began_at as usize);
         staged.flat_map(|(lsn, (changes, _))| changes.iter().map(move |change| (lsn, change)))
-    }
-
-    /// The points of the chunks that hold the old key and the new.
-    fn points_of(&self, change: &Change) -> (u64, u64) {
-        let point = |key| self.points[chunk_of(key)].unwrap();
-        (point(change.old_key.unwrap_or(change.key)), point(change.key))
     }
 
     fn hand_over(&mut self, steps: Vec<SyncStep>, phase: Phase, batch: Option<ChangeBatch>) {
@@ -305,11 +339,24 @@ impl Reader {
 
     async fn commit(&mut self) {
         let commit = self.writer.commit(std::mem::take(&mut self.entry), &Stop::new()).await.unwrap();
-        if !self.is_syncing {
+        let goes_on = !self.is_syncing || self.read.former == Former::Current;
+        if self.is_syncing && self.read.former == Former::Stale {
+            let (_, rows) = self.complete_at.last_key_value().unwrap();
+            self.stale_at.insert(commit.sequence(), rows.clone());
+        }
+        if goes_on {
             let staged = self.staged.checked_sub(1).and_then(|last| self.table.history.get(last as usize));
             let rows = staged.map(|(_, rows)| rows.clone()).unwrap_or_default();
             self.complete_at.insert(commit.sequence(), rows);
         }
+    }
+}
+
+impl Reading {
+    /// The points of the chunks that hold the old key and the new.
+    fn points_of(&self, change: &Change) -> (u64, u64) {
+        let point = |key| self.points[chunk_of(key)].unwrap();
+        (point(change.old_key.unwrap_or(change.key)), point(change.key))
     }
 }
 
