@@ -100,6 +100,9 @@ pub struct DeadLetter {
     pub time: Time,
     /// How often it has been tried.
     pub attempts: u64,
+    /// Whether nothing had been applied to the destination yet. Otherwise it is of no account for one that has been emptied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_first: bool,
     /// It is not to be written any more, and stays only until its destination has come past it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub discarded: bool,

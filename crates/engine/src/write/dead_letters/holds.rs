@@ -161,6 +161,7 @@ impl Change {
             behind: None,
             time,
             attempts: 1,
+            at_first: false,
             discarded: false,
             released: None,
             voided_by: None,

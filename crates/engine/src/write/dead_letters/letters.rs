@@ -45,6 +45,8 @@ struct Pages {
     letters: BTreeMap<LetterId, DeadLetter>,
     /// Where changes of the unit that waited were played, by stream.
     waited: BTreeSet<(StreamName, u64)>,
+    /// Whether nothing has been applied to the destination yet.
+    is_new: bool,
 }
 
 impl Letters {
@@ -77,14 +79,16 @@ impl Letters {
         self.asking.asked().await
     }
 
-    /// Forgets what is of no account any more for a destination that has just told where it stands. One that is new has
-    /// nothing that anything could be held behind.
+    /// Forgets what is of no account any more for a destination that has just told where it stands. One that has nothing, and had
+    /// when letters were kept, has been emptied since: everything is tried again.
     pub(in crate::write) async fn settle(&mut self, standing: Standing, is_new: bool) -> Result<Standing> {
         if is_new && !self.is_open {
-            let all = self.book.all().into_iter().map(|letter| letter.id).collect::<Vec<_>>();
-            self.book.forget(&all).await?;
+            let former = self.book.all().into_iter().filter(|letter| !letter.at_first);
+            let former = former.map(|letter| letter.id).collect::<Vec<_>>();
+            self.book.forget(&former).await?;
         }
         self.is_open = true;
+        self.book.change(|pages| pages.is_new = is_new);
         self.tidy(&standing).await?;
         Ok(Standing { settled: BTreeSet::new(), ..standing })
     }
@@ -92,6 +96,7 @@ impl Letters {
     /// The same for one that has come to `end`.
     pub(in crate::write) async fn passed(&mut self, end: &Standing) -> Result<()> {
         self.suspects = false;
+        self.book.change(|pages| pages.is_new = false);
         self.tidy(end).await
     }
 
@@ -243,6 +248,8 @@ impl Book {
 
     /// Keeps new letters, of `stream`. They are durable when it returns.
     pub(super) async fn keep(&self, stream: &StreamName, letters: Vec<DeadLetter>) -> Result<(), Error> {
+        let (mut letters, is_new) = (letters, self.pages().is_new);
+        letters.iter_mut().for_each(|letter| letter.at_first = is_new);
         if self.count() + letters.len() > MOST {
             return Err(too_many(stream));
         }
