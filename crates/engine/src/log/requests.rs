@@ -11,7 +11,13 @@ use crate::{Error, Result, Time, schema::StreamName};
 
 /// What was there when somebody of this process last looked.
 #[derive(Debug, Default)]
-pub(super) struct LastLook(Mutex<Option<(Time, Vec<(String, Request)>)>>);
+pub(super) struct LastLook(Mutex<Option<Look>>);
+
+#[derive(Debug)]
+struct Look {
+    time: Time,
+    requests: Vec<(String, Request)>,
+}
 
 /// Something to be done by the process that runs the pipeline, now or when it is run next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,21 +77,21 @@ impl Log {
     pub(crate) async fn recent_requests(&self, age: Duration) -> Result<Vec<(String, Request)>> {
         let mut last = self.0.last_look.0.lock().await;
         let now = self.world().now();
-        if let Some((time, requests)) = &*last
+        if let Some(Look { time, requests }) = &*last
             && *time <= now
             && u128::from(now.micros_since(*time)) < age.as_micros()
         {
             return Ok(requests.clone());
         }
         let requests = self.requests().await?;
-        *last = Some((now, requests.clone()));
+        *last = Some(Look { time: now, requests: requests.clone() });
         Ok(requests)
     }
 
     /// Forgets a request: it has been seen to.
     pub async fn forget_request(&self, id: &str) -> Result<()> {
         self.store().delete(&names::request(id)).await?;
-        if let Some((_, requests)) = &mut *self.0.last_look.0.lock().await {
+        if let Some(Look { requests, .. }) = &mut *self.0.last_look.0.lock().await {
             requests.retain(|(other, _)| other != id);
         }
         Ok(())
