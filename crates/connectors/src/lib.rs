@@ -2,6 +2,7 @@
 //! pipeline file says), `source/` (its read strategy), `destination/` (its write strategy). A connector depends on the
 //! engine's traits alone; it never touches the log.
 
+pub mod comparing;
 pub mod config;
 pub mod files;
 mod metadata;

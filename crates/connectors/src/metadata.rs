@@ -1,4 +1,4 @@
-//! The columns that a destination in `append` mode adds to the source's own. Their names are a contract.
+//! The columns that destinations add to the source's own. Their names are a contract.
 
 use tidemark_engine::change::{Cell, ChangeBatch};
 
@@ -10,6 +10,12 @@ pub(crate) const OP: &str = "_tidemark_op";
 pub(crate) const SOURCE_TIME: &str = "_tidemark_source_time";
 /// The names of the columns it carries no value for, as a JSON array; NULL when it carries all.
 pub(crate) const UNCHANGED: &str = "_tidemark_unchanged";
+/// When the source deleted the record; NULL while it is there. In `soft-delete`.
+pub(crate) const DELETED_AT: &str = "_tidemark_deleted_at";
+/// When the version of the record came about. In `history`.
+pub(crate) const VALID_FROM: &str = "_tidemark_valid_from";
+/// When the version was over; NULL of the one that is valid now. In `history`.
+pub(crate) const VALID_TO: &str = "_tidemark_valid_to";
 
 /// The text of [`UNCHANGED`] for the change in `row`.
 pub(crate) fn unchanged_names(changes: &ChangeBatch, row: usize) -> Option<String> {

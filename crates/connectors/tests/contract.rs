@@ -15,9 +15,12 @@ fn writing(mode: WriteMode) -> Writing {
     Writing { destination: "copy".into(), mode, table: TableName::default(), adopt: false, shadow: false }
 }
 
+const MODES: [WriteMode; 5] =
+    [WriteMode::Append, WriteMode::Mirror, WriteMode::SoftDelete, WriteMode::History, WriteMode::Replace];
+
 #[tokio::test]
 async fn sqlite_destination() {
-    for mode in [WriteMode::Append, WriteMode::Mirror] {
+    for mode in MODES {
         let folder = TempDir::new().expect("a folder can be made");
         let config = sqlite::DestinationConfig { path: "copy.db".into() };
         write::all(|| sqlite::Destination::new(&config, folder.path(), writing(mode))).await;

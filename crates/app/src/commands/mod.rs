@@ -12,6 +12,7 @@ mod run;
 mod schema;
 mod status;
 mod teardown;
+mod verify;
 
 use clap::Subcommand;
 
@@ -27,6 +28,7 @@ pub(crate) enum Command {
     Replay(replay::Replay),
     DeadLetters(dead_letters::DeadLetters),
     Resync(resync::Resync),
+    Verify(verify::Verify),
     Teardown(teardown::Teardown),
     Schema(schema::Schema),
 }
@@ -43,6 +45,7 @@ impl Command {
             Self::Replay(replay) => replay.json,
             Self::DeadLetters(dead_letters) => dead_letters.json,
             Self::Resync(resync) => resync.json,
+            Self::Verify(verify) => verify.json,
             Self::Teardown(teardown) => teardown.json,
             Self::Init(_) | Self::Schema(_) => false,
         }

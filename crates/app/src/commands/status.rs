@@ -197,7 +197,7 @@ fn for_programs(picture: &Picture<'_>) -> Json {
     let Picture { log, holder, held_back, streams, schema_changes, destinations } = picture;
     let anew = |(stream, anew): (&StreamName, &Anew)| json!({"stream": stream, "from": anew.from, "after": anew.after, "waits": anew.waits});
     let held = |(stream, hold): (&StreamName, &Hold)| {
-        let Hold { after, error, kind, hint } = hold;
+        let Hold { after, error, kind, hint, .. } = hold;
         json!({"stream": stream, "commit": after, "error": error, "kind": kind, "hint": hint})
     };
     let standing = |standing: &Standing<'_>| {

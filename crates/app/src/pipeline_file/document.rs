@@ -150,6 +150,12 @@ pub(super) enum Write {
     Append,
     /// The destination looks like the source: upserts and hard deletes, by key.
     Mirror,
+    /// Like `mirror`, but a deleted record stays, with the time it was deleted at.
+    SoftDelete,
+    /// Every version of every record, with the times it was valid from and to.
+    History,
+    /// The destination looks like the source did when it was last read whole; a new reading takes the former one's place at once.
+    Replace,
 }
 
 /// What to do with a record that cannot be written.

@@ -106,6 +106,9 @@ impl Findings<'_> {
         let mode = match write {
             Write::Append => WriteMode::Append,
             Write::Mirror => WriteMode::Mirror,
+            Write::SoftDelete => WriteMode::SoftDelete,
+            Write::History => WriteMode::History,
+            Write::Replace => WriteMode::Replace,
         };
         let on_error = match on_error {
             document::OnError::Stop => OnError::Stop,
@@ -126,7 +129,7 @@ impl Findings<'_> {
         Destination { writing, schema_change, on_error, on_truncate, live, system }
     }
 
-    /// A mirror tells records apart by their key, and a table holds one stream.
+    /// Most modes tell records apart by their key, some take whole generations alone, and a table holds one stream.
     fn streams_that_do_not_fit(&mut self, source: &SourceConfig, destinations: &[Destination]) {
         let streams = source.streams();
         let keyless: Vec<_> = match &streams {
@@ -137,15 +140,22 @@ impl Findings<'_> {
         };
         for Destination { writing, .. } in destinations {
             let name = writing.destination.as_str();
-            if writing.mode == WriteMode::Mirror && (streams == NamedStreams::Keyless || !keyless.is_empty())
-            {
+            let mode = writing.mode.as_str();
+            if writing.mode.needs_key() && (streams == NamedStreams::Keyless || !keyless.is_empty()) {
                 let without_key = match keyless.as_slice() {
                     [] => "the streams of `source` have no keys".to_owned(),
                     [stream] => format!("stream `{stream}` has no key"),
                     streams => format!("streams `{}` have no keys", streams.join("`, `")),
                 };
-                let message = format!("{without_key}, and `mirror` tells records apart by their key");
+                let message = format!("{without_key}, and `{mode}` tells records apart by their key");
                 let hint = "give each stream of `source` a `key`, or write with `append`";
+                self.add(&["destinations", name, "write"], &message, Some(hint));
+            }
+            if writing.mode.takes_generations_only() && !source.has_generations() {
+                let message = format!(
+                    "`source` is never read whole, from beginning to end, and `{mode}` shows what such a reading found"
+                );
+                let hint = "write with `append`, or with `mirror` where each stream has a `key`";
                 self.add(&["destinations", name, "write"], &message, Some(hint));
             }
             let one_table =

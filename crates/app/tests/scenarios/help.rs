@@ -55,6 +55,16 @@ fn replay() {
 }
 
 #[test]
+fn dead_letters() {
+    insta::assert_snapshot!(help("dead-letters --help"));
+}
+
+#[test]
+fn verify() {
+    insta::assert_snapshot!(help("verify --help"));
+}
+
+#[test]
 fn schema() {
     insta::assert_snapshot!(help("schema --help"));
 }

@@ -10,6 +10,7 @@ mod flights;
 mod formats;
 mod growth;
 mod help;
+mod modes;
 mod pipeline_file;
 mod postgres;
 mod process;

@@ -105,6 +105,9 @@ destinations:
   copy: {type: sqlite, path: "${REGION}.db", write: mirror}
   Copy: {type: sqlite, path: "./x/../${REGION}.db", write: append}
   loop: {type: files, path: data/, write: append, table: "{table}"}
+  past: {type: sqlite, path: past.db, write: history}
+  whole: {type: sqlite, path: whole.db, write: replace}
+  kept: {type: files, path: kept, write: soft-delete}
 "#
     ));
 }

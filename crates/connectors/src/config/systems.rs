@@ -7,7 +7,10 @@ use serde::Deserialize;
 use tidemark_engine::{Cursor, Error, Result, read::ReadStrategy, schema::StreamName, write::WriteStrategy};
 
 use super::{Discovered, Findings, HeldBack, Home, Place, Problem, Tables, Writing};
-use crate::{files, postgres, sqlite};
+use crate::{
+    comparing::{Original, Replica},
+    files, postgres, sqlite,
+};
 
 /// What a pipeline reads from, by its `type`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -64,6 +67,15 @@ impl SourceConfig {
                 ),
             },
             Self::Postgres(_) => NamedStreams::Known,
+        }
+    }
+
+    /// Whether it reads its streams whole, from beginning to end, and says so in the log: only then is there ever anything for
+    /// a mode that takes whole generations.
+    pub fn has_generations(&self) -> bool {
+        match self {
+            Self::Files(_) => false,
+            Self::Postgres(_) => true,
         }
     }
 
@@ -167,6 +179,17 @@ impl SourceConfig {
         }
     }
 
+    /// The source as it is compared with what became of it; `None` where that cannot be: what files hold changes as they grow, and
+    /// no record can be asked for by its key.
+    pub fn compared(&self, home: &Home) -> Result<Option<Box<dyn Original>>> {
+        match self {
+            Self::Files(_) => Ok(None),
+            Self::Postgres(postgres) => {
+                Ok(Some(Box::new(postgres::Source::new(postgres.clone(), &home.pipeline)?.compared())))
+            }
+        }
+    }
+
     /// What reads it.
     pub fn strategy(&self, home: &Home) -> Result<Box<dyn ReadStrategy>> {
         match self {
@@ -247,6 +270,19 @@ impl DestinationConfig {
         match self {
             Self::Files(_) | Self::Sqlite(_) => Ok(()),
             Self::Postgres(postgres) => postgres::Destination::teardown(postgres, writing).await.map(drop),
+        }
+    }
+
+    /// The destination as it is compared with its source; `None` where its records cannot be asked for.
+    pub fn compared(&self, home: &Home, writing: &Writing) -> Result<Option<Box<dyn Replica>>> {
+        match self {
+            Self::Files(_) => Ok(None),
+            Self::Postgres(postgres) => {
+                Ok(Some(Box::new(postgres::Destination::compared(postgres, writing.clone())?)))
+            }
+            Self::Sqlite(sqlite) => {
+                Ok(Some(Box::new(sqlite::Destination::compared(sqlite, &home.folder, writing.clone()))))
+            }
         }
     }
 

@@ -115,8 +115,11 @@ impl DestinationConfig {
                 .push(Problem::new(["path"], "the path is empty").hint("name a folder, such as `./archive`"));
         }
         if writing.mode != WriteMode::Append {
-            let problem =
-                Problem::new(["write"], "files cannot be changed, so they cannot mirror the source");
+            let mode = writing.mode.as_str();
+            let problem = Problem::new(
+                ["write"],
+                format!("files are never changed, so `{mode}` cannot be written to them"),
+            );
             problems.push(problem.hint("use `write: append`: every change becomes a row"));
         }
         if self.file_size.0 < MIN_FILE_SIZE {

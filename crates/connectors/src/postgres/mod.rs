@@ -1,5 +1,6 @@
 //! PostgreSQL, as a source and as a destination.
 
+mod compared;
 mod config;
 mod connection;
 mod destination;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rusqlite::ErrorCode;
-use tidemark_engine::{Error, ErrorKind};
+use tidemark_engine::{Error, ErrorKind, schema::StreamName};
 
 /// `Result` inside this connector.
 pub(super) type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -28,6 +28,14 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
+    /// The same, said of `stream` where it is of no other.
+    pub(super) fn of_stream(self, stream: &StreamName) -> Self {
+        match self {
+            Self::Known(error) if error.stream().is_none() => Self::Known(error.of_stream(stream)),
+            other => other,
+        }
+    }
+
     /// The engine's error, for the database in `file`.
     pub(super) fn explain(self, file: &Path) -> Error {
         match self {

@@ -24,9 +24,13 @@
 //! are; dates among timestamps are the midnights they begin with; whatever meets `JSON TEXT` becomes JSON; other
 //! disagreements become text.
 //!
+//! Times of our own (`_tidemark_source_time`, `_tidemark_deleted_at`, `_tidemark_valid_from`, `_tidemark_valid_to`) are texts of one
+//! length, `2013-01-01T05:00:00.000000Z`, which sort as the times do.
+//!
 //! Names are quoted and may be any text without a NUL. SQLite does not tell `A` from `a`, so names that differ in
 //! nothing else are refused.
 
+mod compared;
 mod config;
 mod destination;
 mod failure;

@@ -19,6 +19,8 @@ pub(super) struct Report<'a> {
     log: &'a Log,
     destination: &'a str,
     plan: &'a Plan,
+    /// Whether anything is said at all.
+    leaves_marks: bool,
     marks: Option<Marks>,
     /// `None` until the destination has told.
     standing: Option<Standing>,
@@ -27,8 +29,8 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(log: &'a Log, destination: &'a str, plan: &'a Plan) -> Self {
-        Self { log, destination, plan, marks: None, standing: None, rows: 0, said: None }
+    pub(super) fn new(log: &'a Log, destination: &'a str, plan: &'a Plan, leaves_marks: bool) -> Self {
+        Self { log, destination, plan, leaves_marks, marks: None, standing: None, rows: 0, said: None }
     }
 
     /// Notes that the destination stands at `standing` after `rows` more changes.
@@ -66,6 +68,9 @@ impl<'a> Report<'a> {
     /// Says how the destination is.
     pub(super) async fn say(&mut self, state: MarkState) {
         self.said = Some((self.log.world().now(), self.standing.clone()));
+        if !self.leaves_marks {
+            return;
+        }
         if let Err(error) = self.try_say(state).await {
             tracing::warn!(destination = self.destination, %error, "cannot note where the destination stands");
         }

@@ -81,6 +81,7 @@ pub struct WriteLoop {
     pub(super) horizon: Horizon,
     pub(super) stop: Stop,
     pub(super) progress: Arc<Progress>,
+    leaves_marks: bool,
 }
 
 /// One run of the loop, over all of its attempts.
@@ -111,7 +112,14 @@ enum Next {
 impl WriteLoop {
     /// A loop that plays `plan` of `log` into `destination`, up to `horizon` or until `stop`.
     pub fn new(log: Log, destination: impl Into<String>, plan: Plan, horizon: Horizon, stop: Stop) -> Self {
-        Self { log, destination: destination.into(), plan, horizon, stop, progress: Arc::default() }
+        let (destination, progress) = (destination.into(), Arc::default());
+        Self { log, destination, plan, horizon, stop, progress, leaves_marks: true }
+    }
+
+    /// The same loop, of which nothing is to be seen in the staging store: its destination is nobody's business.
+    #[must_use]
+    pub fn without_marks(self) -> Self {
+        Self { leaves_marks: false, ..self }
     }
 
     /// How far it has come.
@@ -367,11 +375,11 @@ impl WriteLoop {
 
 impl<'a> Run<'a> {
     pub(super) fn new(write_loop: &'a WriteLoop) -> Self {
-        let WriteLoop { log, destination, plan, progress, .. } = write_loop;
+        let WriteLoop { log, destination, plan, progress, leaves_marks, .. } = write_loop;
         let world = log.world();
         Self {
             retry: Retry::new(world.clone()),
-            report: Report::new(log, destination, plan),
+            report: Report::new(log, destination, plan, *leaves_marks),
             revival: Revival::due(world.clone()),
             letters: Letters::new(log, destination, plan.mode, progress.clone()),
             refused: BTreeSet::new(),

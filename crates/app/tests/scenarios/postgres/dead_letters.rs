@@ -234,3 +234,39 @@ fn sqlite_tells_which_record_it_refuses() {
     bench.tidemark("dead-letters pipeline.yaml retry").succeeds();
     assert_eq!((all().as_str(), ops(&bench).as_str()), ("1:2 3:4 4:5 20:5001", ""));
 }
+
+#[test]
+fn every_mode_comes_to_what_it_is_without_a_refusal() {
+    let server = Postgres::shared();
+    let source = server.database();
+    source
+        .execute(&format!("{ACCOUNTS}; INSERT INTO accounts SELECT id, 1 FROM generate_series(1, 20) AS id"));
+    let modes = ["mirror", "soft-delete", "history", "append"];
+    let free = modes.map(|_| server.database());
+    let strict = modes.map(|_| server.database());
+    let lines = modes.iter().zip(free.iter().zip(&strict)).map(|(mode, (free, strict))| {
+        destination(&format!("free-{mode}"), free, mode)
+            + &destination(&format!("strict-{mode}"), strict, &format!("{mode}, on_error: dead-letter"))
+    });
+    let bench = pipeline(&source, "[\"public.*\"]", &lines.collect::<String>());
+    run_once(&bench);
+    for database in &strict {
+        database.execute("ALTER TABLE accounts ADD CONSTRAINT small CHECK (amount < 1000)");
+    }
+    source.execute("UPDATE accounts SET amount = 5000 WHERE id = 3; UPDATE accounts SET amount = 2");
+    source.execute("UPDATE accounts SET id = 40 WHERE id = 4; UPDATE accounts SET amount = 6000 WHERE id = 40; DELETE FROM accounts WHERE id = 40");
+    source.execute("INSERT INTO accounts VALUES (4, 3), (50, 7000); UPDATE accounts SET id = 51 WHERE id = 50; DELETE FROM accounts WHERE id = 5");
+    run_once(&bench);
+    assert!(letters(&bench).len() > 4 * modes.len());
+    source.execute("INSERT INTO accounts VALUES (5, 4); UPDATE accounts SET amount = 9 WHERE id IN (3, 51)");
+    run_once(&bench);
+    for database in &strict {
+        database.execute(ALL);
+    }
+    bench.tidemark("dead-letters pipeline.yaml retry").succeeds();
+    assert_eq!(ops(&bench), "");
+    for (mode, (free, strict)) in modes.iter().zip(free.iter().zip(&strict)) {
+        let all = "SELECT a::text FROM accounts AS a ORDER BY 1";
+        assert_eq!(strict.query(all), free.query(all), "{mode}");
+    }
+}

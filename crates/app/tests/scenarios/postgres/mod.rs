@@ -9,6 +9,7 @@ mod fencing;
 mod kept;
 mod load;
 mod memory;
+mod modes;
 mod names;
 mod outages;
 mod refused;
@@ -20,6 +21,7 @@ mod snapshot;
 mod stream;
 mod tables;
 mod types;
+mod verify;
 
 use tidemark_test_servers::Database;
 

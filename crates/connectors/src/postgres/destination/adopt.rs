@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     config::Writing,
+    metadata,
     postgres::{
         identifier::{TableId, quoted},
         types::{Catalog, Target},
@@ -116,7 +117,12 @@ fn check_columns(terms: &Terms, table: &TableId, relation: &Relation, schema: &S
 }
 
 /// An upsert needs a unique index over exactly the key's columns.
-async fn check_key(client: &Client, table: &TableId, relation: &Relation, key: &[String]) -> Result<()> {
+pub(super) async fn check_key(
+    client: &Client,
+    table: &TableId,
+    relation: &Relation,
+    key: &[String],
+) -> Result<()> {
     let wanted = key.iter().collect::<BTreeSet<_>>();
     let sets = relation.unique_sets(client).await?;
     if sets.iter().any(|set| set.iter().collect::<BTreeSet<_>>() == wanted) {
@@ -131,11 +137,14 @@ async fn check_key(client: &Client, table: &TableId, relation: &Relation, key: &
     .into())
 }
 
-/// Whether the table was made for another write mode than the one the pipeline file asks for.
+/// Refuses a table with columns that another write mode than the one the pipeline file asks for has given it.
 pub(super) fn check_mode(table: &TableId, relation: &Relation, mode: WriteMode) -> Result<()> {
-    let is_appended = relation.column(crate::metadata::POSITION).is_some();
-    if is_appended == (mode == WriteMode::Append) {
-        return Ok(());
-    }
-    Err(made_for_another_mode(table).into())
+    let has = |name| relation.column(name).is_some();
+    let is_of_another = match mode {
+        WriteMode::Append => has(metadata::VALID_FROM),
+        WriteMode::History => has(metadata::OP),
+        WriteMode::SoftDelete => has(metadata::POSITION),
+        WriteMode::Mirror | WriteMode::Replace => has(metadata::POSITION) || has(metadata::DELETED_AT),
+    };
+    if is_of_another { Err(made_for_another_mode(table).into()) } else { Ok(()) }
 }

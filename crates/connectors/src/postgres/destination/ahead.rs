@@ -19,6 +19,7 @@ use super::{
     bulk::{Copied, add_missing, copy},
     failure::Result,
     gathered::most_rows,
+    history::{self, Displaced},
     ledger::LoadedRows,
     merge::merge,
     parking::Parking,
@@ -54,6 +55,29 @@ pub(super) fn is_initial(delivery: &Delivery) -> EngineResult<bool> {
     Ok(true)
 }
 
+impl Piece {
+    /// Makes versions of records that were read, where there may be others of them. Those that come after are written again.
+    async fn write_versions(&self, writer: &mut Writer) -> Result<()> {
+        let changes = &self.changes;
+        let Some(last) = changes.rows().checked_sub(1) else { return Ok(()) };
+        history::take_back_after(writer, &self.table, &self.position(last)?).await?;
+        let most = most_rows(changes);
+        for start in (0..=last).step_by(most) {
+            let changes = changes.slice(start, most.min(changes.rows() - start));
+            let delivery = Delivery {
+                sequence: self.sequence,
+                played: self.sequence,
+                phase: Phase::InitialSync,
+                watermarks: self.watermarks.clone(),
+                changes,
+            };
+            let (table, log) = (&self.table, &self.log);
+            history::write(writer, table, log, vec![delivery], &mut Displaced::default()).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Changes of an initial sync that are loaded in one go.
 pub(super) enum Load {
     /// Void what the table holds.
@@ -62,7 +86,7 @@ pub(super) enum Load {
 }
 
 impl Load {
-    /// `piece` in order: in a mirror, each truncate begins anew; in `append` it is a row like any other.
+    /// `piece` in order: each truncate begins anew, save in `append`, where it is a row like any other.
     pub(super) fn split(piece: Piece) -> EngineResult<Vec<Self>> {
         let changes = &piece.changes;
         if piece.mode == WriteMode::Append {
@@ -161,8 +185,13 @@ pub(super) async fn load(writer: &mut Writer, piece: &Piece) -> Result<Copied> {
     if piece.table.made && copy(writer, pieces).await? == Copied::All {
         return Ok(Copied::All);
     }
-    if piece.mode == WriteMode::Append {
-        return add_missing(writer, pieces).await.map(|()| Copied::All);
+    match piece.mode {
+        WriteMode::Append => return add_missing(writer, pieces).await.map(|()| Copied::All),
+        WriteMode::History => {
+            piece.write_versions(writer).await?;
+            return Ok(Copied::SomeAreThere);
+        }
+        WriteMode::Mirror | WriteMode::SoftDelete | WriteMode::Replace => {}
     }
     let mut parking = Parking::default();
     let (rows, most) = (piece.changes.rows(), most_rows(&piece.changes));

@@ -1,12 +1,11 @@
 //! Whether a database can be written to, found out without changing it.
 
-use tidemark_engine::{Error, write::WriteMode};
+use tidemark_engine::Error;
 use tokio_postgres::Client;
 
-use super::{failure::Result, ledger};
+use super::{failure::Result, ledger, shadow};
 use crate::{
     config::Writing,
-    metadata,
     postgres::{
         connection::Server,
         identifier::{TableId, quoted},
@@ -153,16 +152,13 @@ impl Check<'_> {
 
     /// The tables that the destination has written to before.
     async fn tables(&mut self, writing: &Writing) -> Result<()> {
-        let sql = "SELECT t.schema, t.name, EXISTS (
-                       SELECT FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = $2 AND NOT a.attisdropped)
-                   FROM _tidemark.tables AS t
+        let sql = "SELECT t.schema, t.name, t.mode FROM _tidemark.tables AS t
                    JOIN pg_namespace AS n ON n.nspname = t.schema
                    JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = t.name
                    WHERE t.destination = $1";
-        let rows = self.client.query(sql, &[&writing.destination, &metadata::POSITION]).await?;
-        for row in rows {
+        for row in self.client.query(sql, &[&shadow::destination(writing)]).await? {
             let table = TableId { schema: row.get(0), name: row.get(1) };
-            if row.get::<_, bool>(2) != (writing.mode == WriteMode::Append) {
+            if row.get::<_, &str>(2) != writing.mode.as_str() {
                 self.errors.push(made_for_another_mode(&table));
             } else {
                 self.may_write(&table).await?;

@@ -117,6 +117,10 @@ impl Entries {
         }
         let Keys { new, old } = view.keys(at.row)?;
         Ok(match (op, old) {
+            (Op::Update, _) if view.is_deletion(at.row) => {
+                self.mark(view, at, new);
+                true
+            }
             (Op::Delete, _) => {
                 self.put(new, at, Place::Gone);
                 true
@@ -175,6 +179,15 @@ impl Entries {
                 image.overlay(view, at, self.whole);
                 true
             }
+        }
+    }
+
+    /// A row stays, as deleted; where there is none, nothing happens.
+    fn mark(&mut self, view: &View<'_>, at: At, key: Key) {
+        let is_known_to_be_gone =
+            self.by_key.get(&key).is_some_and(|&index| matches!(self.list[index].place, Place::Gone));
+        if !is_known_to_be_gone {
+            self.update(view, at, key);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidemark_engine::{
-    LogId,
+    Error, LogId,
     change::{ChangeBatch, Op},
     write::{Delivery, WriteMode},
 };
@@ -11,7 +11,8 @@ use tidemark_engine::{
 use super::{
     ahead::runs,
     bulk::{Copied, add_missing, copy},
-    failure::Result,
+    failure::{Failure, Result},
+    history::{self, Displaced},
     merge::merge,
     parking::Parking,
     piece::Piece,
@@ -26,7 +27,7 @@ const MOST_ROWS: usize = 10_000;
 /// Or when all that is gathered takes this much memory.
 pub(super) const MOST_BYTES: usize = 8 << 20;
 /// Up to this many changes go one by one, by prepared statements: a work table would take longer.
-const FEW: usize = 8;
+pub(super) const FEW: usize = 8;
 
 /// How many of `changes` may be merged at once.
 pub(super) fn most_rows(changes: &ChangeBatch) -> usize {
@@ -43,6 +44,7 @@ pub(super) struct Stream {
     /// Whether this unit holds rows of its initial sync.
     pub(super) has_loaded: bool,
     pub(super) parking: Parking,
+    pub(super) displaced: Displaced,
     gathered: Vec<Delivery>,
     rows: usize,
     bytes: usize,
@@ -56,6 +58,7 @@ impl Stream {
             seen: None,
             has_loaded: false,
             parking: Parking::default(),
+            displaced: Displaced::default(),
             gathered: Vec::new(),
             rows: 0,
             bytes: 0,
@@ -138,26 +141,39 @@ impl Stream {
     ) -> Result<()> {
         match mode {
             WriteMode::Append => self.append(writer, log, gathered).await,
+            WriteMode::History => {
+                history::write(writer, &self.table, log, gathered, &mut self.displaced).await
+            }
+            _ if self.table.key.is_empty() => Err(self.keyless()),
             _ => self.mirror(writer, gathered).await,
         }
     }
 
     /// Forgets displaced rows: the unit is over.
     pub(super) async fn end_unit(&mut self, writer: &mut Writer) -> Result<()> {
+        self.displaced.forget();
         self.parking.forget(writer, &self.table).await
     }
 
-    fn is_replayed(&self, played: u64) -> bool {
+    /// What cannot be told apart by a key is as its initial sync shows it: nothing else is played.
+    fn keyless(&self) -> Failure {
+        let stream = &self.table.stream;
+        Error::internal(format!("stream `{stream}` has no key, and was given changes all the same")).into()
+    }
+
+    /// Whether the table has seen what is played with commit `played`.
+    pub(super) fn is_replayed(&self, played: u64) -> bool {
         self.applied.is_some_and(|applied| played <= applied)
     }
 
     async fn append(&self, writer: &mut Writer, log: &LogId, gathered: Vec<Delivery>) -> Result<()> {
         let may_be_there =
             writer.retries || gathered.iter().any(|delivery| self.is_replayed(delivery.played));
-        let piece = |Delivery { sequence, changes, .. }| Piece {
+        let piece = |Delivery { sequence, watermarks, changes, .. }| Piece {
             table: self.table.clone(),
             log: log.clone(),
             sequence,
+            watermarks,
             changes,
             mode: WriteMode::Append,
         };

@@ -130,7 +130,7 @@ impl Work {
     /// Fills the work table and runs the statements; `false` when one of them found other rows than it should.
     async fn apply(self, writer: &mut Writer, table: &Table) -> Result<bool> {
         let scratch = writer.scratch_of(&table.id)?;
-        let empty = scratch.empty_sql(self.count);
+        let empty = scratch.empty_sql(Part::Work, self.count);
         let steps = self.steps(table, scratch);
         let copy = self.form.copy_sql(&scratch.work, &OwnColumns::with(table));
         writer.run(&empty).await?;

@@ -3,22 +3,28 @@
 //! | Question | Module |
 //! |---|---|
 //! | Where does the destination stand, and whose tables are these? | `ledger` |
-//! | What happens to a unit? | `opened`, `gathered` |
-//! | What is a stream's table like, and how does it follow the schema? | `terms`, `table`, `relation`, `widen`, `adopt` |
+//! | What happens to a unit? | `opened`, `tables`, `gathered` |
+//! | What is a stream's table like, and how does it follow the schema? | `terms`, `claim`, `table`, `relation`, `widen`, `adopt` |
 //! | How do rows of an initial sync get there? | `ahead`, `loaded`, `loaders`, `bulk`, `piece`, `copy` |
 //! | How are changes mirrored? | `fold` and `merge`; `stepwise` and `parking` for few and for odd ones; `view`, `key` |
+//! | How do they become versions? | `history` |
+//! | How is a table filled anew out of sight, and how does that take its place? | `shadow`, `place`, `takeover` |
 //! | Which of many changes is it that fails? | `suspect` |
 //! | What does a session keep? | `writer`, `scratch` |
 //! | May it be written to, and what is left to take away? | `check`, `teardown` |
+//! | How is it compared with its source? | `compared` |
 
 mod adopt;
 mod ahead;
 mod bulk;
 mod check;
+mod claim;
+mod compared;
 mod copy;
 mod failure;
 mod fold;
 mod gathered;
+mod history;
 mod key;
 mod ledger;
 mod literal;
@@ -28,11 +34,15 @@ mod merge;
 mod opened;
 mod parking;
 mod piece;
+mod place;
 mod relation;
 mod scratch;
+mod shadow;
 mod stepwise;
 mod suspect;
 mod table;
+mod tables;
+mod takeover;
 mod teardown;
 mod terms;
 mod view;
@@ -46,10 +56,14 @@ use async_trait::async_trait;
 use tidemark_engine::{
     Error, ErrorKind, LogId, Result,
     schema::StreamName,
-    write::{Appetite, Standing, Unit, WriteStrategy},
+    write::{Appetite, Standing, Takeover, Unit, WriteStrategy},
 };
 
-use self::{ledger::Tenure, opened::Opened, writer::Writer};
+use self::{
+    ledger::{Tenant, Tenure},
+    opened::Opened,
+    writer::Writer,
+};
 use super::{DestinationConfig, connection::Server};
 use crate::config::{Tables, Writing};
 
@@ -104,29 +118,38 @@ impl Destination {
 
     /// What Tidemark has made for this destination, for people to read, without its tables of data, which stay.
     pub async fn leftovers(config: &DestinationConfig, writing: &Writing) -> Result<Vec<String>> {
-        teardown::list(&Server::parse(config.url.expose())?, &writing.destination).await
+        teardown::list(&Server::parse(config.url.expose())?, &shadow::destination(writing)).await
     }
 
-    /// Removes that, and tells what it was. The destination must not be written to any more.
+    /// Removes that, and tells what it was. The destination must not be written to any more. Of one that is a shadow, only what was
+    /// filled out of sight goes.
     pub async fn teardown(config: &DestinationConfig, writing: &Writing) -> Result<Vec<String>> {
-        teardown::remove(&Server::parse(config.url.expose())?, &writing.destination).await
+        teardown::remove(&Server::parse(config.url.expose())?, &shadow::destination(writing)).await
     }
 
     /// Says that `error` came of being replaced, when it did: a successor ends our sessions, and to open again would end the
-    /// successor's.
+    /// successor's. A replay that has taken the destination's place leaves it to us.
     async fn explained(&mut self, error: Error, epoch: i64) -> Error {
+        let is_conflict = error.kind() == ErrorKind::Conflict;
         // Of a stream alone it says nothing about the destination, which is still ours.
-        if error.kind() == ErrorKind::Conflict && error.stream().is_none() {
-            self.epoch = None;
-        }
-        if !error.kind().is_transient() {
+        let may_be_lost = error.kind().is_transient() || (is_conflict && error.stream().is_none());
+        if !may_be_lost {
             return error;
         }
-        let Ok(writer) = Writer::connect(&self.server, "check").await else { return error };
-        match ledger::epoch(writer.client(), &self.writing.destination).await {
-            Ok(now) if now != Some(epoch) => {
+        let tenure = Tenure::new(shadow::destination(&self.writing), epoch);
+        let tenant = match Writer::connect(&self.server, "check").await {
+            Ok(writer) => ledger::tenant(writer.client(), &tenure.destination, epoch).await.ok(),
+            Err(_) => None,
+        };
+        match tenant {
+            Some(Tenant::WeAnew) => tenure.filled_anew().source(error),
+            Some(Tenant::Another) if !is_conflict => {
                 self.epoch = None;
-                Tenure { destination: self.writing.destination.clone(), epoch }.lost().source(error)
+                tenure.lost().source(error)
+            }
+            _ if is_conflict => {
+                self.epoch = None;
+                error
             }
             _ => error,
         }
@@ -173,6 +196,26 @@ impl WriteStrategy for Destination {
         drop(opened);
         let error = failure.explain(format_args!("cannot write to `{}`", self.server.place()));
         Err(self.explained(error, epoch).await)
+    }
+
+    async fn take_place(&mut self, takeover: &Takeover) -> Result<()> {
+        let mut opened =
+            self.opened.take().ok_or_else(|| Error::internal("`take_place` was called before `open`"))?;
+        let taken = opened.take_place(takeover).await;
+        let place = self.server.place();
+        taken.map_err(|failure| failure.explain(format_args!("cannot fill what is in `{place}` anew")))?;
+        self.epoch = None;
+        Ok(())
+    }
+
+    async fn abandon(&mut self) -> Result<()> {
+        let mut opened =
+            self.opened.take().ok_or_else(|| Error::internal("`abandon` was called before `open`"))?;
+        let abandoned = opened.abandon().await;
+        let place = self.server.place();
+        abandoned.map_err(|failure| failure.explain(format_args!("cannot tidy up `{place}`")))?;
+        self.epoch = None;
+        Ok(())
     }
 
     async fn close(&mut self) -> Result<()> {

@@ -1,23 +1,21 @@
 //! A destination that has been opened: its sessions, its epoch, and the tables it has met.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use tidemark_engine::{
     Error, LogId, Position,
-    schema::{StreamName, StreamSchema},
-    write::{Delivery, Standing, Unit},
+    write::{Standing, Takeover, Unit},
 };
 
 use super::{
-    ahead::{Load, is_initial},
+    ahead::is_initial,
     failure::{Failure, Result},
-    gathered::{MOST_BYTES, Stream},
-    ledger::{self, Tenure},
-    loaded::{Loaded, without_gaps},
-    loaders::Loaders,
-    piece::Piece,
-    relation,
-    table::Table,
+    gathered::Stream,
+    ledger::{self, Tenant, Tenure},
+    place::{self, Of},
+    relation, shadow,
+    tables::{Tables, as_written},
+    takeover,
     terms::Terms,
     writer::Writer,
 };
@@ -28,12 +26,12 @@ use crate::{
 
 /// A destination between `open` and the next `open`. Dropping it ends its sessions, and rolls back what they were doing.
 pub(super) struct Opened {
-    terms: Terms,
     tenure: Arc<Tenure>,
     /// The session whose transaction moves the position.
     writer: Writer,
-    loaders: Loaders,
-    streams: HashMap<StreamName, Stream>,
+    tables: Tables,
+    /// What streams that are filled anew are written to.
+    shadows: Tables,
 }
 
 impl Opened {
@@ -49,34 +47,31 @@ impl Opened {
     ) -> Result<(Self, Option<Standing>)> {
         let writer = Writer::connect(server, "writer").await?;
         ledger::make(writer.client(), server).await?;
-        let destination = writing.destination.clone();
-        if former.is_some() && *former != ledger::epoch(writer.client(), &destination).await? {
+        let destination = shadow::destination(writing);
+        if let Some(epoch) = *former
+            && ledger::tenant(writer.client(), &destination, epoch).await? == Tenant::Another
+        {
             *former = None;
-            return Err(Tenure { destination, epoch: 0 }.lost().into());
+            return Err(Tenure::new(destination, epoch).lost().into());
         }
         ledger::end_predecessors(writer.client(), &destination).await?;
         // From here on the epoch may be raised without our hearing of it.
         *former = None;
         let taken = ledger::take_over(writer.client(), &destination).await?;
-        let tenure = Arc::new(Tenure { destination, epoch: taken.epoch });
-        let mut loaded = Loaded::default();
-        taken.loaded.into_iter().for_each(|rows| loaded.note(rows));
+        let tenure = Arc::new(Tenure::new(destination, taken.epoch));
         let terms = Terms {
             writing: writing.clone(),
             schema: schema.map(str::to_owned),
             log: log.clone(),
-            tenure: (*tenure).clone(),
-            user: server.user().to_owned(),
-            types: writer.types().await?,
-        };
-        let opened = Self {
-            terms,
             tenure: tenure.clone(),
-            writer,
-            loaders: Loaders::new(server.clone(), tenure, loaders, loaded),
-            streams: HashMap::new(),
+            shadows: writing.shadow.then(|| writing.destination.clone()),
+            user: server.user().to_owned(),
+            types: Arc::new(writer.types().await?),
         };
-        Ok((opened, taken.standing))
+        let [loaded, loaded_in_shadows] = taken.loaded;
+        let shadows = Tables::new(terms.of_shadows(), server, loaders, loaded_in_shadows);
+        let tables = Tables::new(terms, server, loaders, loaded);
+        Ok((Self { tenure, writer, tables, shadows }, taken.standing))
     }
 
     /// The epoch that this process took.
@@ -86,31 +81,36 @@ impl Opened {
 
     /// Applies every change of `unit` and moves the standing, atomically, save for rows of an initial sync: see [`super::ahead`].
     pub(super) async fn apply(&mut self, unit: &mut Unit) -> Result<()> {
-        let (begin, end) = (unit.begin().position.clone(), unit.end().clone());
-        if begin.log != self.terms.log || end.position.log != self.terms.log {
+        let (begin, end) = (unit.begin().clone(), unit.end().clone());
+        let Self { tenure, writer, tables, shadows } = self;
+        let terms = &tables.terms;
+        if begin.position.log != terms.log || end.position.log != terms.log {
             return Err(
                 Error::internal("a unit belongs to another log than the destination was opened for").into()
             );
         }
-        (self.writer.suspects, self.writer.retries) = (unit.is_suspect(), unit.is_retry());
-        self.loaders.suspects = unit.is_suspect();
+        let mode = terms.writing.mode;
+        let tables = if unit.is_into_shadows() { shadows } else { tables };
+        (writer.suspects, writer.retries) = (unit.is_suspect(), unit.is_retry());
+        tables.suspect(unit.is_suspect());
         // What was dead comes back whole or not at all.
         let mut has_begun = unit.is_retry();
         if has_begun {
-            self.begin(&begin, &end).await?;
+            begin_unit(tenure, writer, tables, &begin.position, &end).await?;
         }
         let mut next = unit.next().await?;
         while let Some(delivery) = next {
+            let delivery = as_written(mode, delivery)?;
             let is_ahead = !has_begun && is_initial(&delivery)?;
             if !is_ahead && !has_begun {
-                self.begin(&begin, &end).await?;
+                begin_unit(tenure, writer, tables, &begin.position, &end).await?;
                 has_begun = true;
             }
             // The next changes are read while these are written.
             let written = async {
                 match is_ahead {
-                    true => self.load_ahead(delivery, &begin).await,
-                    false => self.write(delivery).await,
+                    true => tables.load_ahead(writer, delivery, &begin.position).await,
+                    false => tables.write(writer, delivery).await,
                 }
             };
             let (written, following) = tokio::join!(written, unit.next());
@@ -118,131 +118,46 @@ impl Opened {
             next = following?;
         }
         if !has_begun {
-            self.begin(&begin, &end).await?;
+            begin_unit(tenure, writer, tables, &begin.position, &end).await?;
         }
+        tables.flush(writer, None).await?;
+        tables.end_unit(writer).await?;
+        self.exchange(&begin, &end).await?;
         self.commit().await
     }
 
-    /// Begins the transaction that moves the position. Nothing is loaded ahead any more: a loader holds the row that this
-    /// moves, and would wait for the tables that this writes to.
-    async fn begin(&mut self, begin: &Position, end: &Standing) -> Result<()> {
-        self.loaders.finish(begin).await?;
-        // Constraints that may be checked at the end are: a unit holds whole transactions.
-        self.writer.run("BEGIN; SET CONSTRAINTS ALL DEFERRED").await?;
-        self.tenure.advance(&mut self.writer, begin, end).await
-    }
-
-    /// Loads rows of an initial sync ahead of the position.
-    async fn load_ahead(&mut self, delivery: Delivery, begin: &Position) -> Result<()> {
-        if !self.is_ready(delivery.changes.schema()) {
-            self.loaders.finish(begin).await?;
-            self.writer.run("BEGIN").await?;
-            self.tenure.hold(&mut self.writer, begin).await?;
-            self.prepare(delivery.changes.schema()).await?;
-            self.writer.run("COMMIT").await?;
-        }
-        for load in self.loads(delivery)? {
-            self.loaders.take(load, begin).await?;
-        }
-        Ok(())
-    }
-
-    /// Writes changes in the transaction that moves the position.
-    async fn write(&mut self, delivery: Delivery) -> Result<()> {
-        let is_initial = is_initial(&delivery)?;
-        let (mode, log) = (self.terms.writing.mode, self.terms.log.clone());
-        let schema = delivery.changes.schema().clone();
-        let stream = schema.stream();
-        if !self.is_ready(&schema) {
-            self.flush(Some(stream)).await?;
-            self.prepare(&schema).await?;
-        }
-        if is_initial {
-            self.flush(Some(stream)).await?;
-            for load in self.loads(delivery)? {
-                load.run(&mut self.writer).await?;
+    /// Empties the shadows of streams that `end` fills anew, and has those of streams that it fills no more take their places.
+    async fn exchange(&mut self, begin: &Standing, end: &Standing) -> Result<()> {
+        let Self { writer, tables, shadows, .. } = self;
+        for (stream, anew) in &begin.anew {
+            if !end.anew.contains_key(stream) {
+                let (of, seen) = (Of::Generation(anew.time), end.position.sequence);
+                place::take(writer, &shadows.terms, stream, of, seen).await?;
+                tables.forget(stream);
+                shadows.forget(stream);
             }
-            return Ok(());
         }
-        if let Some(stream) = self.streams.get_mut(stream) {
-            stream.see(delivery.played);
-            stream.add(&mut self.writer, &log, mode, delivery).await?;
-        }
-        if self.streams.values().map(Stream::bytes).sum::<usize>() > MOST_BYTES {
-            self.flush(None).await?;
-        }
-        Ok(())
-    }
-
-    /// What of `delivery` is still to be loaded.
-    fn loads(&mut self, delivery: Delivery) -> Result<Vec<Load>> {
-        let Delivery { sequence, played, changes, .. } = delivery;
-        let Some(stream) = self.streams.get_mut(changes.schema().stream()) else { return Ok(Vec::new()) };
-        stream.load(played);
-        let (log, mode) = (self.terms.log.clone(), self.terms.writing.mode);
-        let piece = Piece { table: stream.table.clone(), log, sequence, changes, mode };
-        let mut loads = Vec::new();
-        for load in Load::split(piece)? {
-            let missing = self.loaders.missing(sequence, &load.piece().changes);
-            // What is noted of a piece spans all between its first row and its last.
-            let whole = missing.iter().flat_map(without_gaps);
-            loads.extend(whole.map(|changes| load.with(changes)));
-        }
-        Ok(loads)
-    }
-
-    fn is_ready(&self, schema: &StreamSchema) -> bool {
-        self.streams.get(schema.stream()).is_some_and(|stream| stream.table.schema == schema.digest())
-    }
-
-    /// Makes the stream's table ready, inside a transaction.
-    async fn prepare(&mut self, schema: &StreamSchema) -> Result<()> {
-        let stream = schema.stream();
-        let prepared = Table::prepare(&self.writer, &self.terms, schema).await;
-        let (table, applied) = prepared.map_err(|failure| {
-            failure.of_stream(format_args!("cannot make the table of stream `{stream}` ready"), stream)
-        })?;
-        // A column's type, and with it a parameter's, may have changed.
-        self.writer.forget_statements();
-        self.loaders.forget_statements();
-        let new = Stream::new(table, applied);
-        match self.streams.get_mut(stream) {
-            Some(known) => known.table = new.table,
-            None => drop(self.streams.insert(stream.clone(), new)),
-        }
-        Ok(())
-    }
-
-    /// Applies what is gathered of one stream, or of all.
-    async fn flush(&mut self, only: Option<&StreamName>) -> Result<()> {
-        let (mode, log) = (self.terms.writing.mode, &self.terms.log);
-        for (name, stream) in &mut self.streams {
-            if only.is_none_or(|only| only == name) {
-                stream.flush(&mut self.writer, log, mode).await?;
+        for (stream, anew) in &end.anew {
+            if begin.anew.get(stream).is_none_or(|before| before.from != anew.from) {
+                place::forget(writer, &shadows.terms, stream).await?;
+                shadows.forget(stream);
             }
         }
         Ok(())
     }
 
-    /// Applies the rest and ends the transaction; what it did is durable.
+    /// Takes the place of the destination that this one shadows, see [`super::takeover`].
+    pub(super) async fn take_place(&mut self, takeover: &Takeover) -> Result<()> {
+        takeover::take_over(&mut self.writer, &self.tables.terms, takeover).await
+    }
+
+    /// Forgets this destination, which is a shadow of another, and its tables.
+    pub(super) async fn abandon(&mut self) -> Result<()> {
+        takeover::abandon(&mut self.writer, &self.tables.terms).await
+    }
+
+    /// Ends the transaction; what it did is durable.
     async fn commit(&mut self) -> Result<()> {
-        self.flush(None).await?;
-        let mut seen = Vec::new();
-        for (name, stream) in &mut self.streams {
-            stream.end_unit(&mut self.writer).await?;
-            let Some(sequence) = stream.seen.take() else { continue };
-            if std::mem::take(&mut stream.has_loaded) {
-                self.tenure.forget_loaded(&mut self.writer, name.as_str(), sequence).await?;
-                self.loaders.forget(name, sequence);
-            }
-            if stream.applied < Some(sequence) {
-                stream.applied = Some(sequence);
-                seen.push((name, sequence));
-            }
-        }
-        if !seen.is_empty() {
-            self.tenure.note_applied(&mut self.writer, &self.terms.log, &seen).await?;
-        }
         // A constraint that waited until now says here which stream breaks it.
         let committed = self.writer.run("SET CONSTRAINTS ALL IMMEDIATE; COMMIT").await;
         match committed {
@@ -275,6 +190,21 @@ impl Opened {
     }
 
     fn stream_of(&self, table: &TableId) -> Option<&Stream> {
-        self.streams.values().find(|stream| &stream.table.id == table)
+        self.tables.stream_of(table).or_else(|| self.shadows.stream_of(table))
     }
+}
+
+/// Begins the transaction that moves the position. Nothing is loaded ahead any more: a loader holds the row that this moves, and
+/// would wait for the tables that this writes to.
+async fn begin_unit(
+    tenure: &Tenure,
+    writer: &mut Writer,
+    tables: &mut Tables,
+    begin: &Position,
+    end: &Standing,
+) -> Result<()> {
+    tables.finish_loading(begin).await?;
+    // Constraints that may be checked at the end are: a unit holds whole transactions.
+    writer.run("BEGIN; SET CONSTRAINTS ALL DEFERRED").await?;
+    tenure.advance(writer, begin, end).await
 }

@@ -38,9 +38,9 @@ impl Parking {
         Ok(())
     }
 
-    /// Deletes every row, those that wait included.
+    /// The stream is truncated: rows that wait are forgotten.
     pub(super) async fn clear(&mut self, step: &mut Step<'_>) -> Result<()> {
-        step.delete_all().await?;
+        step.truncate().await?;
         self.forget(step.writer, step.table).await
     }
 
@@ -107,6 +107,11 @@ impl Parking {
         if let Some(old_key) = old_key.filter(|_| !step.table.is_exact) {
             condition = format!("{condition} AND NOT ({})", step.key_is(key.len() + 1));
             key.extend_from_slice(old_key);
+        }
+        // A deleted row does not wait: the source has it no more, and nothing will ask for it.
+        if let Some(index) = step.table.deleted_at() {
+            let is_deleted = format!("{} IS NOT NULL", step.table.fields[index].name);
+            step.run(&format!("DELETE FROM {table} WHERE {condition} AND {is_deleted}"), &key).await?;
         }
         // In a replay what stands there is most likely the same row as it became later, and nothing will ask for it.
         if step.replayed {

@@ -8,7 +8,7 @@ use tidemark_engine::{
     arrow_array::{Array, UInt64Array},
     change::{Cell, ChangeBatch, Value},
     schema::{Field, Kind},
-    write::WriteMode,
+    write::{Watermarks, WriteMode},
 };
 use tokio::task::spawn_blocking;
 
@@ -32,6 +32,7 @@ pub(super) struct Piece {
     pub(super) table: Arc<Table>,
     pub(super) log: LogId,
     pub(super) sequence: u64,
+    pub(super) watermarks: Watermarks,
     pub(super) changes: ChangeBatch,
     pub(super) mode: WriteMode,
 }
@@ -73,9 +74,23 @@ impl Piece {
         next?
     }
 
+    /// The identity of the change in `row`.
+    pub(super) fn position(&self, row: usize) -> Result<String> {
+        let unnumbered =
+            || Failure::Known(Error::internal("a batch reached a destination before it was numbered"));
+        let ordinal = self.changes.ordinals().ok_or_else(unnumbered)?.value(row);
+        Ok(ChangeId { log: &self.log, sequence: self.sequence, ordinal }.to_string())
+    }
+
+    /// The metadata columns that a row is given: a version that is read is valid from some moment on.
+    fn metadata(&self) -> impl Iterator<Item = &'static str> {
+        let names = metadata_of(self.mode).iter().map(|(name, _)| *name);
+        names.filter(|name| *name != metadata::VALID_TO)
+    }
+
     /// The names of the columns as SQL.
     pub(super) fn column_list(&self) -> String {
-        let metadata = metadata_of(self.mode).iter().map(|(name, _)| quoted(name));
+        let metadata = self.metadata().map(quoted);
         let fields = self.table.fields.iter().map(|field| field.name.clone());
         metadata.chain(fields).collect::<Vec<_>>().join(", ")
     }
@@ -86,7 +101,7 @@ impl Piece {
     }
 
     fn width(&self) -> usize {
-        metadata_of(self.mode).len() + self.table.fields.len()
+        self.metadata().count() + self.table.fields.len()
     }
 
     fn ranges(&self) -> impl Iterator<Item = Range<usize>> + use<> {
@@ -97,7 +112,8 @@ impl Piece {
 
     fn write(&self, form: Form, range: Range<usize>) -> Result<Bytes> {
         let (table, changes) = (&self.table, &self.changes);
-        let metadata = (self.mode == WriteMode::Append).then(|| Metadata::new(self)).transpose()?;
+        let has_metadata = self.metadata().next().is_some();
+        let metadata = has_metadata.then(|| Metadata::new(self)).transpose()?;
         let columns = (0..table.fields.len()).map(|index| changes.column(index)).collect::<Vec<_>>();
         let mut rows = Rows::go_on(form, self.width());
         for row in range {
@@ -115,7 +131,7 @@ impl Piece {
     }
 }
 
-/// What `append` says of each change.
+/// What `append` and `history` say of each change.
 struct Metadata<'a> {
     piece: &'a Piece,
     ordinals: &'a UInt64Array,
@@ -133,13 +149,16 @@ impl<'a> Metadata<'a> {
     }
 
     fn add(&self, rows: &mut Rows, row: usize) -> Result<()> {
-        let Piece { log, sequence, changes, .. } = self.piece;
-        let id = ChangeId { log, sequence: *sequence, ordinal: self.ordinals.value(row) }.to_string();
+        let Piece { changes, mode, watermarks, .. } = self.piece;
+        rows.add(&self.text, &Cell::Value(Value::Text(&self.piece.position(row)?)))?;
+        if *mode == WriteMode::History {
+            let since = watermarks.at(self.ordinals.value(row))?.as_micros();
+            return rows.add(&self.time, &Cell::Value(Value::TimestampTz(since)));
+        }
         let times = changes.columns().source_times.as_ref().filter(|times| times.is_valid(row));
         let time = times.map_or(Cell::Null, |times| Cell::Value(Value::TimestampTz(times.value(row))));
         let unchanged = metadata::unchanged_names(changes, row);
         let unchanged = unchanged.as_deref().map_or(Cell::Null, |names| Cell::Value(Value::Text(names)));
-        rows.add(&self.text, &Cell::Value(Value::Text(&id)))?;
         rows.add(&self.text, &Cell::Value(Value::Text(changes.op(row)?.as_str())))?;
         rows.add(&self.time, &time)?;
         rows.add(&self.text, &unchanged)

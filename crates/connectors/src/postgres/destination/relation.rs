@@ -1,10 +1,10 @@
 //! What the database has under a table's name.
 
-use tidemark_engine::Error;
+use tidemark_engine::{Error, write::WriteMode};
 use tokio_postgres::Client;
 
 use super::failure::Result;
-use crate::postgres::identifier::TableId;
+use crate::{metadata, postgres::identifier::TableId};
 
 /// A relation as the catalog describes it: <https://www.postgresql.org/docs/current/catalog-pg-class.html>
 #[derive(Debug)]
@@ -81,6 +81,31 @@ impl Relation {
         Ok(keys.into_iter().next().unwrap_or_default())
     }
 
+    /// The columns that tell records apart in a table that we made for `mode`, in order.
+    pub(super) async fn key(&self, client: &Client, mode: WriteMode) -> Result<Vec<String>> {
+        if mode != WriteMode::History {
+            return self.primary_key(client).await;
+        }
+        let keys = self.unique_keys(client, &is_of_valid()).await?;
+        Ok(keys.into_iter().next().unwrap_or_default())
+    }
+
+    /// The name of the constraint that makes the primary key.
+    pub(super) async fn primary_key_name(&self, client: &Client) -> Result<Option<String>> {
+        let sql = "SELECT conname FROM pg_constraint WHERE conrelid = $1 AND contype = 'p'";
+        Ok(client.query_opt(sql, &[&self.oid]).await?.map(|row| row.get(0)))
+    }
+
+    /// The names of the indexes that keep a record from having two valid versions.
+    pub(super) async fn indexes_of_valid(&self, client: &Client) -> Result<Vec<String>> {
+        let sql = format!(
+            "SELECT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+             WHERE i.indrelid = $1 AND {}",
+            is_of_valid()
+        );
+        Ok(client.query(&sql, &[&self.oid]).await?.iter().map(|row| row.get(0)).collect())
+    }
+
     /// The sets of columns that can tell rows apart for `ON CONFLICT`.
     pub(super) async fn unique_sets(&self, client: &Client) -> Result<Vec<Vec<String>>> {
         self.unique_keys(
@@ -95,7 +120,8 @@ impl Relation {
             "SELECT array_agg(a.attname::text ORDER BY k.place) FROM pg_index AS i
              CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attribute, place)
              JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attribute
-             WHERE i.indrelid = $1 AND k.place <= i.indnkeyatts AND {condition} GROUP BY i.indexrelid"
+             WHERE i.indrelid = $1 AND k.place <= i.indnkeyatts AND {condition}
+             GROUP BY i.indexrelid ORDER BY i.indexrelid"
         );
         let rows = client.query(&sql, &[&self.oid]).await?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
@@ -106,6 +132,11 @@ impl Relation {
         let sql = format!("SELECT EXISTS (SELECT FROM {})", table.sql());
         Ok(client.query_one(&sql, &[]).await?.get(0))
     }
+}
+
+/// The condition that an index `i` keeps a record from having two valid versions.
+fn is_of_valid() -> String {
+    format!("i.indisunique AND pg_get_expr(i.indpred, i.indrelid) = '({} IS NULL)'", metadata::VALID_TO)
 }
 
 /// The table that the foreign key `constraint` of `table` refers to.

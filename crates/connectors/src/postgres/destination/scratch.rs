@@ -1,6 +1,7 @@
 //! Temporary tables that a session works with, beside each table it merges into.
 
 use super::{failure::Result, table::Table, writer::Writer};
+use crate::{metadata, postgres::identifier::quoted};
 
 /// Rows that a work table may have held since it was last truncated. Emptying it by DELETE is cheap but leaves dead rows
 /// behind, which every later statement reads over; TRUNCATE gives the table new files, too dear for a small batch.
@@ -12,6 +13,8 @@ pub(super) enum Part {
     Work,
     Moved,
     Parked,
+    Versions,
+    Former,
 }
 
 /// The temporary tables of one session for one table.
@@ -26,9 +29,13 @@ pub(super) struct Scratch {
     pub(super) moved: String,
     /// Whole rows of the table that have been displaced, by a number of their own.
     pub(super) parked: String,
+    /// Versions to be made, and the keys they follow upon: see [`super::history`].
+    pub(super) versions: String,
+    /// Where the versions are that are valid under these keys, by the `id` of the key.
+    pub(super) former: String,
     /// Which of them are there.
     made: Vec<Part>,
-    /// Rows that `work` has held since it was last truncated.
+    /// Rows that `work` or `versions` has held since it was last truncated: a table has one of the two.
     worn: usize,
 }
 
@@ -66,6 +73,8 @@ impl Scratch {
             work: name("work"),
             moved: name("moved"),
             parked: name("parked"),
+            versions: name("versions"),
+            former: name("former"),
             made: Vec::new(),
             worn: 0,
         }
@@ -76,14 +85,17 @@ impl Scratch {
             Part::Work => &self.work,
             Part::Moved => &self.moved,
             Part::Parked => &self.parked,
+            Part::Versions => &self.versions,
+            Part::Former => &self.former,
         }
     }
 
     /// The statement that empties the work table for `rows` more.
-    pub(super) fn empty_sql(&mut self, rows: usize) -> String {
+    pub(super) fn empty_sql(&mut self, part: Part, rows: usize) -> String {
         let is_worn = self.worn > WORN;
         self.worn = if is_worn { rows } else { self.worn + rows };
-        if is_worn { format!("TRUNCATE {}", self.work) } else { format!("DELETE FROM {}", self.work) }
+        let name = self.name(part);
+        if is_worn { format!("TRUNCATE {name}") } else { format!("DELETE FROM {name}") }
     }
 
     /// The columns have the types and collations of the table's own, so that they compare as those do.
@@ -97,6 +109,17 @@ impl Scratch {
                     old_key.map(|(part, &index)| format!("{} AS o{part}", table.fields[index].name));
                 let own = "0 AS id, ''::text AS action, false AS free, ''::bytea AS carried";
                 format!("{own}, {}", fields.chain(old_key).collect::<Vec<_>>().join(", "))
+            }
+            Part::Versions => {
+                let own = "0 AS id, ''::text AS action, 0 AS base, now() AS since, now() AS until";
+                let position = format!("{} AS position, ''::bytea AS carried", quoted(metadata::POSITION));
+                let fields = table.fields.iter().enumerate();
+                let fields = fields.map(|(index, field)| format!("{} AS c{index}", field.name));
+                format!("{own}, {position}, {}", fields.collect::<Vec<_>>().join(", "))
+            }
+            Part::Former => {
+                let (position, valid_from) = (quoted(metadata::POSITION), quoted(metadata::VALID_FROM));
+                format!("0 AS id, {position} AS position, {valid_from} AS valid_from")
             }
             Part::Moved | Part::Parked => format!("0::bigint AS {ID}, {}", table.column_list("")),
         };

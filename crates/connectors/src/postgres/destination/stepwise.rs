@@ -36,6 +36,12 @@ pub(super) async fn apply(
                     step.delete().await?;
                 }
             }
+            Op::Update if view.is_deletion(row) => {
+                view.keys(row)?;
+                if !parking.delete(&mut step).await? {
+                    step.mark().await?;
+                }
+            }
             Op::Update if view.keys(row)?.old.is_some() => {
                 if !parking.move_row(&mut step).await? {
                     step.update().await?;
@@ -72,11 +78,20 @@ impl Step<'_> {
         self.writer.first(sql, &parameters).await
     }
 
-    /// Deletes every row of the table. Not by TRUNCATE: to a reader whose transaction began before, a truncated table is empty
-    /// at once, and so half of this unit would show.
+    /// Deletes every row of the table, or says of every row that it is deleted. Not by TRUNCATE: to a reader whose transaction
+    /// began before, a truncated table is empty at once, and so half of this unit would show.
     /// <https://www.postgresql.org/docs/current/mvcc-caveats.html>
-    pub(super) async fn delete_all(&mut self) -> Result<()> {
-        self.run(&format!("DELETE FROM {}", self.table.id.sql()), &[]).await?;
+    pub(super) async fn truncate(&mut self) -> Result<()> {
+        let table = self.table.id.sql();
+        match self.table.deleted_at() {
+            None => self.run(&format!("DELETE FROM {table}"), &[]).await?,
+            Some(index) => {
+                let name = &self.table.fields[index].name;
+                let sql = format!("UPDATE {table} SET {name} = $1 WHERE {name} IS NULL");
+                let time = self.literal(index, false)?;
+                self.run(&sql, &[time]).await?
+            }
+        };
         Ok(())
     }
 
@@ -122,6 +137,18 @@ impl Step<'_> {
         ))
         .hint(START_ANEW)
         .into())
+    }
+
+    /// Says of the row that it is deleted; where there is none, nothing happens.
+    async fn mark(&mut self) -> Result<()> {
+        let mut carried = self.carried();
+        carried.retain(|index| !self.table.key.contains(index));
+        let (table, condition) = (self.table.id.sql(), self.key_is(carried.len() + 1));
+        let sql = format!("UPDATE {table} {} WHERE {condition}", self.set(&carried));
+        let mut values = self.values(&carried)?;
+        values.extend(self.key()?);
+        self.run(&sql, &values).await?;
+        Ok(())
     }
 
     /// The fields that the change carries.

@@ -18,6 +18,7 @@ use super::{
     bulk::Copied,
     failure::{Failure, Result},
     gathered::Stream,
+    history::Displaced,
     parking::Parking,
     piece::Piece,
     writer::Writer,
@@ -105,7 +106,7 @@ pub(super) struct Gathered<'a> {
     mode: WriteMode,
     deliveries: Vec<Delivery>,
     /// Displaced rows as they were before the last attempt.
-    parking: Parking,
+    displaced: (Parking, Displaced),
 }
 
 impl<'a> Gathered<'a> {
@@ -115,8 +116,8 @@ impl<'a> Gathered<'a> {
         mode: WriteMode,
         deliveries: Vec<Delivery>,
     ) -> Self {
-        let parking = stream.parking.clone();
-        Self { stream, log, mode, deliveries, parking }
+        let displaced = (stream.parking.clone(), stream.displaced.clone());
+        Self { stream, log, mode, deliveries, displaced }
     }
 }
 
@@ -127,13 +128,13 @@ impl Suspects for Gathered<'_> {
     }
 
     async fn attempt(&mut self, writer: &mut Writer, range: Range<usize>) -> Result<()> {
-        self.parking = self.stream.parking.clone();
+        self.displaced = (self.stream.parking.clone(), self.stream.displaced.clone());
         let part = stretch(&self.deliveries, range);
         self.stream.apply(writer, self.log, self.mode, part).await
     }
 
     fn take_back(&mut self) {
-        self.stream.parking = self.parking.clone();
+        (self.stream.parking, self.stream.displaced) = self.displaced.clone();
     }
 
     fn change(&self, row: usize) -> Option<(u64, u64)> {

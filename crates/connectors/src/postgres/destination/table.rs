@@ -9,9 +9,10 @@ use tokio_postgres::{Client, error::SqlState};
 
 use super::{
     adopt,
+    claim::{Claim, removed},
     failure::{Failure, Result},
     key,
-    ledger::{self, Owned},
+    place::Place,
     relation::{Existing, Relation},
     terms::{Terms, check_schema},
     widen,
@@ -30,11 +31,18 @@ pub(super) const START_ANEW: &str =
     "give the destination a new name and `table`: it is filled anew from the staging log";
 
 /// The metadata columns of `append`, as they are declared. Positions sort as the changes came.
-const APPEND_COLUMNS: [(&str, &str); 4] = [
+const APPEND_COLUMNS: &[(&str, &str)] = &[
     (metadata::POSITION, "text COLLATE \"C\""),
     (metadata::OP, "text NOT NULL"),
     (metadata::SOURCE_TIME, "timestamp with time zone"),
     (metadata::UNCHANGED, "text"),
+];
+
+/// Those of `history`: each row is a version of a record.
+const HISTORY_COLUMNS: &[(&str, &str)] = &[
+    (metadata::POSITION, "text COLLATE \"C\""),
+    (metadata::VALID_FROM, "timestamp with time zone NOT NULL"),
+    (metadata::VALID_TO, "timestamp with time zone"),
 ];
 
 /// A table that is ready for the changes of one schema.
@@ -48,7 +56,7 @@ pub(super) struct Table {
     pub(super) made: bool,
     /// For each field of the schema, its column.
     pub(super) fields: Vec<StoredField>,
-    /// The fields that tell rows apart; none in `append`.
+    /// The fields that tell records apart; none in `append`.
     pub(super) key: Vec<usize>,
     /// Whether keys that differ to us differ to PostgreSQL.
     pub(super) is_exact: bool,
@@ -87,28 +95,27 @@ impl Table {
         if let Some(relation) = &relation {
             relation.check_kind(&id)?;
         }
-        let owner = Self::owner(client, terms, &id, stream, relation.as_ref()).await?;
-        let applied = owner.as_ref().and_then(|owner| owner.applied);
-        let made = owner.is_none_or(|owner| owner.made);
+        let place = Place::find(client, terms, stream).await?;
+        let (holder, mode) = (&terms.tenure.holder, terms.writing.mode);
+        let claim = Claim::of(client, terms, holder, &id, stream, relation.as_ref()).await?;
+        let made = claim.is_made();
+        let owner = claim.take(client, terms, &terms.tenure, &id, stream).await?;
+        let applied = owner.and_then(|owner| owner.applied);
         let fields = match (made, relation) {
-            (true, None) if applied.is_none() => create(client, terms, &id, schema).await?,
-            (true, Some(relation)) => adapt(client, terms, &id, relation, schema).await?,
+            (true, None) => create(client, terms, &id, schema, place.as_ref()).await?,
+            (true, Some(relation)) => adapt(client, terms, &id, relation, schema, place.as_ref()).await?,
             (false, Some(relation)) => {
-                adopt::check_mode(&id, &relation, terms.writing.mode)?;
+                adopt::check_mode(&id, &relation, mode)?;
                 adopt::check(client, terms, &id, &relation, schema).await?
             }
-            (_, None) => {
-                return Err(Error::conflict(format!("table `{id}` has been removed"))
-                    .hint(START_ANEW)
-                    .into());
-            }
+            (false, None) => return Err(removed(&id).into()),
         };
         let columns = Relation::find(client, &id).await?.map(|relation| relation.columns).unwrap_or_default();
         let types = columns.iter().map(|column| format!("{} {}", quoted(&column.name), column.declared));
         let types = types.collect::<Vec<_>>().join(", ");
         let columns =
             columns.iter().filter(|column| !column.is_generated).map(|column| quoted(&column.name)).collect();
-        let key = if terms.writing.mode == WriteMode::Mirror { schema.key().to_vec() } else { Vec::new() };
+        let key = if mode == WriteMode::Append { Vec::new() } else { schema.key().to_vec() };
         let is_exact =
             |index: &usize| key::is_exact(&schema.fields()[*index].kind, fields[*index].target.declared());
         let is_exact = made && key.iter().all(is_exact);
@@ -128,44 +135,9 @@ impl Table {
         ))
     }
 
-    /// Who writes to table `id`: we, from now on if not before. `None` when it is to be made.
-    async fn owner(
-        client: &Client,
-        terms: &Terms,
-        id: &TableId,
-        stream: &StreamName,
-        relation: Option<&Relation>,
-    ) -> Result<Option<Owned>> {
-        let destination = &terms.writing.destination;
-        if let Some(owner) = ledger::owner(client, id, &terms.log).await? {
-            if owner.stream == stream.as_str() && &owner.destination == destination {
-                if owner.made && relation.is_none() {
-                    return Err(Error::conflict(format!("table `{id}` has been removed"))
-                        .hint(START_ANEW)
-                        .into());
-                }
-                return Ok(Some(owner));
-            }
-            return Err(Error::config(format!(
-                "table `{id}` of stream `{stream}` is written to by stream `{}` of destination `{}`",
-                owner.stream, owner.destination
-            ))
-            .hint("give each its own table with `table` or `schema`")
-            .into());
-        }
-        // Another table would begin in the middle of the log.
-        if let Some(kept) = terms.tenure.table_of(client, stream).await? {
-            return Err(Error::config(format!(
-                "stream `{stream}` of destination `{destination}` is kept in table `{kept}`, not in `{id}`"
-            ))
-            .hint(format!(
-                "set `schema` and `table` so that they name `{kept}` again, or give the destination a new name"
-            ))
-            .into());
-        }
-        let is_adopted = adopt::claim(client, &terms.writing, id, relation).await?;
-        terms.tenure.register(client, id, stream, !is_adopted).await?;
-        if is_adopted { ledger::owner(client, id, &terms.log).await } else { Ok(None) }
+    /// The field that says when a record was deleted, in `soft-delete`.
+    pub(super) fn deleted_at(&self) -> Option<usize> {
+        self.fields.iter().position(|field| field.plain == metadata::DELETED_AT)
     }
 
     /// The names of all columns as SQL, each after `qualifier`.
@@ -216,7 +188,7 @@ impl Table {
 /// The columns that identify a row, in order.
 pub(super) fn key_of(mode: WriteMode, schema: &StreamSchema) -> Vec<String> {
     match mode {
-        WriteMode::Append => vec![metadata::POSITION.to_owned()],
+        WriteMode::Append | WriteMode::History => vec![metadata::POSITION.to_owned()],
         _ => schema.key_names().to_vec(),
     }
 }
@@ -224,8 +196,9 @@ pub(super) fn key_of(mode: WriteMode, schema: &StreamSchema) -> Vec<String> {
 /// The metadata columns of `mode` and their declarations.
 pub(super) fn metadata_of(mode: WriteMode) -> &'static [(&'static str, &'static str)] {
     match mode {
-        WriteMode::Append => &APPEND_COLUMNS,
-        _ => &[],
+        WriteMode::Append => APPEND_COLUMNS,
+        WriteMode::History => HISTORY_COLUMNS,
+        WriteMode::Mirror | WriteMode::SoftDelete | WriteMode::Replace => &[],
     }
 }
 
@@ -238,22 +211,43 @@ async fn fitting(client: &Client, field: &Field, column: &Existing) -> Result<Ta
     Ok(Target::existing(field, found)?)
 }
 
+/// Makes the table; where it is a shadow, with the types and collations of the columns whose place its own will take.
 async fn create(
     client: &Client,
     terms: &Terms,
     id: &TableId,
     schema: &StreamSchema,
+    place: Option<&Place>,
 ) -> Result<Vec<StoredField>> {
     let mode = terms.writing.mode;
     make_schema(client, &id.schema, &terms.user).await?;
-    let fields = schema.fields().iter().map(|field| StoredField::new(&field.name, terms.target(field)));
-    let fields = fields.collect::<Vec<_>>();
-    let metadata = metadata_of(mode).iter().map(|(name, declared)| format!("{} {declared}", quoted(name)));
-    let columns = fields.iter().map(|field| format!("{} {}", field.name, field.target.declared()));
-    let key = key_of(mode, schema).iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
-    let columns = metadata.chain(columns).collect::<Vec<_>>().join(", ");
-    let create =
-        client.batch_execute(&format!("CREATE TABLE {} ({columns}, PRIMARY KEY ({key}))", id.sql())).await;
+    let targets = targets(client, terms, schema, place).await?;
+    let there = |name: &str| place.and_then(|place| place.relation.column(name));
+    let metadata = metadata_of(mode).iter().map(|&(name, declared)| (name, declared, there(name).is_some()));
+    let fields = schema.fields().iter().zip(&targets).map(|(field, target)| {
+        let declared = target.declared();
+        let is_alike = there(&field.name).is_some_and(|column| column.declared == declared);
+        (field.name.as_str(), declared, is_alike)
+    });
+    let (mut alike, mut own) = (Vec::new(), Vec::new());
+    for (name, declared, is_alike) in metadata.chain(fields) {
+        match is_alike {
+            true => alike.push(quoted(name)),
+            false => own.push(format!("{} {declared}", quoted(name))),
+        }
+    }
+    let (table, keys) = (id.sql(), keys_sql(id, mode, schema));
+    let (alike, own) = (alike.join(", "), own.iter().map(|column| format!("ADD {column}")));
+    let from = place.map(|place| place.id.sql()).unwrap_or_default();
+    let create = match alike.is_empty() {
+        true => format!("CREATE TABLE {table} ()"),
+        false => format!("CREATE TABLE {table} AS SELECT {alike} FROM {from} WITH NO DATA"),
+    };
+    let own = own.collect::<Vec<_>>().join(", ");
+    let add = if own.is_empty() { String::new() } else { format!("ALTER TABLE {table} {own};") };
+    let create = client.batch_execute(&format!("{create}; {add} {keys}")).await;
+    let fields = schema.fields().iter().zip(targets);
+    let fields = fields.map(|(field, target)| StoredField::new(&field.name, target)).collect();
     match create {
         Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
             Err(Error::denied(format!("table `{id}` may not be made"))
@@ -268,7 +262,51 @@ async fn create(
     }
 }
 
-async fn make_schema(client: &Client, schema: &str, user: &str) -> Result<()> {
+/// The statements that give a table its keys: what identifies its rows, and in `history` that a record has one version which is
+/// valid now.
+pub(super) fn keys_sql(id: &TableId, mode: WriteMode, schema: &StreamSchema) -> String {
+    let list = |names: &[String]| names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    let mut statements = String::new();
+    let key = key_of(mode, schema);
+    if !key.is_empty() {
+        statements += &format!("ALTER TABLE {} ADD PRIMARY KEY ({});", id.sql(), list(&key));
+    }
+    if mode == WriteMode::History {
+        let (key, valid_to) = (list(schema.key_names()), quoted(metadata::VALID_TO));
+        statements += &format!("CREATE UNIQUE INDEX ON {} ({key}) WHERE {valid_to} IS NULL;", id.sql());
+    }
+    statements
+}
+
+/// How each field is stored in a new table: in a shadow as in the table whose place it will take, as far as that can hold it.
+async fn targets(
+    client: &Client,
+    terms: &Terms,
+    schema: &StreamSchema,
+    place: Option<&Place>,
+) -> Result<Vec<Target>> {
+    if let Some(place) = place.filter(|place| !place.made) {
+        let fields = adopt::check(client, terms, &place.id, &place.relation, schema).await?;
+        return Ok(fields.into_iter().map(|field| field.target).collect());
+    }
+    let mut targets = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        targets.push(target(client, terms, field, place).await?);
+    }
+    Ok(targets)
+}
+
+async fn target(client: &Client, terms: &Terms, field: &Field, place: Option<&Place>) -> Result<Target> {
+    let Some(column) = place.and_then(|place| place.relation.column(&field.name)) else {
+        return Ok(terms.target(field));
+    };
+    match fitting(client, field, column).await {
+        Err(Failure::Known(error)) if error.kind() == ErrorKind::Config => Ok(terms.target(field)),
+        fits => fits,
+    }
+}
+
+pub(super) async fn make_schema(client: &Client, schema: &str, user: &str) -> Result<()> {
     let exists = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)";
     if client.query_one(exists, &[&schema]).await?.get(0) {
         return Ok(());
@@ -294,10 +332,16 @@ async fn adapt(
     id: &TableId,
     relation: Relation,
     schema: &StreamSchema,
+    place: Option<&Place>,
 ) -> Result<Vec<StoredField>> {
     let mode = terms.writing.mode;
     adopt::check_mode(id, &relation, mode)?;
-    let (had, key) = (relation.primary_key(client).await?, key_of(mode, schema));
+    let adopted = place.filter(|place| !place.made);
+    if let Some(place) = adopted {
+        adopt::check(client, terms, &place.id, &place.relation, schema).await?;
+    }
+    let had = relation.key(client, mode).await?;
+    let key = if mode == WriteMode::Append { key_of(mode, schema) } else { schema.key_names().to_vec() };
     if had != key {
         let (had, key) = (had.join("`, `"), key.join("`, `"));
         return Err(Error::conflict(format!(
@@ -310,13 +354,14 @@ async fn adapt(
     for field in schema.fields() {
         let target = match relation.column(&field.name) {
             None => {
-                let target = terms.target(field);
+                let target = target(client, terms, field, place).await?;
                 let (table, column) = (id.sql(), quoted(&field.name));
                 client
                     .batch_execute(&format!("ALTER TABLE {table} ADD COLUMN {column} {}", target.declared()))
                     .await?;
                 target
             }
+            Some(column) if adopted.is_some() => fitting(client, field, column).await?,
             Some(column) => hold(client, terms, id, column, field).await?,
         };
         fields.push(StoredField::new(&field.name, target));
@@ -368,7 +413,13 @@ async fn hold(
 }
 
 /// Whether the column `name` of table `id` holds a value that would not be the same under the type `to`.
-async fn is_altered(client: &Client, id: &TableId, name: &str, from: &str, to: &str) -> Result<bool> {
+pub(super) async fn is_altered(
+    client: &Client,
+    id: &TableId,
+    name: &str,
+    from: &str,
+    to: &str,
+) -> Result<bool> {
     let Some(condition) = widen::is_altered(name, from, to) else { return Ok(false) };
     let sql = format!("SELECT EXISTS (SELECT FROM {} WHERE {condition})", id.sql());
     Ok(client.query_one(&sql, &[]).await?.get(0))

@@ -35,18 +35,24 @@ async fn kept(client: &Client, destination: &str) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let sql = "SELECT EXISTS (SELECT FROM _tidemark.positions WHERE destination = $1),
-                      (SELECT count(*) FROM _tidemark.tables WHERE destination = $1),
-                      NOT EXISTS (SELECT FROM _tidemark.positions WHERE destination <> $1)
-                      AND NOT EXISTS (SELECT FROM _tidemark.tables WHERE destination <> $1)";
-    let row = client.query_one(sql, &[&destination]).await?;
+                      (SELECT count(*) FROM _tidemark.tables WHERE destination = $1 AND schema <> $2),
+                      NOT EXISTS (SELECT FROM _tidemark.positions
+                                  WHERE destination <> $1 AND NOT starts_with(destination, $1 || ':'))
+                      AND NOT EXISTS (SELECT FROM _tidemark.tables
+                                      WHERE destination <> $1 AND NOT starts_with(destination, $1 || ':'))";
+    let row = client.query_one(sql, &[&destination, &SCHEMA]).await?;
+    let of = |count: usize| if count == 1 { "1 table".to_owned() } else { format!("{count} tables") };
     let mut kept = Vec::new();
     if row.get(0) {
         kept.push(format!("the position of destination `{destination}` in `{SCHEMA}.positions`"));
     }
-    let tables: i64 = row.get(1);
+    let tables = usize::try_from(row.get::<_, i64>(1)).unwrap_or_default();
     if tables > 0 {
-        let tables = if tables == 1 { "1 table".to_owned() } else { format!("{tables} tables") };
-        kept.push(format!("the note in `{SCHEMA}.tables` that it writes to {tables}"));
+        kept.push(format!("the note in `{SCHEMA}.tables` that it writes to {}", of(tables)));
+    }
+    let shadows = ledger::shadows(client, destination).await?.len();
+    if shadows > 0 {
+        kept.push(format!("{} in schema `{SCHEMA}` for what is being filled anew", of(shadows)));
     }
     if row.get(2) {
         kept.push(format!("schema `{SCHEMA}`"));
@@ -56,10 +62,7 @@ async fn kept(client: &Client, destination: &str) -> Result<Vec<String>> {
 
 async fn forget(client: &Client, destination: &str) -> Result<()> {
     client.batch_execute("BEGIN; LOCK TABLE _tidemark.positions IN ACCESS EXCLUSIVE MODE").await?;
-    for table in ["positions", "tables", "loaded", "sessions"] {
-        let sql = format!("DELETE FROM {SCHEMA}.{table} WHERE destination = $1");
-        client.execute(&sql, &[&destination]).await?;
-    }
+    ledger::forget(client, destination).await?;
     let sql = "SELECT EXISTS (SELECT FROM _tidemark.positions) OR EXISTS (SELECT FROM _tidemark.tables)";
     if !client.query_one(sql, &[]).await?.get::<_, bool>(0) {
         // Without CASCADE: what somebody else has put there keeps the schema.

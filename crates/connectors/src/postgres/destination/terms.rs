@@ -1,16 +1,16 @@
 //! Whose tables these are, how they are called, and what the pipeline file says of them.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use tidemark_engine::{
     Error, LogId,
     schema::{Field, StreamName, StreamSchema},
-    write::WriteMode,
 };
 
 use super::{
     failure::Result,
     ledger::{self, Tenure},
+    shadow,
 };
 use crate::{
     config::Writing,
@@ -24,16 +24,19 @@ use crate::{
 const DEFAULT_SCHEMA: &str = "public";
 
 /// Whose tables these are and what the pipeline file says of them.
+#[derive(Clone)]
 pub(super) struct Terms {
     pub(super) writing: Writing,
     /// The schema of all tables, where one is named.
     pub(super) schema: Option<String>,
     pub(super) log: LogId,
-    pub(super) tenure: Tenure,
+    pub(super) tenure: Arc<Tenure>,
+    /// Under whose name the tables are kept whose place these will take, where they are shadows.
+    pub(super) shadows: Option<String>,
     /// Who we are at the server.
     pub(super) user: String,
     /// The types that the database has.
-    pub(super) types: HashSet<String>,
+    pub(super) types: Arc<HashSet<String>>,
 }
 
 impl Terms {
@@ -42,8 +45,27 @@ impl Terms {
         Target::of(field, &|name| self.types.contains(name))
     }
 
+    /// The same for the shadows of these tables.
+    pub(super) fn of_shadows(&self) -> Self {
+        let tenure = Arc::new(self.tenure.of(shadow::anew(&self.tenure.holder)));
+        Self { tenure, shadows: Some(self.tenure.holder.clone()), ..self.clone() }
+    }
+
     /// Where the changes of `stream` go.
     pub(super) fn table_of(&self, stream: &StreamName) -> Result<TableId> {
+        self.table_of_holder(&self.tenure.holder, stream)
+    }
+
+    /// The table whose place that of `stream` will take, where it is a shadow, and under whose name that one is kept.
+    pub(super) fn place_of(&self, stream: &StreamName) -> Result<Option<(TableId, &str)>> {
+        let Some(holder) = &self.shadows else { return Ok(None) };
+        Ok(Some((self.table_of_holder(holder, stream)?, holder)))
+    }
+
+    fn table_of_holder(&self, holder: &str, stream: &StreamName) -> Result<TableId> {
+        if holder != self.writing.destination {
+            return Ok(shadow::table(holder, stream));
+        }
         let id = table_of(self.schema.as_deref(), &self.writing, stream);
         check_name("schema", &id.schema, "choose another with `schema`")?;
         check_name("table", &id.name, "choose another with `table`")?;
@@ -71,8 +93,9 @@ pub(super) fn table_of(schema: Option<&str>, writing: &Writing, stream: &StreamN
 /// Refuses a schema that cannot be written in the destination's mode.
 pub(super) fn check_schema(writing: &Writing, schema: &StreamSchema) -> Result<()> {
     let stream = schema.stream();
-    if writing.mode == WriteMode::Mirror && schema.key().is_empty() {
-        return Err(Error::config(format!("stream `{stream}` has no key, so it cannot be mirrored"))
+    if writing.mode.needs_key() && schema.key().is_empty() {
+        let mode = writing.mode.as_str();
+        return Err(Error::config(format!("stream `{stream}` has no key, which `write: {mode}` asks for"))
             .hint(format!(
                 "name its key with `streams: {{{stream}: {{key: [...]}}}}`, or use `write: append`"
             ))

@@ -2,12 +2,16 @@
 
 mod changes;
 mod checking;
+mod compared;
 mod failures;
 mod kinds;
 mod loading;
 mod merging;
 mod model;
+mod modes;
 mod names;
+mod shadows;
+mod takeovers;
 mod widening;
 
 use tidemark_engine::{

@@ -6,6 +6,7 @@ use tidemark_engine::{
 };
 
 use super::key::{self, Key};
+use crate::metadata;
 
 /// A batch, ready to be read row by row.
 pub(super) struct View<'a> {
@@ -13,6 +14,8 @@ pub(super) struct View<'a> {
     fields: Vec<Column<'a>>,
     /// The key's columns before each change.
     old_key: Option<Vec<Column<'a>>>,
+    /// The field that says when a record was deleted, in `soft-delete`.
+    deleted_at: Option<usize>,
 }
 
 /// Where a change leaves a row, and where it finds it.
@@ -26,7 +29,9 @@ impl<'a> View<'a> {
     pub(super) fn new(changes: &'a ChangeBatch) -> Self {
         let fields = (0..changes.schema().fields().len()).map(|index| changes.column(index)).collect();
         let old_key = changes.schema().key().iter().map(|&index| changes.column_before(index)).collect();
-        Self { changes, fields, old_key }
+        let names = changes.schema().fields();
+        let deleted_at = names.iter().position(|field| field.name == metadata::DELETED_AT);
+        Self { changes, fields, old_key, deleted_at }
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -40,6 +45,11 @@ impl<'a> View<'a> {
 
     pub(super) fn op(&self, row: usize) -> Result<Op> {
         self.changes.op(row)
+    }
+
+    /// Whether the change in `row` is an update that says its record is deleted.
+    pub(super) fn is_deletion(&self, row: usize) -> bool {
+        self.deleted_at.is_some_and(|field| matches!(self.cell(field, row), Cell::Value(_)))
     }
 
     pub(super) fn cell(&self, field: usize, row: usize) -> Cell<'a> {

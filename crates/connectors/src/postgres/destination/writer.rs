@@ -89,6 +89,17 @@ impl Writer {
         Ok(self.session.query_opt(&statement, parameters).await?.map(|row| row.get(0)))
     }
 
+    /// Runs a query that is kept prepared, and tells the texts in its first row.
+    pub(super) async fn texts(
+        &mut self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Vec<String>>> {
+        let statement = self.prepared(sql).await?;
+        let row = self.session.query_opt(&statement, parameters).await?;
+        Ok(row.map(|row| (0..row.len()).map(|column| row.get(column)).collect()))
+    }
+
     /// Begins a `COPY ... FROM STDIN`.
     pub(super) async fn copy_in(&mut self, sql: &str) -> Result<CopyIn> {
         let statement = self.prepared(sql).await?;

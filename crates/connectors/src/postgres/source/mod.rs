@@ -14,11 +14,13 @@
 //! | Where does it go on? | `resuming` |
 //! | Which tables come and go meanwhile? | `watching` |
 //! | What will happen to them when it is run? | `outlook` |
+//! | How is it compared with what became of it? | `compared` |
 //! | How does all of it run? | `strategy`; what it keeps: `cursor`; what of that still counts: `continuity` |
 
 mod catalog;
 mod changes;
 mod check;
+mod compared;
 mod continuity;
 mod cursor;
 mod definitions;
@@ -32,8 +34,8 @@ mod resuming;
 mod selection;
 mod slot;
 mod strategy;
-mod sync;
-mod table;
+pub(in crate::postgres) mod sync;
+pub(in crate::postgres) mod table;
 mod teardown;
 #[cfg(test)]
 mod tests;

@@ -12,30 +12,30 @@ use crate::postgres::{identifier::TableId, types::ColumnType};
 
 /// One table, known by one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Table {
-    pub(super) id: TableId,
-    pub(super) oid: u32,
+pub(in crate::postgres) struct Table {
+    pub(in crate::postgres) id: TableId,
+    pub(in crate::postgres) oid: u32,
     /// Its rows live in partitions.
-    pub(super) partitioned: bool,
+    pub(in crate::postgres) partitioned: bool,
     /// The columns that are read, in order. Generated ones are not: the stream does not carry them.
-    pub(super) columns: Vec<Column>,
+    pub(in crate::postgres) columns: Vec<Column>,
     /// What tells its records apart; may be empty.
-    pub(super) key: Vec<String>,
+    pub(in crate::postgres) key: Vec<String>,
     /// Columns that are left out.
-    pub(super) excluded: Vec<String>,
+    pub(in crate::postgres) excluded: Vec<String>,
     /// The SQL condition that its records meet.
-    pub(super) condition: Option<String>,
+    pub(in crate::postgres) condition: Option<String>,
     /// Names and types of all its columns, those that are not read included, as they were when it was looked up.
-    pub(super) layout: String,
+    pub(in crate::postgres) layout: String,
 }
 
 /// One column, as the catalog has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Column {
-    pub(super) name: String,
-    pub(super) type_oid: u32,
-    pub(super) modifier: i32,
-    pub(super) not_null: bool,
+pub(in crate::postgres) struct Column {
+    pub(in crate::postgres) name: String,
+    pub(in crate::postgres) type_oid: u32,
+    pub(in crate::postgres) modifier: i32,
+    pub(in crate::postgres) not_null: bool,
 }
 
 impl From<TableToRead> for Table {
@@ -66,12 +66,12 @@ impl From<TableToRead> for Table {
 
 impl Table {
     /// The stream it is read as: `public.orders`.
-    pub(super) fn stream(&self) -> StreamName {
+    pub(in crate::postgres) fn stream(&self) -> StreamName {
         StreamName::new(self.id.to_string())
     }
 
     /// The hash of how the pipeline file wants it read: what was read in another way does not go together with it.
-    pub(super) fn terms(&self) -> Digest {
+    pub(in crate::postgres) fn terms(&self) -> Digest {
         Digest::of(format!("{:?} {:?} {:?}", self.key, self.excluded, self.condition).as_bytes())
     }
 
@@ -84,12 +84,12 @@ impl Table {
     }
 
     /// What stands before its name in a FROM clause: tables that inherit from it are read on their own.
-    pub(super) fn only(&self) -> &'static str {
+    pub(in crate::postgres) fn only(&self) -> &'static str {
         if self.partitioned { "" } else { "ONLY " }
     }
 
     /// The schema of its stream with these columns, told apart by `key`.
-    pub(super) fn schema<'c>(
+    pub(in crate::postgres) fn schema<'c>(
         &self,
         columns: impl Iterator<Item = (&'c str, &'c ColumnType)>,
     ) -> Result<Arc<StreamSchema>> {
@@ -97,7 +97,7 @@ impl Table {
     }
 
     /// The same, told apart by another `key`.
-    pub(super) fn schema_with_key<'c>(
+    pub(in crate::postgres) fn schema_with_key<'c>(
         &self,
         columns: impl Iterator<Item = (&'c str, &'c ColumnType)>,
         key: Vec<String>,
@@ -119,16 +119,19 @@ impl Table {
 
 /// A table with the types of its columns.
 #[derive(Debug, Clone)]
-pub(super) struct Shape {
-    pub(super) table: Arc<Table>,
-    pub(super) schema: Arc<StreamSchema>,
+pub(in crate::postgres) struct Shape {
+    pub(in crate::postgres) table: Arc<Table>,
+    pub(in crate::postgres) schema: Arc<StreamSchema>,
     /// One for each column.
-    pub(super) types: Vec<ColumnType>,
+    pub(in crate::postgres) types: Vec<ColumnType>,
 }
 
 impl Shape {
     /// The shape of `table`, as the server has it now.
-    pub(super) async fn ask(table: Arc<Table>, definitions: &mut Definitions) -> Result<Self> {
+    pub(in crate::postgres::source) async fn ask(
+        table: Arc<Table>,
+        definitions: &mut Definitions,
+    ) -> Result<Self> {
         let wanted: Vec<_> = table.columns.iter().map(|column| (column.type_oid, column.modifier)).collect();
         let types = definitions.types(&wanted).await?;
         let names = table.columns.iter().map(|column| column.name.as_str());
@@ -137,14 +140,14 @@ impl Shape {
     }
 
     /// Says which column an error is about.
-    pub(super) fn of_column(&self, error: Error, index: usize) -> Error {
+    pub(in crate::postgres) fn of_column(&self, error: Error, index: usize) -> Error {
         error
             .context(format_args!("column `{}` of table `{}`", self.table.columns[index].name, self.table.id))
     }
 }
 
 /// The hash of what chunks of one table must agree on: names and types of the columns.
-pub(super) fn definition(schema: &StreamSchema) -> Digest {
+pub(in crate::postgres) fn definition(schema: &StreamSchema) -> Digest {
     let columns = schema.fields().iter().map(|field| (&field.name, &field.source_type));
     let text: String = columns.map(|column| format!("{column:?}\n")).collect();
     Digest::of(text.as_bytes())

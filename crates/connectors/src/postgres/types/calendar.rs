@@ -60,6 +60,20 @@ pub(super) fn write_timestamp(micros: i128, zone: &str, out: &mut String) {
     });
 }
 
+/// The day `days` after 1970-01-01, as PostgreSQL reads it.
+pub(in crate::postgres) fn date_literal(days: i32) -> String {
+    let mut text = String::new();
+    write_date(days, &mut text);
+    text
+}
+
+/// The moment `micros` after 1970 began, as PostgreSQL reads it.
+pub(in crate::postgres) fn timestamp_literal(micros: i64, zone: &str) -> String {
+    let mut text = String::new();
+    write_timestamp(i128::from(micros), zone, &mut text);
+    text
+}
+
 /// A day, then what `rest` writes, then the era where it is not our own.
 fn write_with_era(days: i64, out: &mut String, rest: impl FnOnce(&mut String)) {
     let (year, month, day) = civil(days);

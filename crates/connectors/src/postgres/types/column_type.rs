@@ -34,10 +34,29 @@ impl ColumnType {
     /// The output function rather than a cast to text, because they disagree for some types (`inet` loses its short
     /// form), and the log of changes carries what the output function makes.
     pub(in crate::postgres) fn selected(&self, quoted: &str) -> String {
-        if self.is_binary() {
-            quoted.to_owned()
-        } else {
-            format!("pg_catalog.textin({}({quoted}))", self.output)
+        if self.is_binary() { quoted.to_owned() } else { self.as_text(quoted) }
+    }
+
+    /// The column `quoted` as the text that its type's output function makes, which is what the stream of changes carries.
+    pub(in crate::postgres) fn as_text(&self, quoted: &str) -> String {
+        format!("pg_catalog.textin({}({quoted}))", self.output)
+    }
+
+    /// A word for how its values look as text: columns with the same word, on whatever server, show the same value alike.
+    pub(in crate::postgres) fn text_form(&self) -> String {
+        text_form(&self.kind, &self.format)
+    }
+}
+
+fn text_form(kind: &Kind, format: &Format) -> String {
+    match (kind, format) {
+        (Kind::Int16 | Kind::Int32 | Kind::Int64 | Kind::UInt32, _) => "integer".to_owned(),
+        // The scale alone shows.
+        (Kind::Decimal { scale, .. }, _) => format!("decimal of scale {scale}"),
+        (Kind::Text | Kind::Enum { .. } | Kind::Json | Kind::Other { .. }, _) => "text".to_owned(),
+        (Kind::List { of }, Format::Array { of: format, delimiter }) => {
+            format!("list of {} with `{delimiter}`", text_form(of, format))
         }
+        (kind, _) => kind.name(),
     }
 }

@@ -35,6 +35,7 @@ mod text;
 mod tests;
 
 pub(in crate::postgres) use builder::ColumnBuilder;
+pub(in crate::postgres) use calendar::{date_literal, timestamp_literal};
 pub(in crate::postgres) use catalog::Catalog;
 pub(in crate::postgres) use column_type::ColumnType;
 pub(in crate::postgres) use target::{Target, Written};

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use rusqlite::Connection;
-use tidemark_engine::{Error, schema::StreamSchema, write::WriteMode};
+use tidemark_engine::{Error, write::WriteMode};
 
-use super::table::{Declared, declared, key_columns, key_of, metadata_of, object_type};
+use super::{
+    declared::{Declared, declared, key_columns, object_type},
+    shape::{Shape, metadata_of},
+};
 use crate::{
     config::Writing,
     sqlite::{
@@ -36,26 +39,19 @@ pub(super) fn claim(connection: &Connection, writing: &Writing, table: &str) -> 
     Ok(true)
 }
 
-/// Checks that an adopted table can hold the changes of `schema` as it is, and tells how each field is stored.
-pub(super) fn check(
-    connection: &Connection,
-    mode: WriteMode,
-    table: &str,
-    schema: &StreamSchema,
-) -> Result<Vec<Storage>> {
+/// Checks that an adopted table can hold `shape` as it is, and tells how each column is stored.
+pub(super) fn check(connection: &Connection, table: &str, shape: &Shape) -> Result<Vec<Storage>> {
     let columns = declared(connection, table)?;
     let find = |name: &str| columns.iter().find(|column| fold(&column.name) == fold(name));
     let mut lacking = Vec::new();
-    for (name, declared) in metadata_of(mode) {
+    for (name, declared) in metadata_of(shape.mode) {
         if find(name).is_none() {
             lacking.push(format!("{} {declared}", quote(name)?));
         }
     }
-    for field in schema.fields() {
-        if find(&field.name).is_none() {
-            lacking.push(
-                format!("{} {}", quote(&field.name)?, Storage::of(&field.kind).declared()).trim_end().into(),
-            );
+    for wanted in &shape.columns {
+        if find(&wanted.name).is_none() {
+            lacking.push(format!("{} {}", quote(&wanted.name)?, wanted.storage.declared()).trim_end().into());
         }
     }
     if !lacking.is_empty() {
@@ -63,21 +59,49 @@ pub(super) fn check(
             .hint(format!("add them: {}", lacking.join(", ")))
             .into());
     }
-    check_key(connection, table, &columns, &key_of(mode, schema))?;
-    let storages = schema.fields().iter().map(|field| {
-        let column = find(&field.name).map_or("", |column| column.declared.as_str());
-        fitting(column, Storage::of(&field.kind)).ok_or_else(|| {
-            let (name, wanted) = (&field.name, Storage::of(&field.kind).declared());
-            let wanted = if wanted.is_empty() { "no type" } else { wanted };
+    let key = shape.primary_key();
+    if !key.is_empty() {
+        check_key(connection, table, &columns, &key)?;
+    }
+    if shape.mode == WriteMode::History {
+        check_lookup(connection, table, &shape.key)?;
+    }
+    let storages = shape.columns.iter().map(|wanted| {
+        let column = find(&wanted.name).map_or("", |column| column.declared.as_str());
+        fitting(column, wanted.storage).ok_or_else(|| {
+            let (name, declared) = (&wanted.name, wanted.storage.declared());
+            let declared = if declared.is_empty() { "no type" } else { declared };
             Error::config(format!(
                 "column `{name}` of table `{table}` is declared `{column}`, which would alter values of kind `{}`",
-                field.kind.name()
+                wanted.kind
             ))
-            .hint(format!("declare it with {wanted}"))
+            .hint(format!("declare it with {declared}"))
             .into()
         })
     });
     storages.collect()
+}
+
+/// Every change of a history looks for the valid version of its key: without an index it would read the whole table.
+fn check_lookup(connection: &Connection, table: &str, key: &[String]) -> Result<()> {
+    let set = |names: &[String]| names.iter().map(|name| fold(name)).collect::<BTreeSet<_>>();
+    let mut indexes = connection.prepare("SELECT name FROM pragma_index_list(?1)")?;
+    let mut columns =
+        connection.prepare("SELECT coalesce(name, '') FROM pragma_index_info(?1) ORDER BY seqno")?;
+    let indexes =
+        indexes.query_map([table], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    for index in indexes {
+        let names = columns.query_map([index], |row| row.get::<_, String>(0))?;
+        let names = names.take(key.len()).collect::<Result<Vec<_>, _>>()?;
+        if set(&names) == set(key) {
+            return Ok(());
+        }
+    }
+    let quoted = key.iter().map(|name| quote(name)).collect::<Result<Vec<_>, _>>()?.join(", ");
+    let key = key.join("`, `");
+    Err(Error::config(format!("table `{table}`, which Tidemark did not make, has no index on `{key}`"))
+        .hint(format!("add one: CREATE INDEX ... ON {} ({quoted})", quote(table)?))
+        .into())
 }
 
 /// How a column declared `declared` can hold what is stored as `storage` elsewhere, unaltered.

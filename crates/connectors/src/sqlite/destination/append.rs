@@ -9,12 +9,12 @@ use tidemark_engine::{
 
 use super::{
     bind::{Cells, bind},
-    table::{Table, metadata_of},
+    shape::metadata_of,
+    table::Table,
 };
 use crate::{metadata, sqlite::failure::Result};
 
-/// Adds every change of `delivery`, save those that are there already.
-/// `at` is the row that is being written.
+/// Adds every change of `delivery`, save those that are there already. `at` is the row that is being written.
 pub(super) fn apply(
     connection: &Connection,
     table: &Table,

@@ -5,13 +5,16 @@ use rusqlite::{
     types::{ToSqlOutput, ValueRef},
 };
 use tidemark_engine::{
-    Error,
-    change::{Cell, ChangeBatch, Column},
+    Error, Time,
+    change::{Cell, ChangeBatch, Column, Value},
     schema::{Field, Kind, StreamName},
 };
 
 use super::table::Table;
-use crate::sqlite::{failure::Result, storage::Storage};
+use crate::{
+    metadata,
+    sqlite::{failure::Result, storage::Storage},
+};
 
 /// One column of a batch and how its table stores it.
 pub(super) struct Cells<'a> {
@@ -19,6 +22,8 @@ pub(super) struct Cells<'a> {
     storage: Storage,
     field: &'a Field,
     stream: &'a StreamName,
+    /// Whether it holds a time of ours, which is written so that its texts sort.
+    is_ours: bool,
 }
 
 impl<'a> Cells<'a> {
@@ -35,12 +40,9 @@ impl<'a> Cells<'a> {
 
     fn new(changes: &'a ChangeBatch, table: &Table, index: usize, column: Column<'a>) -> Self {
         let schema = changes.schema();
-        Self {
-            column,
-            storage: table.fields[index].1,
-            field: &schema.fields()[index],
-            stream: schema.stream(),
-        }
+        let field = &schema.fields()[index];
+        let is_ours = field.name == metadata::DELETED_AT;
+        Self { column, storage: table.fields[index].1, field, stream: schema.stream(), is_ours }
     }
 
     pub(super) fn cell(&self, row: usize) -> Cell<'a> {
@@ -63,6 +65,10 @@ impl<'a> Cells<'a> {
     ) -> Result<()> {
         let stored = match self.column.cell(row) {
             Cell::Unchanged | Cell::Null => Some(ValueRef::Null),
+            Cell::Value(Value::TimestampTz(micros)) if self.is_ours => {
+                *scratch = Time::from_micros(micros).to_string();
+                Some(ValueRef::Text(scratch.as_bytes()))
+            }
             Cell::Value(value) => self.storage.store(&value, &self.field.kind, scratch),
             Cell::Exception(text) => self.storage.store_exception(text, scratch),
         };

@@ -3,9 +3,13 @@
 use std::{fs, io, path::Path};
 
 use rusqlite::{Connection, OpenFlags};
-use tidemark_engine::{Error, write::WriteMode};
+use tidemark_engine::Error;
 
-use super::session::{BUSY_TIMEOUT, check_header};
+use super::{
+    ledger,
+    session::{BUSY_TIMEOUT, check_header},
+    table::check_mode,
+};
 use crate::{config::Writing, sqlite::failure::Failure};
 
 pub(super) fn check(file: &Path, writing: &Writing) -> Vec<Error> {
@@ -66,18 +70,19 @@ fn check_database(file: &Path, writing: &Writing) -> Result<(), Failure> {
     if !connection.query_row(sql, [], |row| row.get::<_, bool>(0))? {
         return Ok(());
     }
-    // A table's shape follows the mode it was made in.
-    let sql = "SELECT t.name, EXISTS (SELECT 1 FROM pragma_table_info(t.name) AS c WHERE c.name = '_tidemark_position')
-               FROM _tidemark_tables AS t WHERE t.destination = ?1";
-    let mut statement = connection.prepare(sql)?;
+    let has_mode = ledger::has_column(&connection, "_tidemark_tables", "mode")?;
+    let mode = if has_mode { "mode" } else { "NULL" };
+    // An earlier version knew no other modes than these two.
+    let sql = format!(
+        "SELECT t.name, coalesce({mode}, iif(EXISTS (
+             SELECT 1 FROM pragma_table_info(t.name) AS c WHERE c.name = '_tidemark_position'), 'append', 'mirror'))
+         FROM _tidemark_tables AS t WHERE t.destination = ?1"
+    );
+    let mut statement = connection.prepare(&sql)?;
     let mut tables = statement.query([&writing.destination])?;
     while let Some(row) = tables.next()? {
-        let (name, appended): (String, bool) = (row.get(0)?, row.get(1)?);
-        if appended != (writing.mode == WriteMode::Append) {
-            return Err(Error::conflict(format!("table `{name}` was made for another write mode"))
-                .hint("go back to the former `write`, or give the destination another name and `table`")
-                .into());
-        }
+        let (name, kept): (String, String) = (row.get(0)?, row.get(1)?);
+        check_mode(&name, &kept, writing.mode)?;
     }
     Ok(())
 }

@@ -4,11 +4,20 @@ mod adopt;
 mod append;
 mod bind;
 mod check;
+mod declared;
+mod departed;
+mod exchange;
+mod history;
+mod identity;
+mod incoming;
+mod keyless;
 mod ledger;
 mod mirror;
 mod parking;
+mod place;
 mod rebuild;
 mod session;
+mod shape;
 mod table;
 
 #[cfg(test)]
@@ -18,12 +27,12 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use tidemark_engine::{
-    Error, LogId, Result,
-    write::{Standing, Unit, WriteStrategy},
+    Error, ErrorKind, LogId, Result,
+    write::{Standing, Takeover, Unit, WriteStrategy},
 };
 use tokio::task::spawn_blocking;
 
-use self::session::Session;
+use self::session::{Session, Span};
 use super::{DestinationConfig, failure};
 use crate::config::Writing;
 
@@ -39,12 +48,14 @@ pub struct Destination {
     writing: Writing,
     /// The open database. Taken for the length of an `apply`, so that dropping that future rolls back.
     session: Option<Session>,
+    /// The epoch that was ours when we last knew.
+    epoch: Option<i64>,
 }
 
 impl Destination {
     /// The destination that `config` describes, where a relative path begins at `base`. Touches nothing.
     pub fn new(config: &DestinationConfig, base: &Path, writing: Writing) -> Self {
-        Self { file: config.file(base), writing, session: None }
+        Self { file: config.file(base), writing, session: None, epoch: None }
     }
 
     /// Everything that would keep [`WriteStrategy::open`] from succeeding. Changes nothing, makes no file.
@@ -54,6 +65,38 @@ impl Destination {
             Ok(errors) => errors,
             Err(error) => vec![error.into()],
         }
+    }
+
+    fn session(&mut self) -> Result<Session> {
+        self.session.take().ok_or_else(|| Error::internal("a destination was used before it was opened"))
+    }
+
+    async fn apply_unit(&mut self, unit: &mut Unit) -> Result<()> {
+        let mut session = self.session()?;
+        let (begin, end) = (unit.begin().clone(), unit.end().clone());
+        let span = Span { begin, end, into_shadows: unit.is_into_shadows(), retries: unit.is_retry() };
+        session = run(session, move |session| session.begin(span)).await?;
+        let mut next = unit.next().await?;
+        while let Some(delivery) = next {
+            // The next changes are read while these are written.
+            let written = run(session, move |session| Ok(session.apply(&delivery)?));
+            let (written, following) = tokio::join!(written, unit.next());
+            (session, next) = (written?, following?);
+        }
+        let session = run(session, |session| session.commit()).await?;
+        self.session = Some(session);
+        Ok(())
+    }
+
+    /// Does what only a destination that is filled out of sight can do.
+    async fn out_of_sight(
+        &mut self,
+        work: impl FnOnce(&mut Session) -> failure::Result<()> + Send + 'static,
+    ) -> Result<Session> {
+        if !self.writing.shadow {
+            return Err(Error::internal("a destination in sight cannot take another's place"));
+        }
+        run(self.session()?, work).await
     }
 }
 
@@ -76,26 +119,36 @@ impl WriteStrategy for Destination {
         // A transaction left open by a failed `apply` must end before the next can begin.
         self.session = None;
         let (file, writing, log) = (self.file.clone(), self.writing.clone(), log.clone());
-        let open = move || Session::open(&file, writing, log).map_err(|failure| failure.explain(&file));
-        let (session, standing) = spawn_blocking(open).await??;
+        let mut epoch = self.epoch;
+        let open = move || {
+            let opened = Session::open(&file, writing, log, &mut epoch);
+            (opened.map_err(|failure| failure.explain(&file)), epoch)
+        };
+        let (opened, epoch) = spawn_blocking(open).await?;
+        self.epoch = epoch;
+        let (session, standing) = opened?;
         self.session = Some(session);
         Ok(standing)
     }
 
     async fn apply(&mut self, unit: &mut Unit) -> Result<()> {
-        let session =
-            self.session.take().ok_or_else(|| Error::internal("`apply` was called before `open`"))?;
-        let (begin, end) = (unit.begin().position.clone(), unit.end().clone());
-        let retries = unit.is_retry();
-        let mut session = run(session, move |session| session.begin(&begin, &end, retries)).await?;
-        let mut next = unit.next().await?;
-        while let Some(delivery) = next {
-            // The next changes are read while these are written.
-            let written = run(session, move |session| Ok(session.apply(&delivery)?));
-            let (written, following) = tokio::join!(written, unit.next());
-            (session, next) = (written?, following?);
+        let applied = self.apply_unit(unit).await;
+        // Whoever was told so may well take it back. Of a stream alone it says nothing about the destination, which is still ours.
+        if applied.as_ref().is_err_and(|it| it.kind() == ErrorKind::Conflict && it.stream().is_none()) {
+            self.epoch = None;
         }
-        let session = run(session, |session| session.commit()).await?;
+        applied
+    }
+
+    async fn take_place(&mut self, takeover: &Takeover) -> Result<()> {
+        let takeover = takeover.clone();
+        self.out_of_sight(move |session| session.take_over(&takeover)).await?;
+        self.epoch = None;
+        Ok(())
+    }
+
+    async fn abandon(&mut self) -> Result<()> {
+        let session = self.out_of_sight(Session::abandon).await?;
         self.session = Some(session);
         Ok(())
     }

@@ -10,14 +10,26 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 use tidemark_engine::{
-    Error, ErrorKind, LogId, Position,
+    Error, ErrorKind, LogId, Time,
     schema::StreamName,
-    write::{Delivery, Standing, WriteMode},
+    write::{Delivery, Standing, Takeover, WriteMode},
 };
 
-use super::{append, ledger, mirror, parking::Parking, table::Table};
+use super::{
+    append,
+    departed::Departed,
+    history,
+    identity::Identity,
+    keyless,
+    ledger::{self, Tenure},
+    mirror,
+    parking::Parking,
+    place,
+    table::{Table, Terms},
+};
 use crate::{
     config::Writing,
+    metadata,
     sqlite::failure::{Failure, Result},
 };
 
@@ -44,14 +56,48 @@ pub(super) struct Session {
     writing: Writing,
     log: LogId,
     epoch: i64,
-    tables: HashMap<StreamName, (Table, Parking)>,
-    /// Whether the unit tries dead letters again, which their tables never had.
-    retries: bool,
+    /// The tables that changes go to.
+    own: Layer,
+    /// The shadows of those that are filled anew.
+    shadows: Layer,
+    unit: Option<Span>,
+    /// How many tables were made ready.
+    numbered: usize,
+}
+
+/// Tables that are filled together.
+#[derive(Debug)]
+struct Layer {
+    identity: Identity,
+    tables: HashMap<StreamName, Open>,
+}
+
+/// A table that is ready, and what waits beside it until the end of the unit.
+#[derive(Debug)]
+struct Open {
+    table: Table,
+    parking: Parking,
+    departed: Departed,
+}
+
+/// The unit that is being applied.
+#[derive(Debug, Clone)]
+pub(super) struct Span {
+    pub(super) begin: Standing,
+    pub(super) end: Standing,
+    pub(super) into_shadows: bool,
+    /// Whether it tries dead letters again, which their tables never had.
+    pub(super) retries: bool,
 }
 
 impl Session {
-    /// Opens `file`, made when absent, and takes the destination.
-    pub(super) fn open(file: &Path, writing: Writing, log: LogId) -> Result<(Self, Option<Standing>)> {
+    /// Opens `file`, made when absent, and takes the destination. Where it was ours, under `former`, it must still be.
+    pub(super) fn open(
+        file: &Path,
+        writing: Writing,
+        log: LogId,
+        former: &mut Option<i64>,
+    ) -> Result<(Self, Option<Standing>)> {
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder).map_err(|error| folder_failed(folder, error))?;
         }
@@ -64,18 +110,20 @@ impl Session {
         // A file system without shared memory keeps its rollback journal, which is as durable.
         connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        let (epoch, position) = ledger::take_over(&connection, &writing.destination)?;
+        let identity = Identity::of(&writing);
+        let taken = ledger::open(&connection, identity.name(), *former);
+        // From here on the epoch may be raised without our hearing of it; and who was told that it is lost may take it back.
+        if matches!(taken, Ok(_) | Err(Failure::Known(_))) {
+            *former = None;
+        }
+        let (epoch, standing) = taken?;
         connection.execute_batch("COMMIT")?;
-        let session = Self {
-            file: file.to_owned(),
-            connection,
-            writing,
-            log,
-            epoch,
-            tables: HashMap::new(),
-            retries: false,
-        };
-        Ok((session, position))
+        *former = Some(epoch);
+        let shadows = Layer { identity: identity.shadows(), tables: HashMap::new() };
+        let own = Layer { identity, tables: HashMap::new() };
+        let file = file.to_owned();
+        let session = Self { file, connection, writing, log, epoch, own, shadows, unit: None, numbered: 0 };
+        Ok((session, standing))
     }
 
     /// The database file.
@@ -83,16 +131,25 @@ impl Session {
         &self.file
     }
 
-    /// Begins a transaction that moves the position from `begin` to `end`; `retries` says that it tries dead letters again.
-    pub(super) fn begin(&mut self, begin: &Position, end: &Standing, retries: bool) -> Result<()> {
-        self.retries = retries;
+    /// Begins the transaction of `unit`, which moves the position.
+    pub(super) fn begin(&mut self, unit: Span) -> Result<()> {
+        let (begin, end) = (&unit.begin.position, &unit.end);
         if begin.log != self.log || end.position.log != self.log {
             return Err(
                 Error::internal("a unit belongs to another log than the destination was opened for").into()
             );
         }
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        ledger::advance(&self.connection, &self.writing.destination, self.epoch, begin, end)
+        ledger::advance(&self.connection, self.own.identity.name(), self.epoch, begin, end)?;
+        // What a shadow holds of another generation is void.
+        for (stream, anew) in &end.anew {
+            if unit.begin.anew.get(stream).is_none_or(|before| before.from != anew.from) {
+                self.shadows.tables.remove(stream);
+                ledger::drop_table(&self.connection, self.shadows.identity.name(), stream)?;
+            }
+        }
+        self.unit = Some(unit);
+        Ok(())
     }
 
     /// Applies some changes inside the transaction. What SQLite or we cannot do with them concerns their stream alone, and what
@@ -100,58 +157,131 @@ impl Session {
     pub(super) fn apply(&mut self, delivery: &Delivery) -> Result<(), Error> {
         let mut at = None;
         self.write(delivery, &mut at).map_err(|failure| {
-            let is_ours = matches!(failure, Failure::Known(_));
-            let error = failure.explain(&self.file);
             let stream = delivery.changes.schema().stream();
+            let error = self.of_stream(failure, stream);
             let ordinal = at.zip(delivery.changes.ordinals()).map(|(row, ordinals)| ordinals.value(row));
             match ordinal {
                 Some(ordinal) if error.kind() == ErrorKind::Data => {
                     error.of_change(stream, delivery.sequence, ordinal)
                 }
-                _ if is_ours || error.kind() == ErrorKind::Data => error.of_stream(stream),
                 _ => error,
             }
         })
     }
 
+    fn of_stream(&self, failure: Failure, stream: &StreamName) -> Error {
+        let is_ours = matches!(failure, Failure::Known(_));
+        let error = failure.explain(&self.file);
+        let of_stream = is_ours || error.kind() == ErrorKind::Data;
+        if of_stream { error.of_stream(stream) } else { error }
+    }
+
     fn write(&mut self, delivery: &Delivery, at: &mut Option<usize>) -> Result<()> {
-        let changes = &delivery.changes;
-        let (schema, count) = (changes.schema(), self.tables.len());
-        let ready =
-            self.tables.get(schema.stream()).is_some_and(|(table, _)| table.schema == schema.digest());
-        if !ready {
-            let mut table = Table::prepare(&self.connection, &self.writing, &self.log, schema)?;
-            match self.tables.get_mut(schema.stream()) {
-                Some((old, _)) => {
-                    table.seen = old.seen;
-                    *old = table;
+        if self.writing.mode == WriteMode::SoftDelete {
+            let changes = &delivery.changes;
+            let marked =
+                changes.with_deletions_marked(metadata::DELETED_AT, |row| delivery.watermark(row))?;
+            return self.write_changes(&Delivery { changes: marked, ..delivery.clone() }, at);
+        }
+        self.write_changes(delivery, at)
+    }
+
+    fn write_changes(&mut self, delivery: &Delivery, at: &mut Option<usize>) -> Result<()> {
+        let (connection, log) = (&self.connection, &self.log);
+        let into_shadows = self.unit.as_ref().is_some_and(|unit| unit.into_shadows);
+        let Layer { identity, tables } = if into_shadows { &mut self.shadows } else { &mut self.own };
+        let schema = delivery.changes.schema();
+        if tables.get(schema.stream()).is_none_or(|open| open.table.schema != schema.digest()) {
+            let terms = Terms { connection, writing: &self.writing, log, identity };
+            let mut table = Table::prepare(terms, schema)?;
+            match tables.get_mut(schema.stream()) {
+                Some(open) => {
+                    table.seen = open.table.seen;
+                    open.parking.follow(connection, &table)?;
+                    open.departed.follow(connection, &table)?;
+                    open.table = table;
                 }
-                None => drop(self.tables.insert(schema.stream().clone(), (table, Parking::new(count)))),
+                None => {
+                    let number = self.numbered;
+                    self.numbered += 1;
+                    let (parking, departed) = (Parking::new(number), Departed::new(number));
+                    tables.insert(schema.stream().clone(), Open { table, parking, departed });
+                }
             }
         }
-        let Some((table, parking)) = self.tables.get_mut(schema.stream()) else { return Ok(()) };
+        let Some(Open { table, parking, departed }) = tables.get_mut(schema.stream()) else { return Ok(()) };
         table.seen = table.seen.max(delivery.played);
+        let retries = self.unit.as_ref().is_some_and(|unit| unit.retries);
+        let seen = !retries && table.applied.is_some_and(|applied| delivery.played <= applied);
+        let changes = (&delivery.changes, delivery.phase);
         match self.writing.mode {
-            WriteMode::Append => append::apply(&self.connection, table, &self.log, delivery, at),
-            _ => {
-                let is_seen = table.applied.is_some_and(|applied| delivery.played <= applied);
-                let replayed = is_seen && !self.retries;
-                mirror::apply(&self.connection, table, changes, replayed, parking, at)
+            WriteMode::Append => append::apply(connection, table, log, delivery, at),
+            // Versions that came later stand upon those that the table has: nothing can be added below them.
+            WriteMode::History if seen => Ok(()),
+            WriteMode::History => history::apply(connection, table, log, delivery, departed, at),
+            WriteMode::Replace if schema.key().is_empty() => keyless::apply(connection, table, changes.0, at),
+            WriteMode::Mirror | WriteMode::SoftDelete | WriteMode::Replace => {
+                mirror::apply(connection, table, changes, seen, parking, at)
             }
         }
     }
 
-    /// Ends the transaction; what it did is durable.
+    /// Ends the transaction; what it did is durable. Streams that were filled anew with this unit take their places.
     pub(super) fn commit(&mut self) -> Result<()> {
-        for (stream, (table, parking)) in &mut self.tables {
-            parking.clear(&self.connection)?;
-            if table.applied.is_none_or(|applied| applied < table.seen) {
-                table.applied = Some(table.seen);
-                let destination = &self.writing.destination;
-                ledger::note_applied(&self.connection, destination, stream, &self.log, table.seen)?;
+        for Layer { identity, tables } in [&mut self.own, &mut self.shadows] {
+            for (stream, Open { table, parking, departed }) in tables {
+                parking.clear(&self.connection)?;
+                departed.clear(&self.connection)?;
+                if table.seen > 0 && table.applied.is_none_or(|applied| applied < table.seen) {
+                    table.applied = Some(table.seen);
+                    let name = identity.name();
+                    ledger::note_applied(&self.connection, name, stream, &self.log, table.applied)?;
+                }
+            }
+        }
+        if let Some(Span { begin, end, .. }) = self.unit.take() {
+            for (stream, anew) in begin.anew.iter().filter(|(stream, _)| !end.anew.contains_key(*stream)) {
+                self.take_place(stream, anew.time).map_err(|failure| self.of_stream(failure, stream))?;
             }
         }
         Ok(self.connection.execute_batch("COMMIT")?)
+    }
+
+    /// Has the shadow of `stream` take the place of its table. Its generation was complete at `time`.
+    fn take_place(&mut self, stream: &StreamName, time: Time) -> Result<()> {
+        self.own.tables.remove(stream);
+        self.shadows.tables.remove(stream);
+        let Self { connection, writing, log, own, shadows, .. } = self;
+        let terms = Terms { connection, writing, log, identity: &own.identity };
+        place::of_generation(terms, &shadows.identity, stream, time)
+    }
+
+    /// Has this destination, which was filled out of sight, take the place of the one it was filled for.
+    pub(super) fn take_over(&mut self, takeover: &Takeover) -> Result<()> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        self.check_epoch()?;
+        place::of_destination(&self.connection, &self.writing, takeover)?;
+        Ok(self.connection.execute_batch("COMMIT")?)
+    }
+
+    /// Forgets what this destination, which was filled out of sight, holds and where it stands.
+    pub(super) fn abandon(&mut self) -> Result<()> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        self.check_epoch()?;
+        for Layer { identity, tables } in [&mut self.own, &mut self.shadows] {
+            tables.clear();
+            place::drop_tables(&self.connection, identity)?;
+        }
+        ledger::stands_nowhere(&self.connection, self.own.identity.name())?;
+        Ok(self.connection.execute_batch("COMMIT")?)
+    }
+
+    fn check_epoch(&self) -> Result<()> {
+        let name = self.own.identity.name();
+        match Tenure::of(&self.connection, name, self.epoch)? {
+            Tenure::Kept => Ok(()),
+            Tenure::Taken | Tenure::Lost | Tenure::Gone => Err(ledger::lost(name).into()),
+        }
     }
 
     /// Closes the connection, which folds the write-ahead log into the file.

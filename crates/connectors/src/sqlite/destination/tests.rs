@@ -2,8 +2,12 @@
 
 mod changes;
 mod failures;
+mod generations;
 mod kinds;
 mod model;
+mod modes;
+mod source;
+mod takeover;
 
 use std::path::Path;
 

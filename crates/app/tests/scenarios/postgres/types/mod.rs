@@ -11,7 +11,7 @@ use self::{
     columns::{BINARY, Column, TEXTUAL, TYPES, change, create, names},
     copies::History,
 };
-use super::{destination, pipeline, value};
+use super::{destination, pipeline, value, verify::Found};
 use crate::workbench::Workbench;
 
 /// A source, and a copy of it everywhere.
@@ -114,6 +114,57 @@ fn every_type_arrives_everywhere_by_a_stream_in_text() {
     copies.bench.tidemark("run pipeline.yaml --once").succeeds();
     copies.assert_equal("kinds", BINARY);
     copies.assert_equal("others", TEXTUAL);
+}
+
+/// Equal values are equal to `verify` whatever they are kept as; and a value that stands in another row is found to differ in each
+/// column in which it does.
+#[test]
+fn every_type_is_verified() {
+    let prepare = create("kinds", BINARY) + &create("others", TEXTUAL);
+    let copies = Copies::of(Postgres::shared(), &prepare);
+    let Copies { source, mirror, bench, .. } = &copies;
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+    source.execute(&(change("kinds", BINARY) + &change("others", TEXTUAL)));
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+    for against in ["source", "staging"] {
+        let found = Found::of(bench, &format!("--against {against}"), 0);
+        let rows = value(source, "SELECT (SELECT count(*) FROM kinds) + (SELECT count(*) FROM others)");
+        found.assert_equal(rows.parse().unwrap());
+        // Between two servers every type has one text; elsewhere rows are read.
+        let by = if against == "source" { "servers" } else { "tidemark" };
+        for table in ["public.kinds", "public.others"] {
+            assert_eq!(found.stream("mirror", table)["hashed_by"], by, "{table} against {against}");
+            assert_eq!(found.stream("copy", table)["hashed_by"], "tidemark", "{table} against {against}");
+        }
+    }
+
+    let copy = rusqlite::Connection::open(bench.path("copy.db")).unwrap();
+    let mut expected = Vec::new();
+    for (table, columns) in [("kinds", BINARY), ("others", TEXTUAL)] {
+        let names = names(columns);
+        let ids = source.query(&format!("SELECT id FROM {table} ORDER BY id LIMIT 2"));
+        let [id, other] = [0, 1].map(|row: usize| ids[row][0].clone().unwrap());
+        let differs = names.iter().filter(|name| {
+            let of = |id: &String| format!("(SELECT {name}::text FROM {table} WHERE id = {id})");
+            value(source, &format!("SELECT {} IS DISTINCT FROM {}", of(&id), of(&other))) == "t"
+        });
+        let differs: Vec<_> = differs.cloned().collect();
+        assert!(differs.len() * 2 > columns.len(), "{differs:?}");
+        expected.push(vec![format!("different id={id} in {}", differs.join(", "))]);
+        let (all, from) = (names.join(", "), format!("WHERE id = {other}) WHERE id = {id}"));
+        mirror.execute(&format!("UPDATE {table} SET ({all}) = (SELECT {all} FROM {table} {from}"));
+        let table = format!("\"public.{table}\"");
+        copy.execute_batch(&format!("UPDATE {table} SET ({all}) = (SELECT {all} FROM {table} {from}"))
+            .unwrap();
+    }
+    for against in ["source", "staging"] {
+        let found = Found::of(bench, &format!("--against {against}"), 1);
+        for destination in ["mirror", "copy"] {
+            for (table, expected) in ["public.kinds", "public.others"].iter().zip(&expected) {
+                assert_eq!(&found.differences(destination, table).0, expected, "{destination} {against}");
+            }
+        }
+    }
 }
 
 /// Failure modes 12 and 14.

@@ -12,7 +12,7 @@ use tidemark_engine::{
 use super::{apply, database, open, value};
 
 /// Two values of each kind, and their texts in PostgreSQL.
-fn columns() -> Vec<(Kind, ArrayRef, [&'static str; 2])> {
+pub(super) fn columns() -> Vec<(Kind, ArrayRef, [&'static str; 2])> {
     let text = |values: [&str; 2]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
     let digits = Decimal128Array::from(vec![10i128.pow(38) - 1, -5]).with_precision_and_scale(38, 2).unwrap();
     let lists =
@@ -71,7 +71,7 @@ fn columns() -> Vec<(Kind, ArrayRef, [&'static str; 2])> {
 }
 
 /// The first column is `key`, from 0; each row is one of the two values in turn.
-fn batch(columns: &[(Kind, ArrayRef, [&str; 2])], rows: usize) -> ChangeBatch {
+pub(super) fn batch(columns: &[(Kind, ArrayRef, [&str; 2])], rows: usize) -> ChangeBatch {
     let mut fields = vec![Field::new("key", Kind::Int64)];
     let mut values = vec![Arc::new(Int64Array::from_iter_values(0..rows as i64)) as ArrayRef];
     for (index, (kind, array, _)) in columns.iter().enumerate() {

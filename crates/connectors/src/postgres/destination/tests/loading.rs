@@ -15,6 +15,9 @@ use super::{
     config, database, open, open_as, value, writing,
 };
 
+const MODES: [WriteMode; 4] =
+    [WriteMode::Append, WriteMode::Mirror, WriteMode::SoftDelete, WriteMode::History];
+
 fn rows(stream: &str, first: i64, rows: i64, ordinal: u64) -> ChangeBatch {
     rows_of(stream, first, rows, ordinal, "row")
 }
@@ -38,7 +41,7 @@ fn unit(begin: u64, end: u64, deliveries: Vec<Result<Delivery, Error>>) -> Unit 
 
 #[tokio::test]
 async fn what_was_loaded_before_a_crash_is_not_loaded_again() {
-    for mode in [WriteMode::Append, WriteMode::Mirror] {
+    for mode in MODES {
         let database = database();
         let pieces =
             || vec![begins("s", 1), delivery(1, rows("s", 0, 500, 1)), delivery(1, rows("s", 500, 500, 501))];
@@ -84,8 +87,14 @@ async fn a_new_beginning_voids_what_was_there() {
 /// What a new beginning has voided does not come back when its unit is tried again.
 #[tokio::test]
 async fn a_voided_generation_stays_void_after_a_crash() {
+    for mode in [WriteMode::Mirror, WriteMode::SoftDelete, WriteMode::History] {
+        a_voided_generation_stays_void(mode).await;
+    }
+}
+
+async fn a_voided_generation_stays_void(mode: WriteMode) {
     let database = database();
-    let mut copy = open(&database, WriteMode::Mirror).await;
+    let mut copy = open(&database, mode).await;
     let pieces = || {
         vec![
             begins("s", 1),
@@ -130,11 +139,17 @@ async fn the_last_of_two_rows_with_one_key_wins_across_pieces() {
 /// A crash may leave a later piece loaded and an earlier one not.
 #[tokio::test]
 async fn the_last_row_wins_where_a_crash_has_left_a_gap() {
+    for mode in [WriteMode::Mirror, WriteMode::SoftDelete, WriteMode::History] {
+        the_last_row_wins(mode).await;
+    }
+}
+
+async fn the_last_row_wins(mode: WriteMode) {
     let database = database();
     // With one loader the second piece is begun when the first is in.
     let mut config = config(&database);
     config.loaders = 1;
-    let mut copy = Destination::new(&config, writing(WriteMode::Mirror)).unwrap();
+    let mut copy = Destination::new(&config, writing(mode)).unwrap();
     copy.open(&log()).await.unwrap();
     let pieces = || {
         vec![
@@ -151,7 +166,14 @@ async fn the_last_row_wins_where_a_crash_has_left_a_gap() {
     copy.open(&log()).await.unwrap();
     copy.apply(&mut unit(0, 1, pieces())).await.unwrap();
     assert_eq!(value(&database, "SELECT count(*) FROM s WHERE a = 'new'"), "10");
-    assert_eq!(value(&database, "SELECT count(*) FROM s"), "110");
+    if mode != WriteMode::History {
+        assert_eq!(value(&database, "SELECT count(*) FROM s"), "110");
+        return;
+    }
+    assert_eq!(value(&database, "SELECT count(*) FROM s"), "120", "the first version of ten is over");
+    let over =
+        "SELECT min(id) || ' ' || max(id) || ' ' || min(a) FROM s WHERE _tidemark_valid_to IS NOT NULL";
+    assert_eq!(value(&database, over), "90 99 old");
 }
 
 #[tokio::test]

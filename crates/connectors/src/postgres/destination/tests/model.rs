@@ -19,7 +19,7 @@ use super::{
 
 /// A wish for a change; what the model allows of it becomes one, or two.
 #[derive(Debug, Clone)]
-struct Wish {
+pub(super) struct Wish {
     action: u8,
     key: i64,
     to: i64,
@@ -36,11 +36,11 @@ struct Step {
     reopen: bool,
 }
 
-type Row = Vec<Option<String>>;
-type Model = BTreeMap<i64, Row>;
+pub(super) type Row = Vec<Option<String>>;
+pub(super) type Model = BTreeMap<i64, Row>;
 
 /// Keys of one or two columns stay; a column widens by number, then text; a column comes and goes.
-fn schemas(wide: bool) -> [Arc<StreamSchema>; 4] {
+pub(super) fn schemas(wide: bool) -> [Arc<StreamSchema>; 4] {
     let (int, float, words) = (Kind::Int64, Kind::Float64, Kind::Text);
     let of = |a: Kind, c: Option<Kind>| {
         let mut fields = vec![("id", int.clone())];
@@ -57,16 +57,19 @@ fn schemas(wide: bool) -> [Arc<StreamSchema>; 4] {
     ]
 }
 
-fn steps() -> impl Strategy<Value = (bool, Vec<Step>)> {
+pub(super) fn wish() -> impl Strategy<Value = Wish> {
     let wish = (0u8..22, 0i64..8, 0i64..8, -3i64..100, prop::option::of(0u8..4), any::<[bool; 3]>());
-    let wish = wish.prop_map(|(action, key, to, a, b, unchanged)| Wish { action, key, to, a, b, unchanged });
-    let step = (0usize..4, prop::collection::vec(wish, 0..50), prop::bool::weighted(0.2));
+    wish.prop_map(|(action, key, to, a, b, unchanged)| Wish { action, key, to, a, b, unchanged })
+}
+
+fn steps() -> impl Strategy<Value = (bool, Vec<Step>)> {
+    let step = (0usize..4, prop::collection::vec(wish(), 0..50), prop::bool::weighted(0.2));
     let step = step.prop_map(|(schema, wishes, reopen)| Step { schema, wishes, reopen });
     (any::<bool>(), prop::collection::vec(step, 1..6))
 }
 
 /// The key columns of key `key`.
-fn key_of(schema: &StreamSchema, key: i64) -> Vec<Said> {
+pub(super) fn key_of(schema: &StreamSchema, key: i64) -> Vec<Said> {
     match schema.key().len() {
         1 => vec![text(key)],
         _ => vec![text(key / 3), text(["x", "X", "x "][(key % 3) as usize])],
@@ -74,7 +77,7 @@ fn key_of(schema: &StreamSchema, key: i64) -> Vec<Said> {
 }
 
 /// The changes that `wish` comes to, applied to `model`, whose rows are (a, b, c).
-fn happen(wish: &Wish, schema: &StreamSchema, model: &mut Model) -> Vec<Change> {
+pub(super) fn happen(wish: &Wish, schema: &StreamSchema, model: &mut Model) -> Vec<Change> {
     let width = schema.fields().len();
     let parts = schema.key().len();
     let b = wish.b.map_or(Said::Null, |b| text(["", "x", "'\"\\N\t", "é\n"][b as usize]));
@@ -245,7 +248,7 @@ fn assert_history(database: &Database<'_>, history: &[(Vec<ChangeBatch>, Vec<Cha
     assert_eq!(database.query(&format!("SELECT {metadata}, id, a, b FROM s ORDER BY 1")), expected);
 }
 
-fn block_on(future: impl Future<Output = ()>) {
+pub(super) fn block_on(future: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future);
 }
 

@@ -30,12 +30,23 @@ pub(super) async fn chunks(
     schema: &StreamSchema,
 ) -> Result<(Option<String>, Vec<String>)> {
     let Some(column) = column(session, table, schema).await? else { return Ok((None, Vec::new())) };
+    let bounds = bounds(session, table, &column, MOST_CHUNKS).await?;
+    Ok((Some(column), bounds))
+}
+
+/// Where each chunk of `table` but the first begins when it is cut by `column`, into `most` at most.
+pub(in crate::postgres) async fn bounds(
+    session: &Session,
+    table: &Table,
+    column: &str,
+    most: i64,
+) -> Result<Vec<String>> {
     let (bytes, pages) = size(session, table).await?;
-    let count = (bytes / CHUNK_BYTES).clamp(1, MOST_CHUNKS);
+    let count = (bytes / CHUNK_BYTES).clamp(1, most);
     if count == 1 {
-        return Ok((Some(column), Vec::new()));
+        return Ok(Vec::new());
     }
-    let samples = samples(session, table, &column, count, pages).await?;
+    let samples = samples(session, table, column, count, pages).await?;
     let step = samples.len() as f64 / count as f64;
     let mut bounds: Vec<String> = Vec::new();
     for chunk in 1..count {
@@ -44,7 +55,7 @@ pub(super) async fn chunks(
             bounds.push(bound.clone());
         }
     }
-    Ok((Some(column), bounds))
+    Ok(bounds)
 }
 
 /// The column whose ranges chunks can be.
@@ -60,7 +71,7 @@ async fn column(session: &Session, table: &Table, schema: &StreamSchema) -> Resu
 }
 
 /// Whether texts of `column` are ordered byte by byte, as in the locale `C`.
-async fn is_bytewise(session: &Session, table: &Table, column: &str) -> Result<bool> {
+pub(in crate::postgres) async fn is_bytewise(session: &Session, table: &Table, column: &str) -> Result<bool> {
     let sql = "SELECT a.atttypid IN ('text'::regtype, 'varchar'::regtype)
                       AND coalesce(CASE WHEN l.collname <> 'default' THEN l.collcollate
                                          WHEN coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') = 'c' THEN d.datcollate END, '')

@@ -20,7 +20,7 @@ const BATCH_ROWS: usize = 8_192;
 const BATCH_BYTES: usize = 1 << 20;
 
 /// A COPY under way.
-pub(super) struct Copying<'a> {
+pub(in crate::postgres) struct Copying<'a> {
     pieces: Pin<Box<CopyOutStream>>,
     reader: CopyReader,
     rows: Rows<'a>,
@@ -30,7 +30,12 @@ pub(super) struct Copying<'a> {
 
 impl<'a> Copying<'a> {
     /// Begins to read the rows of a table of `shape` that `clauses` (WHERE, LIMIT) let through, as they are at `point`.
-    pub(super) async fn begin(session: &Client, shape: &'a Shape, clauses: &str, point: Lsn) -> Result<Self> {
+    pub(in crate::postgres) async fn begin(
+        session: &Client,
+        shape: &'a Shape,
+        clauses: &str,
+        point: Lsn,
+    ) -> Result<Self> {
         let pieces =
             session.copy_out(&sql(shape, clauses)).await.map_err(|error| cannot_read(shape, error))?;
         Ok(Self {
@@ -42,7 +47,7 @@ impl<'a> Copying<'a> {
     }
 
     /// The next rows; `None` after the last.
-    pub(super) async fn next(&mut self) -> Result<Option<ChangeBatch>> {
+    pub(in crate::postgres) async fn next(&mut self) -> Result<Option<ChangeBatch>> {
         let Self { pieces, reader, rows, ended } = self;
         while !*ended && !rows.is_enough() {
             match pieces.try_next().await.map_err(|error| cannot_read(rows.shape, error))? {

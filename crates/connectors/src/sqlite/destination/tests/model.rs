@@ -38,7 +38,7 @@ struct Step {
 type Model = BTreeMap<i64, Vec<Option<String>>>;
 
 /// Keys stay; a column widens by number, then text; a column comes and goes.
-fn schemas() -> [Arc<StreamSchema>; 4] {
+pub(super) fn schemas() -> [Arc<StreamSchema>; 4] {
     let (int, float, words) = (Kind::Int64, Kind::Float64, Kind::Text);
     [
         schema("s", &[("id", int.clone()), ("a", int.clone()), ("b", words.clone())], &["id"]),
