@@ -57,6 +57,7 @@ async fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Status(status) => status.run(output).await,
         Command::Changes(changes) => changes.run(output).await,
         Command::Replay(replay) => replay.run(output).await,
+        Command::DeadLetters(dead_letters) => dead_letters.run(output).await,
         Command::Resync(resync) => resync.run(output).await,
         Command::Verify(verify) => verify.run(output).await,
         Command::Teardown(teardown) => teardown.run(output).await,

@@ -3,6 +3,7 @@
 
 mod changes;
 mod check;
+mod dead_letters;
 mod discover;
 mod init;
 mod replay;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Status(status::Status),
     Changes(changes::Changes),
     Replay(replay::Replay),
+    DeadLetters(dead_letters::DeadLetters),
     Resync(resync::Resync),
     Verify(verify::Verify),
     Teardown(teardown::Teardown),
@@ -41,6 +43,7 @@ impl Command {
             Self::Status(status) => status.json,
             Self::Changes(changes) => changes.json,
             Self::Replay(replay) => replay.json,
+            Self::DeadLetters(dead_letters) => dead_letters.json,
             Self::Resync(resync) => resync.json,
             Self::Verify(verify) => verify.json,
             Self::Teardown(teardown) => teardown.json,

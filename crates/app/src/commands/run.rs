@@ -104,20 +104,29 @@ fn for_people(name: &str, outcome: &Outcome, taken: Duration) -> String {
     let mut lines =
         vec![format!("{name}: {} changes read, {commits}, {:.1} s", grouped(*read), taken.as_secs_f64())];
     let width = written.iter().map(|written| written.destination.len()).max().unwrap_or(0);
-    for Written { destination, rows, sequence } in written {
+    for Written { destination, rows, sequence, dead_letters } in written {
         let behind = match head.saturating_sub(*sequence) {
             0 => "up to date".to_owned(),
             behind => format!("{} commits behind", grouped(behind)),
         };
-        lines.push(format!("  {destination:width$}  {} changes written, {behind}", grouped(*rows)));
+        let dead_letters = match dead_letters {
+            0 => String::new(),
+            1 => ", 1 dead letter".to_owned(),
+            letters => format!(", {} dead letters", grouped(*letters)),
+        };
+        lines.push(format!(
+            "  {destination:width$}  {} changes written, {behind}{dead_letters}",
+            grouped(*rows)
+        ));
     }
     lines.join("\n")
 }
 
 fn for_programs(name: &str, outcome: &Outcome, taken: Duration) -> serde_json::Value {
     let Outcome { read, commits, head, written, errors } = outcome;
-    let written = written.iter().map(|Written { destination, rows, sequence }| {
-        json!({"destination": destination, "changes": rows, "commit": sequence, "behind": head.saturating_sub(*sequence)})
+    let written = written.iter().map(|Written { destination, rows, sequence, dead_letters }| {
+        let behind = head.saturating_sub(*sequence);
+        json!({"destination": destination, "changes": rows, "commit": sequence, "behind": behind, "dead_letters": dead_letters})
     });
     json!({
         "pipeline": name,

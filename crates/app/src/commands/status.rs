@@ -46,7 +46,8 @@ impl Status {
         for destination in &pipeline.destinations {
             let name = &destination.writing.destination;
             let (_, mark) = Marks::open(&log, name).await?;
-            destinations.push(Standing { name, live: destination.live, mark });
+            let dead_letters = log.count_dead_letters(name).await?;
+            destinations.push(Standing { name, live: destination.live, mark, dead_letters });
         }
         let holder = RunLock::holder(log.store());
         let held_back = pipeline.source.held_back(&pipeline.home).await;
@@ -81,6 +82,8 @@ struct Standing<'a> {
     name: &'a str,
     live: bool,
     mark: Option<Mark>,
+    /// How many changes it could not take.
+    dead_letters: usize,
 }
 
 impl Standing<'_> {
@@ -180,6 +183,12 @@ fn for_people(picture: &Picture<'_>) -> String {
                 ""
             ));
         }
+        let told = match standing.dead_letters {
+            0 => continue,
+            1 => "1 dead letter".to_owned(),
+            letters => format!("{} dead letters", grouped(letters as u64)),
+        };
+        lines.push(format!("  {:width$}  {told}: see `tidemark dead-letters FILE list`", ""));
     }
     lines.join("\n")
 }
@@ -199,6 +208,7 @@ fn for_programs(picture: &Picture<'_>) -> Json {
             "state": state,
             "error": error,
             "held": standing.held().map(held).collect::<Vec<_>>(),
+            "dead_letters": standing.dead_letters,
             "anew": standing.anew().map(anew).collect::<Vec<_>>(),
             "commit": standing.sequence(),
             "behind": standing.behind(log),

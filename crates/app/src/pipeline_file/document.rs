@@ -165,6 +165,8 @@ pub(super) enum OnError {
     /// Hold its stream until a person has seen to it; the others go on.
     #[default]
     Stop,
+    /// Keep it as a dead letter, and with it what comes later of its key; the rest goes on.
+    DeadLetter,
 }
 
 /// What to do when a stream's schema changes at the source.

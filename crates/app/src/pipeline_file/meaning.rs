@@ -6,7 +6,7 @@ use tidemark_connectors::config::{self, Home, NamedStreams, Place, SourceConfig,
 use tidemark_engine::{
     codec::Format,
     schema::StreamName,
-    write::{OnTruncate, SchemaPolicy, WriteMode},
+    write::{OnError, OnTruncate, SchemaPolicy, WriteMode},
 };
 
 use super::{
@@ -96,17 +96,8 @@ impl Findings<'_> {
     }
 
     fn destination(&mut self, name: String, typed: document::Destination) -> Destination {
-        // The schema lets only `stop` through, and stopping is what the loops do anyway.
-        let document::Destination {
-            write,
-            table,
-            adopt,
-            schema_change,
-            on_error: document::OnError::Stop,
-            on_truncate,
-            live,
-            system,
-        } = typed;
+        let document::Destination { write, table, adopt, schema_change, on_error, on_truncate, live, system } =
+            typed;
         let part = ["destinations", name.as_str()];
         let table = TableName::parse(&table).unwrap_or_else(|problem| {
             self.connector(&part, vec![problem]);
@@ -118,6 +109,10 @@ impl Findings<'_> {
             Write::SoftDelete => WriteMode::SoftDelete,
             Write::History => WriteMode::History,
             Write::Replace => WriteMode::Replace,
+        };
+        let on_error = match on_error {
+            document::OnError::Stop => OnError::Stop,
+            document::OnError::DeadLetter => OnError::DeadLetter,
         };
         let on_truncate = match on_truncate {
             document::OnTruncate::Apply => OnTruncate::Apply,
@@ -131,7 +126,7 @@ impl Findings<'_> {
         };
         let writing = Writing { destination: name.clone(), mode, table, adopt, shadow: false };
         self.connector(&part, system.validate(&writing));
-        Destination { writing, schema_change, on_truncate, live, system }
+        Destination { writing, schema_change, on_error, on_truncate, live, system }
     }
 
     /// Most modes tell records apart by their key, some take whole generations alone, and a table holds one stream.

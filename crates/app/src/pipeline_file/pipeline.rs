@@ -4,11 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use tidemark_connectors::config::{DestinationConfig, Home, SourceConfig, Writing};
 use tidemark_engine::{
+    Error, Result,
     codec::Format,
-    write::{OnTruncate, SchemaPolicy},
+    write::{OnError, OnTruncate, Plan, SchemaPolicy},
 };
 
-use super::origin::Origin;
+use super::{closest, did_you_mean, origin::Origin};
 
 /// A sound pipeline.
 #[derive(Debug, Clone)]
@@ -57,10 +58,36 @@ pub(crate) struct Destination {
     pub(crate) writing: Writing,
     /// What it does when a stream's schema changes at the source.
     pub(crate) schema_change: SchemaPolicy,
+    /// What it does with a change that it cannot take.
+    pub(crate) on_error: OnError,
     /// What it does when a stream is truncated at the source.
     pub(crate) on_truncate: OnTruncate,
     /// Whether `run` writes to it; otherwise only `replay` does.
     pub(crate) live: bool,
     /// The system.
     pub(crate) system: DestinationConfig,
+}
+
+impl Pipeline {
+    /// The destination that is called `name`.
+    pub(crate) fn destination(&self, name: &str) -> Result<&Destination> {
+        let names = self.destinations.iter().map(|it| it.writing.destination.as_str()).collect::<Vec<_>>();
+        let found = self.destinations.iter().find(|it| it.writing.destination == name);
+        found.ok_or_else(|| {
+            let hint = match closest(name, &names) {
+                Some(closest) => did_you_mean(closest),
+                None => format!("choose from: {}", names.join(", ")),
+            };
+            Error::config(format!("the pipeline has no destination `{name}`")).hint(hint)
+        })
+    }
+}
+
+impl Destination {
+    /// How everything is played to it from the beginning.
+    pub(crate) fn plan(&self) -> Plan {
+        let Self { writing, schema_change, on_error, on_truncate, .. } = self;
+        let (schema_change, on_error, on_truncate) = (*schema_change, *on_error, *on_truncate);
+        Plan { schema_change, on_error, on_truncate, ..Plan::new(writing.mode) }
+    }
 }

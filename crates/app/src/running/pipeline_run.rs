@@ -8,7 +8,7 @@ use std::sync::{
 use tidemark_engine::{
     Error, Result, Stop,
     log::Log,
-    write::{Plan, Progress, WriteLoop, WriteStrategy},
+    write::{Progress, WriteLoop, WriteStrategy},
 };
 use tokio::{sync::watch, task::JoinSet};
 
@@ -50,6 +50,8 @@ pub(crate) struct Written {
     pub(crate) rows: u64,
     /// The last commit that it has.
     pub(crate) sequence: u64,
+    /// Changes that it could not take.
+    pub(crate) dead_letters: u64,
 }
 
 impl PipelineRun {
@@ -60,11 +62,10 @@ impl PipelineRun {
         let (horizon, last_commit) = watch::channel(None);
         let live = pipeline.destinations.iter().filter(|destination| destination.live);
         let writing = live.map(|destination| {
-            let Destination { writing, schema_change, on_truncate, system, .. } = destination;
+            let plan = destination.plan();
+            let Destination { writing, system, .. } = destination;
             let destination = writing.destination.clone();
             let strategy = system.strategy(&pipeline.home, writing)?;
-            let (schema_change, on_truncate) = (*schema_change, *on_truncate);
-            let plan = Plan { schema_change, on_truncate, ..Plan::new(writing.mode) };
             let write_loop =
                 WriteLoop::new(log.clone(), &destination, plan, last_commit.clone(), stop.clone());
             Ok(Writing { destination, write_loop, strategy })
@@ -146,6 +147,7 @@ impl Outcome {
             destination: destination.clone(),
             rows: progress.rows(),
             sequence: progress.sequence(),
+            dead_letters: progress.dead_letters(),
         });
         Self {
             read: rows.load(Ordering::Relaxed),

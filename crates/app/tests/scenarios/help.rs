@@ -55,6 +55,11 @@ fn replay() {
 }
 
 #[test]
+fn dead_letters() {
+    insta::assert_snapshot!(help("dead-letters --help"));
+}
+
+#[test]
 fn verify() {
     insta::assert_snapshot!(help("verify --help"));
 }

@@ -19,6 +19,7 @@
 //! | Where do destinations stand? | `marks` |
 //! | Which initial syncs are under way? | `sync` |
 //! | What has somebody asked for? | `requests` |
+//! | What could destinations not take? | `letters` |
 
 mod chunks;
 mod commit;
@@ -28,6 +29,7 @@ mod generation;
 mod head;
 mod hexadecimal;
 mod identity;
+mod letters;
 mod lock;
 mod marks;
 mod names;
@@ -50,6 +52,8 @@ use tokio::sync::watch;
 pub(crate) use commit::Segment;
 pub use commit::{Commit, Transaction};
 pub use deliver::Selection;
+pub(crate) use letters::letter_of;
+pub use letters::{DeadLetter, LetterId};
 pub use lock::RunLock;
 pub use marks::{Mark, MarkState, Marks};
 pub use playing::Playing;
@@ -66,6 +70,7 @@ use crate::{LogId, Result, world::World};
 use head::Head;
 use identity::Identity;
 use reader::Recent;
+use requests::LastLook;
 use schemas::Schemas;
 
 /// A staging log. Cheap to clone; clones share what they know.
@@ -79,6 +84,7 @@ struct Shared {
     identity: Identity,
     schemas: Schemas,
     recent: Recent,
+    last_look: LastLook,
     /// The newest commit this process knows to be durable.
     head: watch::Sender<Head>,
 }
@@ -108,6 +114,7 @@ impl Log {
             identity,
             schemas: Schemas::default(),
             recent: Recent::default(),
+            last_look: LastLook::default(),
             head: watch::Sender::new(Head::default()),
         }));
         log.refresh().await?;

@@ -8,6 +8,7 @@
 //! | `log/<folder>/<sequence>` | one commit; ten thousand to a folder |
 //! | `positions/<destination>/<n>` | where a destination stands, as it last said |
 //! | `requests/<time>-<name>` | what somebody has asked for |
+//! | `dead-letters/<destination>/<sequence>-<ordinal>.json` | a change that a destination could not take; one of a shadow has a third number |
 //! | `run.lock` | held by the running process (local folders only) |
 
 use object_store::path::{Path, PathPart};
@@ -89,6 +90,14 @@ pub(super) fn requests() -> Path {
 
 pub(super) fn request(id: &str) -> Path {
     Path::from_iter([part("requests"), part(id)])
+}
+
+pub(super) fn dead_letters(destination: &str) -> Path {
+    Path::from_iter([part("dead-letters"), part(destination)])
+}
+
+pub(super) fn dead_letter(destination: &str, id: &str) -> Path {
+    Path::from_iter([part("dead-letters"), part(destination), part(&format!("{id}.json"))])
 }
 
 /// The number that the last part of a path spells; `None` for a stranger's file.

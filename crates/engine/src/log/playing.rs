@@ -52,8 +52,13 @@ impl Playing {
         Self { from, mode, shadows: None }
     }
 
+    /// The commit after which the shadow of `stream` began, where that is what is played into.
+    pub(crate) fn shadow_of(&self, stream: &StreamName) -> Option<u64> {
+        self.shadows.as_ref()?.get(stream).copied()
+    }
+
     fn flow(&self, stream: &StreamName, generation: &Syncing) -> Flow {
-        let from = self.shadows.as_ref().and_then(|shadows| shadows.get(stream));
+        let from = self.shadow_of(stream);
         if from.is_some_and(|from| generation.since == from + 1) {
             return Flow::InPlace;
         }

@@ -1,10 +1,23 @@
 //! What people ask of a pipeline while it may be running elsewhere: kept in the store until whoever runs it has seen to it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use super::{Log, names, store::Created};
-use crate::{Error, Result, schema::StreamName};
+use crate::{Error, Result, Time, schema::StreamName};
+
+/// What was there when somebody of this process last looked.
+#[derive(Debug, Default)]
+pub(super) struct LastLook(Mutex<Option<Look>>);
+
+#[derive(Debug)]
+struct Look {
+    time: Time,
+    requests: Vec<(String, Request)>,
+}
 
 /// Something to be done by the process that runs the pipeline, now or when it is run next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,8 +73,27 @@ impl Log {
         Ok(requests)
     }
 
+    /// The same as of a moment that is past by at most `age`: however many ask, the store is looked at once in so long.
+    pub(crate) async fn recent_requests(&self, age: Duration) -> Result<Vec<(String, Request)>> {
+        let mut last = self.0.last_look.0.lock().await;
+        let now = self.world().now();
+        if let Some(Look { time, requests }) = &*last
+            && *time <= now
+            && u128::from(now.micros_since(*time)) < age.as_micros()
+        {
+            return Ok(requests.clone());
+        }
+        let requests = self.requests().await?;
+        *last = Some(Look { time: now, requests: requests.clone() });
+        Ok(requests)
+    }
+
     /// Forgets a request: it has been seen to.
     pub async fn forget_request(&self, id: &str) -> Result<()> {
-        self.store().delete(&names::request(id)).await
+        self.store().delete(&names::request(id)).await?;
+        if let Some(Look { requests, .. }) = &mut *self.0.last_look.0.lock().await {
+            requests.retain(|(other, _)| other != id);
+        }
+        Ok(())
     }
 }

@@ -100,6 +100,14 @@ impl Store {
         self.local.as_ref().is_some_and(|root| root.join(path.as_ref()).exists())
     }
 
+    /// Puts `bytes` at `path`, in the place of what may be there. Returns once it is durable; readers see the one or the other.
+    pub(crate) async fn replace(&self, path: &Path, bytes: Bytes) -> Result<()> {
+        match self.objects.put(path, PutPayload::from_bytes(bytes)).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.error("write", path, error)),
+        }
+    }
+
     /// Removes the object at `path`; it is no error when there is none.
     pub(crate) async fn delete(&self, path: &Path) -> Result<()> {
         match self.objects.delete(path).await {

@@ -126,7 +126,11 @@ impl WriteLoop {
         }
         let bases = schema_change::bases(&self.log, &schemas).await?;
         let commits = stream::iter(commits).map(Ok);
-        match self.apply_as(strategy, (&standing, &end), commits, (&selection, playing, bases), run).await {
+        if after >= last {
+            run.letters.void_by(&standing, &streams).await?;
+        }
+        let how = (&selection, playing.clone(), bases);
+        match self.apply_as(strategy, (&standing, &end), commits, how, run).await {
             Ok(()) => {
                 if after >= last {
                     for stream in &streams {
@@ -135,7 +139,10 @@ impl WriteLoop {
                 }
                 Ok(end)
             }
-            Err(error) => self.refuse_to_fill(strategy, standing, (&streams, error), run).await,
+            Err(error) => match self.bury(error, &playing, run).await? {
+                None => self.open_holding(strategy, standing.held, run).await,
+                Some(error) => self.refuse_to_fill(strategy, standing, (&streams, error), run).await,
+            },
         }
     }
 

@@ -31,6 +31,11 @@ impl Revival {
         self.put_off();
     }
 
+    /// At once.
+    pub(super) fn hurry(&mut self) {
+        self.next = std::future::ready(()).boxed();
+    }
+
     /// Not before long.
     fn put_off(&mut self) {
         let world = self.world.clone();
@@ -93,36 +98,44 @@ impl WriteLoop {
         stream: &StreamName,
         run: &mut Run<'_>,
     ) -> Result<Standing> {
-        let mut end = standing.clone();
-        let Some(hold) = end.held.remove(stream) else { return Ok(standing) };
-        if hold.after >= standing.position.sequence || !self.plan.selection.takes(stream) {
-            return Ok(standing);
-        }
-        if hold.was_brought
-            && !standing.anew.contains_key(stream)
-            && let Some(anew) = self.missed_generation(stream, hold.after, standing.position.sequence).await?
-        {
-            let mut standing = standing;
-            standing.anew.insert(stream.clone(), anew);
-            return Ok(standing);
-        }
-        let last = self.log.commit(standing.position.sequence).await?;
-        let missed = self.log.commits(hold.after + 1, last);
-        let alone = Selection { streams: vec![stream.clone()], ..Selection::default() };
-        match self.apply(strategy, (&standing, &end), missed, &alone, run).await {
-            Ok(()) => {
-                tracing::info!(destination = %self.destination, %stream, "the stream is held no more");
-                Ok(end)
+        let mut standing = standing;
+        loop {
+            let mut end = standing.clone();
+            let Some(hold) = end.held.remove(stream) else { return Ok(standing) };
+            if hold.after >= standing.position.sequence || !self.plan.selection.takes(stream) {
+                return Ok(standing);
             }
-            Err(error) if held_by(&error) == Some(stream) => {
-                let mut held = standing.held;
-                held.insert(
-                    stream.clone(),
-                    Hold { was_brought: hold.was_brought, ..Hold::new(hold.after, &error) },
-                );
-                self.open_holding(strategy, held, run).await
+            if hold.was_brought
+                && !standing.anew.contains_key(stream)
+                && let Some(anew) =
+                    self.missed_generation(stream, hold.after, standing.position.sequence).await?
+            {
+                standing.anew.insert(stream.clone(), anew);
+                return Ok(standing);
             }
-            Err(error) => Err(error),
+            let last = self.log.commit(standing.position.sequence).await?;
+            let missed = self.log.commits(hold.after + 1, last);
+            let alone = Selection { streams: vec![stream.clone()], ..Selection::default() };
+            let error = match self.apply(strategy, (&standing, &end), missed, &alone, run).await {
+                Ok(()) => {
+                    tracing::info!(destination = %self.destination, %stream, "the stream is held no more");
+                    return Ok(end);
+                }
+                Err(error) => self.bury(error, &self.playing(), run).await?,
+            };
+            let mut held = standing.held;
+            let Some(error) = error else {
+                standing = self.open_holding(strategy, held, run).await?;
+                continue;
+            };
+            if held_by(&error) != Some(stream) {
+                // What passes says nothing of the stream.
+                run.revival.hurry();
+                return Err(error);
+            }
+            let hold = Hold { was_brought: hold.was_brought, ..Hold::new(hold.after, &error) };
+            held.insert(stream.clone(), hold);
+            return self.open_holding(strategy, held, run).await;
         }
     }
 
@@ -133,7 +146,7 @@ impl WriteLoop {
         held: BTreeMap<StreamName, Hold>,
         run: &mut Run<'_>,
     ) -> Result<Standing> {
-        let standing = Standing { held, ..self.open(strategy).await? };
+        let standing = Standing { held, ..self.open(strategy, run).await? };
         run.note(&standing, 0).await;
         Ok(standing)
     }

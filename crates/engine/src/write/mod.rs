@@ -1,5 +1,6 @@
 //! From the log into a destination: the trait every write strategy implements, and the loop that drives it.
 
+mod dead_letters;
 mod filling;
 mod gathering;
 mod holding;
@@ -14,6 +15,6 @@ mod write_loop;
 
 pub use progress::Progress;
 pub use standing::{Anew, Hold, Standing, Takeover};
-pub use strategy::{Appetite, OnTruncate, SchemaPolicy, WriteMode, WriteStrategy};
+pub use strategy::{Appetite, OnError, OnTruncate, SchemaPolicy, WriteMode, WriteStrategy};
 pub use unit::{Delivery, Unit, Watermarks};
 pub use write_loop::{Horizon, Plan, WriteLoop};

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Progress {
     rows: AtomicU64,
     sequence: AtomicU64,
+    dead_letters: AtomicU64,
 }
 
 impl Progress {
@@ -18,6 +19,15 @@ impl Progress {
     /// The last commit applied.
     pub fn sequence(&self) -> u64 {
         self.sequence.load(Ordering::Relaxed)
+    }
+
+    /// How many changes are dead letters now.
+    pub fn dead_letters(&self) -> u64 {
+        self.dead_letters.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn has_dead_letters(&self, letters: usize) {
+        self.dead_letters.store(letters as u64, Ordering::Relaxed);
     }
 
     pub(super) fn stands_at(&self, sequence: u64) {

@@ -1,10 +1,10 @@
 //! Where a destination stands, all streams considered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Error, ErrorKind, Position, Result, Time, schema::StreamName};
+use crate::{Digest, Error, ErrorKind, Position, Result, Time, log::LetterId, schema::StreamName};
 
 /// A destination's position, and the streams that it holds at another.
 ///
@@ -28,6 +28,9 @@ pub struct Standing {
     /// as of a moment inside a commit has any; nothing goes on from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beyond: Option<u64>,
+    /// Dead letters that were written in the unit that led here: they are to be forgotten.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub settled: BTreeSet<LetterId>,
 }
 
 /// A stream of which a new generation is complete, on its way into a destination that has the former one: it is played into a
@@ -63,6 +66,8 @@ struct Notes {
     schemas: BTreeMap<StreamName, Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     beyond: Option<u64>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    settled: BTreeSet<LetterId>,
 }
 
 /// How a destination that was filled out of sight takes the place of another.
@@ -102,9 +107,9 @@ impl Standing {
             .hint("run the pipeline until the destination is up to date, and replay again"));
         }
         if takeover.streams.is_empty() {
-            return Ok(other.clone());
+            return Ok(Self { settled: BTreeSet::new(), ..other.clone() });
         }
-        let mut standing = self.clone();
+        let mut standing = Self { settled: BTreeSet::new(), ..self.clone() };
         for stream in brought {
             standing.held.remove(stream);
             standing.anew.remove(stream);
@@ -124,19 +129,20 @@ impl Standing {
 
     /// All but the position, as text; `None` when there is nothing to say.
     pub fn notes(&self) -> Result<Option<String>> {
-        let Self { position: _, held, anew, schemas, beyond } = self.clone();
-        if held.is_empty() && anew.is_empty() && schemas.is_empty() && beyond.is_none() {
+        let Self { position: _, held, anew, schemas, beyond, settled } = self.clone();
+        let is_plain = held.is_empty() && anew.is_empty() && schemas.is_empty();
+        if is_plain && beyond.is_none() && settled.is_empty() {
             return Ok(None);
         }
-        let notes = serde_json::to_string(&Notes { held, anew, schemas, beyond });
+        let notes = serde_json::to_string(&Notes { held, anew, schemas, beyond, settled });
         notes.map(Some).map_err(|error| Error::internal("cannot write down a standing").source(error))
     }
 
     /// The standing at `position` with `notes`; `None` when they cannot be read.
     pub fn with_notes(position: Position, notes: Option<&str>) -> Option<Self> {
-        let Notes { held, anew, schemas, beyond } =
+        let Notes { held, anew, schemas, beyond, settled } =
             notes.map_or(Some(Notes::default()), |it| serde_json::from_str(it).ok())?;
-        Some(Self { position, held, anew, schemas, beyond })
+        Some(Self { position, held, anew, schemas, beyond, settled })
     }
 }
 
@@ -179,7 +185,7 @@ impl Hold {
 impl From<Position> for Standing {
     /// No stream is held, or filled anew.
     fn from(position: Position) -> Self {
-        let (held, anew, schemas) = Default::default();
-        Self { position, held, anew, schemas, beyond: None }
+        let (held, anew, schemas, settled) = Default::default();
+        Self { position, held, anew, schemas, beyond: None, settled }
     }
 }

@@ -28,6 +28,11 @@ use crate::{LogId, Result};
 /// - What cannot be written losslessly fails with [`crate::ErrorKind::Data`], naming stream and column.
 /// - An error that concerns one stream alone says so by [`crate::Error::of_stream`]: the loop then holds that stream and goes
 ///   on with the rest.
+/// - An error of kind [`Data`](crate::ErrorKind::Data) that concerns one change alone says so by [`crate::Error::of_change`]. Where
+///   that takes a search, it is made in units that are [suspect](Unit::is_suspect) and in no others.
+/// - In a unit that [tries dead letters again](Unit::is_retry) no change is skipped or met with leniency for its commit's having
+///   been applied: the destination never had it. Only what is kept by the change's own identity ([`crate::ChangeId`]) tells
+///   whether it is there.
 /// - A stream that [`Unit::end`] fills anew ([`Standing::anew`]) and [`Unit::begin`] does not, or from another commit, gets an empty
 ///   shadow. Changes of a unit [into shadows](Unit::is_into_shadows) go there. A stream that `begin` fills anew and `end` does
 ///   not has its shadow take the place of what it had, in the same atomic step, as its write mode asks for.
@@ -124,6 +129,17 @@ pub enum OnTruncate {
     Ignore,
     /// The stream is held until a person decides.
     Stop,
+}
+
+/// What becomes of a change that a destination cannot take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnError {
+    /// Its stream is held until a person has seen to it.
+    #[default]
+    Stop,
+    /// It becomes a dead letter, and so does what comes later of its key; the rest of the stream goes on.
+    DeadLetter,
 }
 
 /// What a change of a stream's schema means at a destination.

@@ -25,6 +25,8 @@ pub struct Unit {
     begin: Standing,
     end: Standing,
     into_shadows: bool,
+    is_retry: bool,
+    is_suspect: bool,
     deliveries: BoxStream<'static, Result<Delivery>>,
 }
 
@@ -88,6 +90,11 @@ impl Delivery {
             .ok_or_else(|| Error::internal("a batch reached a destination before it was numbered"))?;
         self.watermarks.at(ordinals.value(row))
     }
+
+    /// The row of the change with this ordinal.
+    pub(crate) fn row_of(&self, ordinal: u64) -> Option<usize> {
+        self.changes.ordinals()?.values().iter().position(|found| *found == ordinal)
+    }
 }
 
 impl Unit {
@@ -97,7 +104,14 @@ impl Unit {
         end: impl Into<Standing>,
         deliveries: impl Stream<Item = Result<Delivery>> + Send + 'static,
     ) -> Self {
-        Self { begin: begin.into(), end: end.into(), into_shadows: false, deliveries: deliveries.boxed() }
+        Self {
+            begin: begin.into(),
+            end: end.into(),
+            into_shadows: false,
+            is_retry: false,
+            is_suspect: false,
+            deliveries: deliveries.boxed(),
+        }
     }
 
     /// The same unit, its changes meant for the shadows of their streams, see [`Anew`](super::Anew).
@@ -109,6 +123,30 @@ impl Unit {
     /// Whether its changes are meant for the shadows of their streams.
     pub fn is_into_shadows(&self) -> bool {
         self.into_shadows
+    }
+
+    /// The same unit, its changes dead letters that are tried again.
+    #[must_use]
+    pub fn as_retry(self) -> Self {
+        Self { is_retry: true, ..self }
+    }
+
+    /// Whether its changes are dead letters that are tried again: they come from commits that the destination has seen, and it
+    /// never had them. What is known to have been applied up to some commit says nothing of them.
+    pub fn is_retry(&self) -> bool {
+        self.is_retry
+    }
+
+    /// The same unit, to be looked through for the change that it fails over.
+    #[must_use]
+    pub fn as_suspect(self) -> Self {
+        Self { is_suspect: true, ..self }
+    }
+
+    /// Whether it has failed before over changes of one stream, and comes again so that the one change can be found:
+    /// a strategy that does not know it anyway shall look for it now, and say so by [`Error::of_change`].
+    pub fn is_suspect(&self) -> bool {
+        self.is_suspect
     }
 
     /// The same unit, counting into `rows` what is asked for of it.

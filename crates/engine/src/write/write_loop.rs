@@ -14,7 +14,9 @@ use futures::{Stream, StreamExt, TryStreamExt, future, stream, stream::BoxStream
 use tokio::sync::watch;
 
 use super::{
-    Appetite, Delivery, OnTruncate, Progress, SchemaPolicy, Standing, Unit, WriteMode, WriteStrategy,
+    Appetite, Delivery, OnError, OnTruncate, Progress, SchemaPolicy, Standing, Unit, WriteMode,
+    WriteStrategy,
+    dead_letters::Letters,
     filling::Filling,
     holding::Revival,
     report::Report,
@@ -23,7 +25,7 @@ use super::{
 };
 use crate::{
     Error, Result, Stop,
-    log::{Commit, Log, MarkState, Playing, Selection},
+    log::{Commit, Log, MarkState, Playing, Request, Selection},
     retry::Retry,
     schema::StreamName,
 };
@@ -39,6 +41,8 @@ pub struct Plan {
     pub mode: WriteMode,
     /// What becomes of truncates.
     pub on_truncate: OnTruncate,
+    /// What becomes of a change that the destination cannot take.
+    pub on_error: OnError,
     /// What becomes of changes of schema.
     pub schema_change: SchemaPolicy,
     /// When the horizon is reached: changes of the commit after it that are to be played too, those with ordinals below this.
@@ -57,6 +61,7 @@ impl Plan {
             selection: Selection::default(),
             mode,
             on_truncate: OnTruncate::default(),
+            on_error: OnError::default(),
             schema_change: SchemaPolicy::default(),
             beyond: None,
             rate: None,
@@ -75,15 +80,16 @@ pub struct WriteLoop {
     pub(super) plan: Plan,
     pub(super) horizon: Horizon,
     pub(super) stop: Stop,
-    progress: Arc<Progress>,
+    pub(super) progress: Arc<Progress>,
     leaves_marks: bool,
 }
 
 /// One run of the loop, over all of its attempts.
 pub(super) struct Run<'a> {
     retry: Retry,
-    report: Report<'a>,
+    pub(super) report: Report<'a>,
     pub(super) revival: Revival,
+    pub(super) letters: Letters,
     /// Streams whose shadows failed since held streams were last tried again.
     pub(super) refused: BTreeSet<StreamName>,
     /// Whether it is the turn of streams that are filled anew.
@@ -97,6 +103,8 @@ enum Next {
     Fill(Filling),
     /// Held streams are to be tried again.
     Revival,
+    /// Somebody has asked something about dead letters.
+    Requests(Vec<(String, Request)>),
     /// Nothing, for the horizon is reached or somebody asked to stop.
     Nothing,
 }
@@ -122,19 +130,13 @@ impl WriteLoop {
     /// Runs to the horizon. A destination that is down is waited for until the loop is stopped; a stream that fails alone is
     /// held while the others go on, and its error returned in the end; any other error ends the loop, with nothing lost.
     pub async fn run(&self, strategy: &mut dyn WriteStrategy) -> Result<()> {
-        let world = self.log.world();
-        let mut run = Run {
-            retry: Retry::new(world.clone()),
-            report: Report::new(&self.log, &self.destination, &self.plan, self.leaves_marks),
-            revival: Revival::due(world.clone()),
-            refused: BTreeSet::new(),
-            fills_next: false,
-        };
+        let mut run = Run::new(self);
         loop {
             let error = match self.attempt(strategy, &mut run).await {
                 Ok(standing) => {
                     run.report.say(MarkState::Stopped).await;
                     strategy.close().await?;
+                    run.letters.tell();
                     return self.told_of_holds(&standing);
                 }
                 Err(error) => error.context(format_args!("destination `{}`", self.destination)),
@@ -156,24 +158,34 @@ impl WriteLoop {
     async fn attempt(&self, strategy: &mut dyn WriteStrategy, run: &mut Run<'_>) -> Result<Standing> {
         // What failed before is to be tried again with everything else.
         run.refused.clear();
-        let mut standing = self.open(strategy).await?;
+        run.letters.read().await?;
+        let mut standing = self.open(strategy, run).await?;
+        if standing.held.values().any(|hold| hold.was_brought) {
+            // A replay has been here: what it brought only has to catch up.
+            run.revival.hurry();
+        }
         self.progress.stands_at(standing.position.sequence);
         run.report.stands_at(&standing, 0);
         run.report.say(MarkState::Running).await;
+        let requests = run.letters.asked_before().await?;
+        standing = self.attend(strategy, standing, requests, run).await?;
         loop {
             let appetite = self.appetite(strategy);
             standing = match self.next(&standing, appetite, run).await? {
                 Next::Commits(commits) => self.advance(strategy, standing, commits, run).await?,
                 Next::Fill(filling) => self.fill(strategy, standing, filling, run).await?,
                 Next::Revival => self.revive(strategy, standing, run).await?,
+                Next::Requests(requests) => self.attend(strategy, standing, requests, run).await?,
                 Next::Nothing => return self.go_beyond(strategy, standing, run).await,
             };
         }
     }
 
     /// Asks the destination where it stands. The outcome of whatever failed before may be unknown, so it is always asked.
-    pub(super) async fn open(&self, strategy: &mut dyn WriteStrategy) -> Result<Standing> {
-        let standing = match strategy.open(self.log.id()).await? {
+    pub(super) async fn open(&self, strategy: &mut dyn WriteStrategy, run: &mut Run<'_>) -> Result<Standing> {
+        let told = strategy.open(self.log.id()).await?;
+        let is_new = told.is_none();
+        let standing = match told {
             Some(standing) => standing,
             None => self.log.position(self.plan.from).await?.into(),
         };
@@ -184,7 +196,7 @@ impl WriteLoop {
             return Err(Error::conflict("it shows a moment inside a commit, from which nothing goes on")
                 .hint("replay into it with `--as-of`, or into a new destination"));
         }
-        Ok(standing)
+        run.letters.settle(standing, is_new).await
     }
 
     /// What there is to do; while there is nothing, the report is kept up to date.
@@ -198,11 +210,16 @@ impl WriteLoop {
             return Ok(Next::Fill(filling));
         }
         run.fills_next = true;
-        let Run { report, revival, .. } = run;
+        let Run { report, revival, letters, .. } = run;
         let mut commits = std::pin::pin!(self.next_commits(&standing.position, appetite));
         loop {
             tokio::select! {
                 biased;
+                requests = letters.asked() => {
+                    if !requests.is_empty() {
+                        return Ok(Next::Requests(requests));
+                    }
+                }
                 () = revival.wait(), if !standing.held.is_empty() => return Ok(Next::Revival),
                 commits = &mut commits => return Ok(commits?.map_or(Next::Nothing, Next::Commits)),
                 () = report.due() => report.say(MarkState::Running).await,
@@ -231,7 +248,10 @@ impl WriteLoop {
         let commits = stream::iter(commits).map(Ok);
         match self.apply(strategy, (&standing, &end), commits, &selection, run).await {
             Ok(()) => Ok(end),
-            Err(error) => self.hold(strategy, standing, error, run).await,
+            Err(error) => match self.bury(error, &self.playing(), run).await? {
+                None => self.open_holding(strategy, standing.held, run).await,
+                Some(error) => self.hold(strategy, standing, error, run).await,
+            },
         }
     }
 
@@ -270,10 +290,19 @@ impl WriteLoop {
         let mut end = Standing { beyond: Some(ordinal), ..standing.clone() };
         schema_change::note(&self.plan, &self.playing(), &commit, &mut end.schemas);
         let bases = schema_change::bases(&self.log, &end.schemas).await?;
-        let deliveries = self.log.played_up_to(&commit, ordinal, &self.plan.selection, self.playing());
-        self.give(strategy, Unit::new(standing, end.clone(), self.treated(deliveries, bases)), &end, run)
-            .await?;
-        Ok(end)
+        let mut standing = standing;
+        loop {
+            let deliveries = self.log.played_up_to(&commit, ordinal, &self.plan.selection, self.playing());
+            let deliveries = self.treated(deliveries, bases.clone());
+            let unit = run.letters.unit((&standing, &end), deliveries, self.playing());
+            match self.give(strategy, unit, &end, run).await {
+                Ok(()) => return Ok(end),
+                Err(error) => match self.bury(error, &self.playing(), run).await? {
+                    None => standing = self.open_holding(strategy, standing.held, run).await?,
+                    Some(error) => return Err(error),
+                },
+            }
+        }
     }
 
     /// How the destination takes what the log holds.
@@ -304,14 +333,14 @@ impl WriteLoop {
         run: &mut Run<'_>,
     ) -> Result<()> {
         let into_shadows = playing.shadows.is_some();
-        let deliveries = self.treated(self.log.played(commits, selection, playing), bases);
-        let unit = Unit::new(begin.clone(), end.clone(), deliveries);
+        let deliveries = self.treated(self.log.played(commits, selection, playing.clone()), bases);
+        let unit = run.letters.unit((begin, end), deliveries, playing);
         let unit = if into_shadows { unit.into_shadows() } else { unit };
         self.give(strategy, unit, end, run).await
     }
 
     /// What a destination is given of `deliveries`.
-    fn treated(
+    pub(super) fn treated(
         &self,
         deliveries: BoxStream<'static, Result<Delivery>>,
         bases: Bases,
@@ -337,6 +366,7 @@ impl WriteLoop {
         let rows = Arc::new(AtomicU64::new(0));
         let mut unit = unit.counted(rows.clone());
         strategy.apply(&mut unit).await?;
+        run.letters.passed(end).await?;
         let rows = rows.load(Ordering::Relaxed);
         self.progress.applied(rows);
         self.progress.stands_at(end.position.sequence);
@@ -347,7 +377,20 @@ impl WriteLoop {
     }
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    pub(super) fn new(write_loop: &'a WriteLoop) -> Self {
+        let WriteLoop { log, destination, plan, progress, leaves_marks, .. } = write_loop;
+        let world = log.world();
+        Self {
+            retry: Retry::new(world.clone()),
+            report: Report::new(log, destination, plan, *leaves_marks),
+            revival: Revival::due(world.clone()),
+            letters: Letters::new(log, destination, plan.mode, progress.clone()),
+            refused: BTreeSet::new(),
+            fills_next: false,
+        }
+    }
+
     /// Notes that the destination stands at `standing` after `rows` more changes, and says so when it is time to.
     pub(super) async fn note(&mut self, standing: &Standing, rows: u64) {
         self.report.stands_at(standing, rows);

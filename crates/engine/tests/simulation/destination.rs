@@ -88,6 +88,8 @@ struct State<C> {
     replaced: u64,
     /// A stream that it does not take.
     refused: Option<&'static str>,
+    /// It does not take changes whose serial is a multiple of this.
+    poison: Option<i64>,
     standing: Option<Standing>,
     epoch: u64,
 }
@@ -105,6 +107,11 @@ impl<C: Content> Durable<C> {
     /// Refuses `stream` from now on, or none.
     pub(crate) fn refuse(&self, stream: Option<&'static str>) {
         self.lock().refused = stream;
+    }
+
+    /// Refuses single changes from now on, those whose serial is a multiple of `poison`, or none.
+    pub(crate) fn poison(&self, poison: Option<i64>) {
+        self.lock().poison = poison;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State<C>> {
@@ -166,6 +173,18 @@ impl<C: Content> WriteStrategy for Destination<C> {
                     }),
                     serial: int(&serials.cell(row)),
                 };
+                let poison = self.durable.lock().poison;
+                // A truncate has no serial.
+                if poison.is_some_and(|poison| change.serial > 0 && change.serial % poison == 0) {
+                    let error = Error::data("a change is refused").of_stream(stream);
+                    let ordinal = changes.ordinals().expect("they are numbered").value(row);
+                    // Of some it is known at once, of others it has to be found.
+                    let is_known = change.serial % 2 == 0 || unit.is_suspect();
+                    return Err(match is_known {
+                        true => error.of_change(stream, delivery.sequence, ordinal),
+                        false => error,
+                    });
+                }
                 let target = if into_shadows { &mut shadows } else { &mut content };
                 target.apply(stream.as_str(), change);
             }

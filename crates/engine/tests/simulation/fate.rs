@@ -46,9 +46,12 @@ impl Fate {
 
     /// Dies somewhere or nowhere; one call in twenty fails.
     pub(crate) fn random(seed: u64) -> Self {
-        let mut random = Seeded::new(seed);
-        let dies_at = random.below(600);
-        Self::new(dies_at, 50, seed)
+        Self::new(Seeded::new(seed).below(600), 50, seed)
+    }
+
+    /// The same for a process that makes many calls: it dies later, and fewer of them fail.
+    pub(crate) fn busy(seed: u64) -> Self {
+        Self::new(Seeded::new(seed).below(3_000), 5, seed)
     }
 
     fn new(dies_at: u64, failing: u64, seed: u64) -> Self {

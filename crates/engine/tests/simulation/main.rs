@@ -1,6 +1,8 @@
 //! The loops, run from a seed against a store, a source and two destinations that fail in every way they may, and a
 //! process that dies at every place where it waits for one of them.
 //!
+//! Some lives are spent with a destination that refuses single changes, see `poison`.
+//!
 //! What must hold in the end, whatever happened on the way: `append` has every change of the source once and in order,
 //! `mirror` looks like the source, a table that was read in chunks while it changed included, again and again beside its own changes,
 //! and the source was never told that it may forget what was not durable.
@@ -12,6 +14,7 @@
 mod destination;
 mod fate;
 mod model;
+mod poison;
 mod source;
 mod store;
 mod table;
@@ -25,7 +28,7 @@ use tidemark_engine::{
     log::{Log, Store},
     read::{ReadLoop, ReadSettings},
     schema::StreamName,
-    write::{Plan, WriteLoop},
+    write::{OnError, Plan, WriteLoop},
 };
 use tokio::sync::watch;
 
@@ -89,8 +92,10 @@ impl Universe {
         };
         let stop = Stop::new();
         let (horizon, last) = watch::channel(None);
-        let write =
-            |name: &str, mode| WriteLoop::new(log.clone(), name, Plan::new(mode), last.clone(), stop.clone());
+        let write = |name: &str, mode| {
+            let plan = Plan { on_error: OnError::DeadLetter, ..Plan::new(mode) };
+            WriteLoop::new(log.clone(), name, plan, last.clone(), stop.clone())
+        };
         let appending = write("appended", Appended::MODE);
         let mirroring = write("mirrored", Mirrored::MODE);
         let mut source = Source::new(self.source.clone(), fate.clone());

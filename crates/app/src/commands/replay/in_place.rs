@@ -37,7 +37,8 @@ pub(super) async fn play(
     check_continues(&replay.to, mark.as_ref(), range)?;
     let mut strategy = destination.system.strategy(&pipeline.home, &destination.writing)?;
     let (_horizon, last) = watch::channel(Some(range.last));
-    let write_loop = WriteLoop::new(log.clone(), &replay.to, range.plan.clone(), last, stop.clone());
+    let plan = Plan { on_error: destination.on_error, ..range.plan.clone() };
+    let write_loop = WriteLoop::new(log.clone(), &replay.to, plan, last, stop.clone());
     let progress = write_loop.progress();
     let destinations = vec![(replay.to.clone(), progress.clone())];
     let watched = Watched { log: log.clone(), read: None, destinations };

@@ -107,7 +107,7 @@ impl Replay {
 
     /// The destination, if it can be replayed into as is asked.
     fn destination<'p>(&self, pipeline: &'p Pipeline) -> Result<&'p Destination> {
-        let destination = find(pipeline, &self.to)?;
+        let destination = pipeline.destination(&self.to)?;
         let out_of_sight = destination.live || self.as_of.is_some();
         let name = &self.to;
         if out_of_sight && !destination.system.exchanges() {
@@ -164,18 +164,4 @@ impl Replay {
         let rows = grouped(*rows);
         output.say(format!("{}: {rows} changes written, now at commit {sequence} ({outcome})", self.to))
     }
-}
-
-/// The destination that is called `name`.
-fn find<'p>(pipeline: &'p Pipeline, name: &str) -> Result<&'p Destination> {
-    let names: Vec<_> =
-        pipeline.destinations.iter().map(|destination| destination.writing.destination.as_str()).collect();
-    let found = pipeline.destinations.iter().find(|destination| destination.writing.destination == name);
-    found.ok_or_else(|| {
-        let hint = match pipeline_file::closest(name, &names) {
-            Some(closest) => pipeline_file::did_you_mean(closest),
-            None => format!("choose from: {}", names.join(", ")),
-        };
-        Error::config(format!("the pipeline has no destination `{name}`")).hint(hint)
-    })
 }

@@ -4,6 +4,7 @@ mod access;
 mod changes;
 mod comparison;
 mod convergence;
+mod dead_letters;
 mod fencing;
 mod kept;
 mod load;

@@ -124,7 +124,7 @@ fn meaning(code: &str) -> Option<&'static str> {
 }
 
 /// The reaction a SQLSTATE asks for.
-fn kind(code: &str) -> ErrorKind {
+pub(in crate::postgres) fn kind(code: &str) -> ErrorKind {
     match code {
         // Lost connections; resources; shutdown and start of the server; deadlocks, locks, time limits; objects in use, such
         // as a slot whose last reader has not gone yet; a standby while its promotion is under way.

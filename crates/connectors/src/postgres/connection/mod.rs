@@ -17,7 +17,7 @@ mod transport;
 mod trust;
 mod url;
 
-pub(in crate::postgres) use failure::{ServerReport, failure};
+pub(in crate::postgres) use failure::{ServerReport, failure, kind};
 pub(in crate::postgres) use server::{Server, UNLIMITED_SINCE_14};
 pub(in crate::postgres) use session::Session;
 pub(in crate::postgres) use transport::Transport;

@@ -25,6 +25,7 @@ use super::{
     parking::Parking,
     piece::Piece,
     stepwise,
+    suspect::{Loading, search},
     writer::Writer,
 };
 
@@ -131,6 +132,12 @@ impl Load {
             Self::Begin(piece) => {
                 writer.run(&format!("DELETE FROM {}", piece.table.id.sql())).await.map(|()| Copied::All)
             }
+            Self::Rows(piece) if writer.suspects => {
+                let mut suspects = Loading::new(piece);
+                let doing = format!("cannot load table `{}`", piece.table.id);
+                let found = search(writer, &mut suspects, &doing, &piece.table.stream).await;
+                found.map(|()| suspects.copied)
+            }
             Self::Rows(piece) => load(writer, piece).await,
         };
         self.explained(loaded)
@@ -173,7 +180,7 @@ impl Load {
 }
 
 /// Copies rows into their table, or merges them where it may hold some of them.
-async fn load(writer: &mut Writer, piece: &Piece) -> Result<Copied> {
+pub(super) async fn load(writer: &mut Writer, piece: &Piece) -> Result<Copied> {
     let pieces = std::slice::from_ref(piece);
     if piece.table.made && copy(writer, pieces).await? == Copied::All {
         return Ok(Copied::All);

@@ -58,6 +58,17 @@ impl Failure {
             .is_some_and(|code| code.code().starts_with("23") || *code == SqlState::CARDINALITY_VIOLATION)
     }
 
+    /// Whether what was to be written is at fault, and perhaps one change of it alone.
+    pub(super) fn is_of_data(&self) -> bool {
+        match self {
+            Self::Server(error) => {
+                error.code().is_some_and(|code| connection::kind(code.code()) == ErrorKind::Data)
+            }
+            Self::NeedsText => false,
+            Self::Known(error) => error.kind() == ErrorKind::Data,
+        }
+    }
+
     /// Whether another session is in the way, so that it may go well alone.
     pub(super) fn is_contention(&self) -> bool {
         self.code().is_some_and(|code| {

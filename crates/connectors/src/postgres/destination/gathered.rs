@@ -17,6 +17,7 @@ use super::{
     parking::Parking,
     piece::Piece,
     stepwise,
+    suspect::{Gathered, search},
     table::Table,
     writer::Writer,
 };
@@ -42,8 +43,8 @@ pub(super) struct Stream {
     pub(super) seen: Option<u64>,
     /// Whether this unit holds rows of its initial sync.
     pub(super) has_loaded: bool,
-    parking: Parking,
-    displaced: Displaced,
+    pub(super) parking: Parking,
+    pub(super) displaced: Displaced,
     gathered: Vec<Delivery>,
     rows: usize,
     bytes: usize,
@@ -118,16 +119,34 @@ impl Stream {
         if gathered.is_empty() {
             return Ok(());
         }
-        let applied = match mode {
+        let table = self.table.clone();
+        let doing = format!("cannot write to table `{}`", table.id);
+        let applied = match writer.suspects {
+            false => self.apply(writer, log, mode, gathered).await,
+            true => {
+                let mut suspects = Gathered::new(self, log, mode, gathered);
+                search(writer, &mut suspects, &doing, &table.stream).await
+            }
+        };
+        applied.map_err(|failure| failure.of_stream(doing, &table.stream))
+    }
+
+    /// Applies `gathered`, which follow upon what has been applied.
+    pub(super) async fn apply(
+        &mut self,
+        writer: &mut Writer,
+        log: &LogId,
+        mode: WriteMode,
+        gathered: Vec<Delivery>,
+    ) -> Result<()> {
+        match mode {
             WriteMode::Append => self.append(writer, log, gathered).await,
             WriteMode::History => {
                 history::write(writer, &self.table, log, gathered, &mut self.displaced).await
             }
             _ if self.table.key.is_empty() => Err(self.keyless()),
             _ => self.mirror(writer, gathered).await,
-        };
-        let Table { id, stream, .. } = &*self.table;
-        applied.map_err(|failure| failure.of_stream(format_args!("cannot write to table `{id}`"), stream))
+        }
     }
 
     /// Forgets displaced rows: the unit is over.
@@ -148,7 +167,8 @@ impl Stream {
     }
 
     async fn append(&self, writer: &mut Writer, log: &LogId, gathered: Vec<Delivery>) -> Result<()> {
-        let may_be_there = gathered.iter().any(|delivery| self.is_replayed(delivery.played));
+        let may_be_there =
+            writer.retries || gathered.iter().any(|delivery| self.is_replayed(delivery.played));
         let piece = |Delivery { sequence, watermarks, changes, .. }| Piece {
             table: self.table.clone(),
             log: log.clone(),
@@ -196,7 +216,7 @@ impl Stream {
     }
 
     async fn step(&mut self, writer: &mut Writer, played: u64, changes: &ChangeBatch) -> Result<()> {
-        let replayed = self.is_replayed(played);
+        let replayed = self.is_replayed(played) && !writer.retries;
         stepwise::apply(writer, &self.table, changes, replayed, &mut self.parking).await
     }
 }

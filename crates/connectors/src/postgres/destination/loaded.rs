@@ -54,3 +54,13 @@ impl Loaded {
             .collect()
     }
 }
+
+/// `changes` in parts between which others of their commit are wanting, as dead letters are.
+pub(super) fn without_gaps(changes: &ChangeBatch) -> Vec<ChangeBatch> {
+    let Some(ordinals) = changes.ordinals() else { return vec![changes.clone()] };
+    let ordinals = ordinals.values();
+    let begins = |row: &usize| *row == 0 || ordinals[*row] != ordinals[*row - 1] + 1;
+    let begins = (0..changes.rows()).filter(begins).collect::<Vec<_>>();
+    let ends = begins.iter().skip(1).copied().chain([changes.rows()]);
+    begins.iter().zip(ends).map(|(begin, end)| changes.slice(*begin, end - begin)).collect()
+}

@@ -36,6 +36,8 @@ pub(super) struct Loaders {
     under_way: HashMap<StreamName, UnderWay>,
     /// Streams whose pieces have met rows that were there: they go on in order.
     in_order: HashSet<StreamName>,
+    /// Whether to find the row that a piece fails over: one piece after another.
+    pub(super) suspects: bool,
 }
 
 /// What came of a piece, and the session it went over.
@@ -61,6 +63,7 @@ impl Loaders {
             begun: 0,
             under_way: HashMap::new(),
             in_order: HashSet::new(),
+            suspects: false,
         }
     }
 
@@ -85,7 +88,7 @@ impl Loaders {
         let rows = load.rows();
         // What a crash has left out may have to be written before what is there.
         let is_gap = rows.as_ref().is_some_and(|rows| self.loaded.has_after(rows));
-        if is_gap || !load.may_run_beside() || self.in_order.contains(load.stream()) {
+        if is_gap || self.suspects || !load.may_run_beside() || self.in_order.contains(load.stream()) {
             self.land(begin).await?;
             return self.load_in_order(&load, begin).await;
         }
@@ -125,6 +128,7 @@ impl Loaders {
     /// Loads when nothing else is under way.
     async fn load_in_order(&mut self, load: &Load, begin: &Position) -> Result<()> {
         let mut writer = self.free().await?;
+        writer.suspects = self.suspects;
         writer.run(BEGIN).await?;
         self.tenure.hold(&mut writer, begin).await?;
         let copied = load.run(&mut writer).await?;

@@ -9,6 +9,7 @@
 //! | How are changes mirrored? | `fold` and `merge`; `stepwise` and `parking` for few and for odd ones; `view`, `key` |
 //! | How do they become versions? | `history` |
 //! | How is a table filled anew out of sight, and how does that take its place? | `shadow`, `place`, `takeover` |
+//! | Which of many changes is it that fails? | `suspect` |
 //! | What does a session keep? | `writer`, `scratch` |
 //! | May it be written to, and what is left to take away? | `check`, `teardown` |
 //! | How is it compared with its source? | `compared` |
@@ -38,6 +39,7 @@ mod relation;
 mod scratch;
 mod shadow;
 mod stepwise;
+mod suspect;
 mod table;
 mod tables;
 mod takeover;

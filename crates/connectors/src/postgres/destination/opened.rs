@@ -91,7 +91,13 @@ impl Opened {
         }
         let mode = terms.writing.mode;
         let tables = if unit.is_into_shadows() { shadows } else { tables };
-        let mut has_begun = false;
+        (writer.suspects, writer.retries) = (unit.is_suspect(), unit.is_retry());
+        tables.suspect(unit.is_suspect());
+        // What was dead comes back whole or not at all.
+        let mut has_begun = unit.is_retry();
+        if has_begun {
+            begin_unit(tenure, writer, tables, &begin.position, &end).await?;
+        }
         let mut next = unit.next().await?;
         while let Some(delivery) = next {
             let delivery = as_written(mode, delivery)?;

@@ -16,7 +16,7 @@ use super::{
 };
 
 /// The rows of one table that wait.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Parking {
     waiting: u64,
     /// Rows wait in the order of their numbers.

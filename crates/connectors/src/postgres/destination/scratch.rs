@@ -18,7 +18,7 @@ pub(super) enum Part {
 }
 
 /// The temporary tables of one session for one table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Scratch {
     /// The columns they were made for: a table may have been widened since by another schema than the one at hand.
     shape: String,

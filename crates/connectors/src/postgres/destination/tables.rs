@@ -13,7 +13,7 @@ use super::{
     failure::Result,
     gathered::{MOST_BYTES, Stream},
     ledger::LoadedRows,
-    loaded::Loaded,
+    loaded::{Loaded, without_gaps},
     loaders::Loaders,
     piece::Piece,
     table::Table,
@@ -41,6 +41,11 @@ impl Tables {
         Self { terms, loaders, streams: HashMap::new() }
     }
 
+    /// Whether to find the row that a piece fails over.
+    pub(super) fn suspect(&mut self, suspects: bool) {
+        self.loaders.suspects = suspects;
+    }
+
     /// Waits until everything is loaded that was taken ahead of the position.
     pub(super) async fn finish_loading(&mut self, begin: &Position) -> Result<()> {
         self.loaders.finish(begin).await
@@ -60,7 +65,7 @@ impl Tables {
             self.prepare(writer, delivery.changes.schema()).await?;
             writer.run("COMMIT").await?;
         }
-        for load in self.loads(delivery)? {
+        for load in self.loads(delivery, false)? {
             self.loaders.take(load, begin).await?;
         }
         Ok(())
@@ -78,14 +83,14 @@ impl Tables {
         }
         if is_initial {
             self.flush(writer, Some(name)).await?;
-            for load in self.loads(delivery)? {
+            for load in self.loads(delivery, writer.retries)? {
                 load.run(writer).await?;
             }
             return Ok(());
         }
         if let Some(stream) = self.streams.get_mut(name) {
             stream.see(delivery.played);
-            if !skips(mode, stream, delivery.played) {
+            if writer.retries || !skips(mode, stream, delivery.played) {
                 stream.add(writer, &log, mode, delivery).await?;
             }
         }
@@ -95,20 +100,22 @@ impl Tables {
         Ok(())
     }
 
-    /// What of `delivery` is still to be loaded.
-    fn loads(&mut self, delivery: Delivery) -> Result<Vec<Load>> {
+    /// What of `delivery` is still to be loaded. What are dead letters the table never had.
+    fn loads(&mut self, delivery: Delivery, retries: bool) -> Result<Vec<Load>> {
         let Delivery { sequence, played, watermarks, changes, .. } = delivery;
         let Some(stream) = self.streams.get_mut(changes.schema().stream()) else { return Ok(Vec::new()) };
         stream.load(played);
         let (log, mode) = (self.terms.log.clone(), self.terms.writing.mode);
-        if skips(mode, stream, played) {
+        if !retries && skips(mode, stream, played) {
             return Ok(Vec::new());
         }
         let piece = Piece { table: stream.table.clone(), log, sequence, watermarks, changes, mode };
         let mut loads = Vec::new();
         for load in Load::split(piece)? {
             let missing = self.loaders.missing(sequence, &load.piece().changes);
-            loads.extend(missing.into_iter().map(|changes| load.with(changes)));
+            // What is noted of a piece spans all between its first row and its last.
+            let whole = missing.iter().flat_map(without_gaps);
+            loads.extend(whole.map(|changes| load.with(changes)));
         }
         Ok(loads)
     }

@@ -31,13 +31,24 @@ pub(super) struct Writer {
     pub(super) scratch: HashMap<TableId, Scratch>,
     /// How many names for temporary tables have been given.
     numbers: usize,
+    /// Whether to find the change that a batch fails over: the unit has failed before.
+    pub(super) suspects: bool,
+    /// Whether what is written are dead letters, which their tables never had.
+    pub(super) retries: bool,
 }
 
 impl Writer {
     /// Connects for `purpose`.
     pub(super) async fn connect(server: &Server, purpose: &str) -> EngineResult<Self> {
         let session = server.connect(purpose).await?;
-        let writer = Self { session, statements: HashMap::new(), scratch: HashMap::new(), numbers: 0 };
+        let writer = Self {
+            session,
+            statements: HashMap::new(),
+            scratch: HashMap::new(),
+            numbers: 0,
+            suspects: false,
+            retries: false,
+        };
         writer.run(SETTINGS).await.map_err(|failure| failure.explain("cannot set up a session"))?;
         Ok(writer)
     }

@@ -74,7 +74,7 @@ impl Destination {
     async fn apply_unit(&mut self, unit: &mut Unit) -> Result<()> {
         let mut session = self.session()?;
         let (begin, end) = (unit.begin().clone(), unit.end().clone());
-        let span = Span { begin, end, into_shadows: unit.is_into_shadows() };
+        let span = Span { begin, end, into_shadows: unit.is_into_shadows(), retries: unit.is_retry() };
         session = run(session, move |session| session.begin(span)).await?;
         let mut next = unit.next().await?;
         while let Some(delivery) = next {

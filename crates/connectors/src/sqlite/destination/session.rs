@@ -86,6 +86,8 @@ pub(super) struct Span {
     pub(super) begin: Standing,
     pub(super) end: Standing,
     pub(super) into_shadows: bool,
+    /// Whether it tries dead letters again, which their tables never had.
+    pub(super) retries: bool,
 }
 
 impl Session {
@@ -209,7 +211,8 @@ impl Session {
         }
         let Some(Open { table, parking, departed }) = tables.get_mut(schema.stream()) else { return Ok(()) };
         table.seen = table.seen.max(delivery.played);
-        let seen = table.applied.is_some_and(|applied| delivery.played <= applied);
+        let retries = self.unit.as_ref().is_some_and(|unit| unit.retries);
+        let seen = !retries && table.applied.is_some_and(|applied| delivery.played <= applied);
         let changes = (&delivery.changes, delivery.phase);
         match self.writing.mode {
             WriteMode::Append => append::apply(connection, table, log, delivery, at),

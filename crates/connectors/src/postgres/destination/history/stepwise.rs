@@ -18,7 +18,7 @@ use crate::postgres::destination::{
 
 /// Records of one table that another's change of key has displaced: the positions of their last versions, which have ended, in
 /// the order in which they were displaced.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::postgres::destination) struct Displaced(Vec<String>);
 
 impl Displaced {
