@@ -38,10 +38,13 @@ impl WriteLoop {
         for (stream, generation) in &commit.header().completed {
             if self.plan.selection.takes(stream) && self.playing().fills_anew(stream, generation) {
                 let from = generation.since - 1;
-                let until = self.plan.mode.takes_generations_only().then_some(commit.sequence());
                 // The former generation may have been on its way out already.
                 let waited = anew.get(stream).is_some_and(|anew| anew.waits);
                 let waits = waited || generation.former == Former::Stale;
+                // What keeps what was must have everything since in its own place, whenever the shadow is ready.
+                let alone =
+                    self.plan.mode.takes_generations_only() || (waits && self.plan.mode.keeps_what_was());
+                let until = alone.then_some(commit.sequence());
                 let fill = Anew { from, after: from, until, waits, schema: None, time: commit.watermark() };
                 anew.insert(stream.clone(), fill);
             }
@@ -118,6 +121,10 @@ impl WriteLoop {
             if after >= last {
                 end.anew.remove(stream);
                 end.held.remove(stream);
+                if last < standing.position.sequence && !self.plan.mode.takes_generations_only() {
+                    end.held.insert(stream.clone(), Hold::to_catch_up(last));
+                    run.revival.hurry();
+                }
                 end.schemas.remove(stream);
                 end.schemas.extend(schema.map(|schema| (stream.clone(), schema)));
             } else if let Some(anew) = end.anew.get_mut(stream) {

@@ -118,10 +118,7 @@ impl Standing {
                 other.schemas.get_key_value(stream).map(|(stream, digest)| (stream.clone(), *digest)),
             );
             if there < here {
-                let behind = Error::unavailable("it was filled anew and has to catch up")
-                    .hint("nothing is to be done: it is played up when the pipeline runs");
-                let hold = Hold { was_brought: true, ..Hold::new(there, &behind) };
-                standing.held.insert(stream.clone(), hold);
+                standing.held.insert(stream.clone(), Hold::to_catch_up(there));
             }
         }
         Ok(standing)
@@ -165,6 +162,13 @@ pub struct Hold {
 }
 
 impl Hold {
+    /// A stream that has been filled anew up to commit `after`, while the others have come further.
+    pub(super) fn to_catch_up(after: u64) -> Self {
+        let behind = Error::unavailable("it was filled anew and has to catch up")
+            .hint("nothing is to be done: it is played up when the pipeline runs");
+        Self { was_brought: true, ..Self::new(after, &behind) }
+    }
+
     /// A stream that failed with `error` when all up to commit `after` had been applied.
     pub fn new(after: u64, error: &Error) -> Self {
         let hint = error.hint_text().map(str::to_owned);

@@ -101,6 +101,11 @@ impl WriteMode {
         self == Self::Replace
     }
 
+    /// Whether it keeps records and versions that are no more.
+    pub fn keeps_what_was(self) -> bool {
+        matches!(self, Self::SoftDelete | Self::History)
+    }
+
     /// Whether records are told apart by their key.
     pub fn needs_key(self) -> bool {
         matches!(self, Self::Mirror | Self::SoftDelete | Self::History)

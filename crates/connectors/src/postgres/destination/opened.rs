@@ -131,7 +131,9 @@ impl Opened {
         let Self { writer, tables, shadows, .. } = self;
         for (stream, anew) in &begin.anew {
             if !end.anew.contains_key(stream) {
-                let (of, seen) = (Of::Generation(anew.time), end.position.sequence);
+                // It may stand before the others, and be held there until it has caught up.
+                let seen = end.held.get(stream).map_or(end.position.sequence, |hold| hold.after);
+                let of = Of::Generation(anew.time);
                 place::take(writer, &shadows.terms, stream, of, seen).await?;
                 tables.forget(stream);
                 shadows.forget(stream);
