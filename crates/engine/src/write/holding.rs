@@ -153,7 +153,9 @@ impl WriteLoop {
 
     /// The end of a run is no success while streams are held.
     pub(super) fn told_of_holds(&self, standing: &Standing) -> Result<()> {
-        let Some((stream, hold)) = standing.held.first_key_value() else { return Ok(()) };
+        // One that only has to catch up goes on with the next run.
+        let mut held = standing.held.iter().filter(|(_, hold)| !hold.was_brought);
+        let Some((stream, hold)) = held.next() else { return Ok(()) };
         Err(hold.error(stream).context(format_args!("destination `{}`", self.destination)))
     }
 }

@@ -89,7 +89,7 @@ impl Standing {
     /// where the other does, and plays on from there, so that its streams show one moment at any time. With some of them, those
     /// are held where they stand until they have caught up.
     ///
-    /// Fails with [`ErrorKind::Conflict`] when the other is ahead.
+    /// Fails with [`ErrorKind::Conflict`] when some of them are ahead.
     pub fn taken_over(&self, takeover: &Takeover, brought: &[StreamName]) -> Result<Self> {
         let other = &takeover.standing;
         if !takeover.goes_on {
@@ -99,14 +99,15 @@ impl Standing {
             return Ok(self.clone());
         }
         let (here, there) = (self.position.sequence, other.position.sequence);
-        if other.position.log != self.position.log || there > here {
+        let is_whole = takeover.streams.is_empty();
+        if other.position.log != self.position.log || (there > here && !is_whole) {
             return Err(Error::conflict(format!(
                 "what was filled anew stands at {}, beyond the destination, which stands at {}",
                 other.position, self.position
             ))
             .hint("run the pipeline until the destination is up to date, and replay again"));
         }
-        if takeover.streams.is_empty() {
+        if is_whole {
             return Ok(Self { settled: BTreeSet::new(), ..other.clone() });
         }
         let mut standing = Self { settled: BTreeSet::new(), ..self.clone() };

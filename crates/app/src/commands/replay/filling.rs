@@ -3,7 +3,7 @@
 
 use tidemark_connectors::config::Writing;
 use tidemark_engine::{
-    Result, Stop,
+    Error, Result, Stop,
     log::{Log, Mark, MarkState, Marks},
     schema::StreamName,
     write::{Plan, Standing, Takeover, WriteLoop, WriteMode, WriteStrategy},
@@ -24,6 +24,7 @@ pub(super) async fn fill(
     range: &Range,
     stop: &Stop,
 ) -> Result<Played> {
+    check_no_letters(replay, log, destination, range).await?;
     let writing = Writing { shadow: true, adopt: false, ..destination.writing.clone() };
     let mut strategy = destination.system.strategy(&pipeline.home, &writing)?;
     let name = hidden(&replay.to);
@@ -57,6 +58,32 @@ pub(super) async fn fill(
     Marks::remove(log, &name).await?;
     let outcome = if destination.live { "filled anew; `run` goes on from there" } else { "done" };
     Ok(Played { rows, sequence: standing.position.sequence, outcome })
+}
+
+/// What was left out as a dead letter would come with what is filled, and then again: that has to be decided first.
+async fn check_no_letters(
+    replay: &Replay,
+    log: &Log,
+    destination: &Destination,
+    range: &Range,
+) -> Result<()> {
+    if range.plan.mode == WriteMode::Append {
+        return Ok(());
+    }
+    let letters = log.dead_letters(&replay.to).await?;
+    let of_these = letters.values().filter(|letter| range.plan.selection.takes(&letter.stream));
+    match of_these.count() {
+        0 => Ok(()),
+        count => {
+            let (name, system) = (&replay.to, destination.system.system());
+            Err(Error::config(format!(
+                "`{name}` ({system}) has {count} dead letters of what is to be filled anew"
+            ))
+            .hint(
+                "remove their cause, then `tidemark dead-letters FILE retry`, or `discard`, and replay again",
+            ))
+        }
+    }
 }
 
 /// What else decides what a destination comes to hold: a replay under other rules is another one.

@@ -65,7 +65,7 @@ impl Tables {
             self.prepare(writer, delivery.changes.schema()).await?;
             writer.run("COMMIT").await?;
         }
-        for load in self.loads(delivery, false)? {
+        for load in self.loads(delivery)? {
             self.loaders.take(load, begin).await?;
         }
         Ok(())
@@ -73,7 +73,8 @@ impl Tables {
 
     /// Writes changes in the transaction that moves the position.
     pub(super) async fn write(&mut self, writer: &mut Writer, delivery: Delivery) -> Result<()> {
-        let is_initial = is_initial(&delivery)?;
+        // A dead letter is one change among all that came after it: to load it would take those for void.
+        let is_initial = !writer.retries && is_initial(&delivery)?;
         let (mode, log) = (self.terms.writing.mode, self.terms.log.clone());
         let schema = delivery.changes.schema().clone();
         let name = schema.stream();
@@ -83,7 +84,7 @@ impl Tables {
         }
         if is_initial {
             self.flush(writer, Some(name)).await?;
-            for load in self.loads(delivery, writer.retries)? {
+            for load in self.loads(delivery)? {
                 load.run(writer).await?;
             }
             return Ok(());
@@ -100,13 +101,13 @@ impl Tables {
         Ok(())
     }
 
-    /// What of `delivery` is still to be loaded. What are dead letters the table never had.
-    fn loads(&mut self, delivery: Delivery, retries: bool) -> Result<Vec<Load>> {
+    /// What of `delivery` is still to be loaded.
+    fn loads(&mut self, delivery: Delivery) -> Result<Vec<Load>> {
         let Delivery { sequence, played, watermarks, changes, .. } = delivery;
         let Some(stream) = self.streams.get_mut(changes.schema().stream()) else { return Ok(Vec::new()) };
         stream.load(played);
         let (log, mode) = (self.terms.log.clone(), self.terms.writing.mode);
-        if !retries && skips(mode, stream, played) {
+        if skips(mode, stream, played) {
             return Ok(Vec::new());
         }
         let piece = Piece { table: stream.table.clone(), log, sequence, watermarks, changes, mode };

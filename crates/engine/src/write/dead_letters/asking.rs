@@ -16,14 +16,15 @@ const EVERY: Duration = Duration::from_secs(2);
 pub(in crate::write) struct Asking {
     log: Log,
     destination: String,
-    next: BoxFuture<'static, ()>,
+    /// The next look, when it is time. It outlives whoever waits for it and is dropped.
+    next: BoxFuture<'static, Result<Vec<(String, Request)>>>,
     has_looked: bool,
 }
 
 impl Asking {
     /// At once, for the first time.
     pub(super) fn at_once(log: &Log, destination: &str) -> Self {
-        let next = std::future::ready(()).boxed();
+        let next = look(log.clone(), destination.to_owned(), Duration::ZERO);
         Self { log: log.clone(), destination: destination.to_owned(), next, has_looked: false }
     }
 
@@ -31,33 +32,40 @@ impl Asking {
     ///
     /// Fails with [`crate::ErrorKind::Unavailable`] when the store does not tell.
     pub(super) async fn asked_before(&mut self) -> Result<Vec<(String, Request)>> {
-        if self.has_looked { Ok(Vec::new()) } else { self.look().await }
+        if self.has_looked { Ok(Vec::new()) } else { self.looked().await }
     }
 
     /// Returns when it is time to look, with what has been asked. That the store does not tell is no reason to stop: others find
     /// out, and it is asked again. May be dropped at any await.
     pub(super) async fn asked(&mut self) -> Vec<(String, Request)> {
-        (&mut self.next).await;
-        // Whoever drops this here shall look when asked again.
-        self.next = std::future::ready(()).boxed();
-        self.look().await.unwrap_or_else(|error| {
-            self.put_off();
+        self.looked().await.unwrap_or_else(|error| {
             tracing::warn!(%error, hint = error.hint_text(), "cannot see what has been asked");
             Vec::new()
         })
     }
 
-    async fn look(&mut self) -> Result<Vec<(String, Request)>> {
-        let requests = self.log.recent_requests(EVERY).await?;
-        self.put_off();
-        self.has_looked = true;
-        Ok(requests.into_iter().filter(|(_, request)| is_for(request, &self.destination)).collect())
+    async fn looked(&mut self) -> Result<Vec<(String, Request)>> {
+        let requests = (&mut self.next).await;
+        self.next = look(self.log.clone(), self.destination.clone(), EVERY);
+        self.has_looked |= requests.is_ok();
+        requests
     }
+}
 
-    fn put_off(&mut self) {
-        let world = self.log.world().clone();
-        self.next = async move { world.sleep(EVERY).await }.boxed();
-    }
+/// Looks for requests of `destination` after a while.
+fn look(
+    log: Log,
+    destination: String,
+    after: Duration,
+) -> BoxFuture<'static, Result<Vec<(String, Request)>>> {
+    let look = async move {
+        if !after.is_zero() {
+            log.world().sleep(after).await;
+        }
+        let requests = log.recent_requests(EVERY).await?;
+        Ok(requests.into_iter().filter(|(_, request)| is_for(request, &destination)).collect())
+    };
+    look.boxed()
 }
 
 /// Whether `request` is about dead letters of `destination`.

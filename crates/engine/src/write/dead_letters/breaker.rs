@@ -20,6 +20,8 @@ const HINT: &str =
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     failed: VecDeque<Time>,
+    /// How many failed since anything was written: where finding them takes long, they are no fewer for it.
+    on_end: usize,
     /// Streams that were too much: nothing of them becomes a dead letter until a person has done something.
     tripped: BTreeSet<StreamName>,
 }
@@ -30,7 +32,7 @@ impl Breaker {
         let is_recent =
             |time: &Time| *time <= now && u128::from(now.micros_since(*time)) < WINDOW.as_micros();
         self.failed.retain(is_recent);
-        if self.failed.len() >= MOST_AT_ONCE {
+        if self.failed.len() >= MOST_AT_ONCE || self.on_end >= MOST_AT_ONCE {
             self.tripped.insert(stream.clone());
         }
         if letters >= MOST {
@@ -38,12 +40,18 @@ impl Breaker {
         }
         if self.tripped.contains(stream) {
             let error = Error::data(format!(
-                "more than {MOST_AT_ONCE} changes could not be written within a minute, and now another of stream `{stream}`"
+                "more than {MOST_AT_ONCE} changes could not be written on end, or within a minute, and now another of stream `{stream}`"
             ));
             return Err(error.hint(HINT).of_stream(stream));
         }
         self.failed.push_back(now);
+        self.on_end += 1;
         Ok(())
+    }
+
+    /// Notes that something was written.
+    pub(super) fn passed(&mut self) {
+        self.on_end = 0;
     }
 
     /// Begins anew: somebody has seen to it.
@@ -77,6 +85,8 @@ mod tests {
         let error = breaker.admit(&a, 0, at(59)).unwrap_err();
         assert_eq!((error.stream(), error.change()), (Some(&a), None));
         assert!(breaker.admit(&a, 0, at(600)).is_err(), "it stays so until somebody has seen to it");
+        assert!(breaker.admit(&b, 0, at(600)).is_err(), "nothing was written in between");
+        breaker.passed();
         assert!(breaker.admit(&b, 0, at(600)).is_ok(), "of another stream a minute later it is one");
         breaker.reset();
         assert!(breaker.admit(&a, 0, at(601)).is_ok());
@@ -87,6 +97,7 @@ mod tests {
         let (mut breaker, a) = (Breaker::default(), StreamName::new("a"));
         for letters in 0..MOST {
             breaker.admit(&a, letters, at(letters as i64)).unwrap();
+            breaker.passed();
         }
         assert!(breaker.admit(&a, MOST, at(1_000_000)).is_err());
         assert!(breaker.admit(&a, MOST - 1, at(1_000_000)).is_ok(), "there is room again");

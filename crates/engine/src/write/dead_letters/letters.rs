@@ -96,6 +96,7 @@ impl Letters {
     /// The same for one that has come to `end`.
     pub(in crate::write) async fn passed(&mut self, end: &Standing) -> Result<()> {
         self.suspects = false;
+        self.breaker.passed();
         self.book.change(|pages| pages.is_new = false);
         self.tidy(end).await
     }

@@ -13,9 +13,7 @@ use crate::{
     Error, Result,
     arrow_array::BooleanArray,
     log::{DeadLetter, LetterId, MarkState, Request, Selection},
-    write::{
-        Delivery, Standing, Unit, WriteLoop, WriteStrategy, holding::held_by, schema_change, write_loop::Run,
-    },
+    write::{Delivery, Standing, Unit, WriteLoop, WriteStrategy, schema_change, write_loop::Run},
 };
 
 impl WriteLoop {
@@ -113,7 +111,7 @@ impl WriteLoop {
             .into_iter()
             .partition(|letter| letter.played <= stands_at(&standing, &letter.stream, false));
         let mut failed = None;
-        while let Some(first) = letters.first().cloned() {
+        while !letters.is_empty() {
             let settled = letters.iter().map(|letter| letter.id).collect::<BTreeSet<_>>();
             let end = Standing { settled: settled.clone(), ..standing.clone() };
             let error = match self.write_letters(strategy, (&standing, &end), &letters, run).await {
@@ -125,8 +123,11 @@ impl WriteLoop {
                     }
                     break;
                 }
-                Err(error) if held_by(&error) == Some(&first.stream) => error,
-                Err(error) => return Err(error),
+                Err(error) if error.kind().is_transient() || error.kind() == crate::ErrorKind::Internal => {
+                    return Err(error);
+                }
+                // Whatever else is wrong, nobody else is to suffer for it: should the destination be lost, opening it says so.
+                Err(error) => error,
             };
             standing = self.open_holding(strategy, standing.held, run).await?;
             let at = |change| letters.iter().position(|it| (it.id.sequence, it.id.ordinal) == change);

@@ -64,7 +64,10 @@ async fn write_between(
 /// before it. While a stream is synced for the first time, the last version of each key is the valid one.
 pub(super) async fn take_back_after(writer: &mut Writer, table: &Table, last: &str) -> Result<()> {
     let (name, Columns { position, valid_to, .. }) = (table.id.sql(), Columns::new());
-    if writer.execute(&format!("DELETE FROM {name} WHERE {position} > $1"), &[&last]).await? == 0 {
+    // Versions of another log, in a table that was there before, are none of ours.
+    let log = last.rsplitn(3, '-').nth(2).map_or_else(String::new, |log| format!("{log}-"));
+    let delete = format!("DELETE FROM {name} WHERE {position} > $1 AND starts_with({position}, $2)");
+    if writer.execute(&delete, &[&last, &log]).await? == 0 {
         return Ok(());
     }
     let is_later = table.key.iter().map(|&index| &table.fields[index].name);

@@ -237,7 +237,7 @@ async fn what_is_ahead_or_incomplete_takes_no_place() {
     play(&mut copy, &["s"], 1..=2).await;
     let mut hidden = open_hidden(&database, WriteMode::Mirror).await;
     play(&mut hidden, &["s"], 1..=3).await;
-    let error = hidden.take_place(&takeover(3, &[], true)).await.unwrap_err();
+    let error = hidden.take_place(&takeover(3, &["s"], true)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
     hidden.open(&log()).await.unwrap();
     let mut held = takeover(3, &[], true);

@@ -214,7 +214,9 @@ async fn what_cannot_take_the_place_changes_nothing() {
     apply(&mut copy, 0, 1, vec![created("s", &[1])]).await.unwrap();
     let mut hidden = hidden(folder.path(), WriteMode::Mirror).await;
     apply(&mut hidden, 0, 2, vec![created("s", &[2])]).await.unwrap();
-    let error = take(&mut hidden, 2, true).await.unwrap_err();
+    let streams = vec![StreamName::new("s")];
+    let ahead = Takeover { standing: standing(2), streams, goes_on: true, adds: false };
+    let error = hidden.take_place(&ahead).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "it is ahead: {error}");
     assert_eq!(ids(folder.path(), "s"), ["1"]);
     apply(&mut copy, 1, 2, Vec::new()).await.unwrap();
