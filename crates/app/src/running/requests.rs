@@ -31,8 +31,9 @@ impl Requests {
                 () = self.log.world().sleep(LOOK) => self.look().await,
                 () = self.resyncs.any_met() => {
                     self.forget().await;
-                    // A store that does not answer is not asked again at once.
+                    // What cannot be forgotten is not tried again at once, and must not keep what else is asked from being seen.
                     self.log.world().sleep(LOOK).await;
+                    self.look().await;
                 }
             }
         }

@@ -87,11 +87,15 @@ impl Chunks {
     }
 
     fn verdict(&self, changes: &ChangeBatch, key: Option<&Key<'_>>, row: usize) -> Result<Verdict> {
+        let (first, last) = self.points.as_ref().ok_or_else(|| self.unsound("lies in no chunk"))?;
+        if last.is_empty() {
+            // The least of all points: no snapshot has any change, whatever its position, and a source may know none.
+            return Ok(Verdict::Keep);
+        }
         let positions = changes.columns().source_positions.as_ref();
         let position = positions.filter(|positions| positions.is_valid(row)).map(|them| them.value(row));
         let position = position.ok_or_else(|| self.unsound("has no source position"))?;
         let op = changes.op(row)?;
-        let (first, last) = self.points.as_ref().ok_or_else(|| self.unsound("lies in no chunk"))?;
         if op == Op::Truncate || first == last {
             // It concerns every key, or no key matters: all snapshots have it or none.
             return match (position >= first.as_slice(), position >= last.as_slice()) {
@@ -261,6 +265,9 @@ mod tests {
         assert!(chunks(vec![chunk(None, Some(3), 1), chunk(Some(2), None, 2)]).is_err(), "chunks overlap");
         let one = chunks(vec![chunk(None, None, 3)]).unwrap();
         assert_eq!(one.sift(&fine(Some(3), None)).unwrap().len(), 1, "with one point no key matters");
+        let nothing = Chunk { range: KeyRange::default(), point: Vec::new() };
+        let kept = chunks(vec![nothing]).unwrap().sift(&fine(None, None)).unwrap();
+        assert_eq!(kept.len(), 1, "where no snapshot has changes, no position matters");
     }
 
     #[test]

@@ -290,6 +290,7 @@ fn a_resync_is_the_way_out_of_a_slot_or_a_publication_that_is_not_ours_any_more(
         "SELECT pg_drop_replication_slot('SLOT')",
         "SELECT pg_replication_slot_advance('SLOT', pg_current_wal_lsn())",
         "DROP PUBLICATION \"SLOT\"",
+        "DROP PUBLICATION \"SLOT\"; CREATE PUBLICATION \"SLOT\" FOR TABLE orders, quiet WITH (publish_via_partition_root = true)",
     ] {
         let kept = Kept::of(Postgres::shared(), ORDERS);
         kept.catch_up();

@@ -129,6 +129,41 @@ fn a_table_that_was_not_published_for_a_while_is_read_anew() {
     assert_eq!(ops(&kept.bench, "b"), "c", "the other table goes on as it was");
 }
 
+/// The same when it is in the publication again by the time that somebody looks, while it runs or while it does not: the others, and what
+/// is read anew, are left alone.
+#[test]
+fn a_table_that_was_published_again_meanwhile_is_read_anew() {
+    let kept = Kept::of(
+        Postgres::shared(),
+        "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); INSERT INTO a VALUES (5)",
+    );
+    kept.catch_up();
+    let publication = kept.of_source("SELECT pubname FROM pg_publication");
+    let gap = |id: u32| {
+        kept.source.execute(&format!("ALTER PUBLICATION {publication} DROP TABLE a"));
+        kept.source.execute(&format!("INSERT INTO a VALUES ({id}); INSERT INTO b VALUES ({id})"));
+        kept.source.execute(&format!("ALTER PUBLICATION {publication} ADD TABLE a"));
+    };
+    gap(1);
+    let said = kept.catch_up().stderr;
+    assert!(
+        said.contains("`public.a` is read anew, because it was not published, or in another way"),
+        "{said}"
+    );
+    kept.assert_mirrored(&["a", "b"]);
+    let said = kept.catch_up().stderr;
+    assert!(!said.contains("read anew"), "what it published itself is no gap:\n{said}");
+
+    let mut running = kept.bench.start("run pipeline.yaml");
+    kept.source.execute("INSERT INTO a VALUES (2)");
+    running.until("it goes on", || kept.of_mirror("SELECT count(*) FROM a WHERE id = 2") == "1");
+    gap(3);
+    running.until("the gap is noticed", || kept.of_mirror("SELECT count(*) FROM a WHERE id = 3") == "1");
+    running.terminate().succeeds();
+    kept.assert_mirrored(&["a", "b"]);
+    assert_eq!(ops(&kept.bench, "b"), "cc", "the other table goes on as it was");
+}
+
 /// A table that was left out for a while, or is to be read in another way, is read from the beginning.
 #[test]
 fn a_table_that_was_left_out_or_is_read_in_another_way_is_read_anew() {

@@ -383,8 +383,10 @@ impl StreamRun {
             self.lane.note(SyncStep::Done { stream, generation });
         }
         self.cursor.initial_sync_done = true;
-        self.unmarked.moved = true;
-        self.boundary().await?;
+        let ticket = self.lane.boundary(self.cursor.to_bytes()?, None).await?;
+        self.unmarked = Unmarked::default();
+        // In the commit that completes the generation, changes would still count as what waited for it: they have to come later.
+        ticket.durable().await?;
         self.lane = self.out.lane(PartId::new(self.stream.name.as_str()), Phase::Changes);
         Ok(())
     }

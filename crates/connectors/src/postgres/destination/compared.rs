@@ -118,6 +118,7 @@ async fn table(
     Ok(ShapedTable {
         id,
         oid: row.get(0),
+        published: None,
         // Whatever else is kept with it belongs to it.
         partitioned: true,
         columns,

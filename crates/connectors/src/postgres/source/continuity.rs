@@ -1,6 +1,6 @@
 //! What of the cursor still counts: which tables the stream has told everything of since they were read.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use tidemark_engine::{Cursor, Error};
 
@@ -18,6 +18,7 @@ pub(super) enum Lapse {
     /// These words of the pipeline file say something else of it.
     Terms(Vec<&'static str>),
     Unpublished,
+    Republished,
 }
 
 impl fmt::Display for Lapse {
@@ -26,6 +27,9 @@ impl fmt::Display for Lapse {
             Self::NotRead => f.write_str("it is not read any more"),
             Self::MadeAnew => f.write_str("it was made anew, or replaced"),
             Self::Unpublished => f.write_str("it was not published for a while"),
+            Self::Republished => {
+                f.write_str("it was not published, or in another way, and changes in between are wanting")
+            }
             Self::Terms(words) if words.is_empty() => f.write_str("its `key`, `exclude` or `where` changed"),
             Self::Terms(words) => write!(f, "its {} changed", words.join(" and ")),
         }
@@ -78,6 +82,7 @@ pub(super) fn lapses(cursor: &StreamCursor, tables: &[Table], published: &Public
             Some(table) if table.oid != synced.table => Lapse::MadeAnew,
             Some(table) if table.terms() != synced.terms => Lapse::Terms(changed(table, synced)),
             Some(table) if !is_published(table, published) => Lapse::Unpublished,
+            Some(table) if !goes_on(cursor, table, synced.published, published) => Lapse::Republished,
             Some(_) => return None,
         })
     };
@@ -102,10 +107,20 @@ pub(super) fn review(
     }
     let syncing = SyncCursor::all(from);
     for (name, sync) in &syncing {
-        let goes_on = |table: &Table| is_published(table, published) && table.terms() == sync.terms;
+        let goes_on = |table: &Table| {
+            is_published(table, published)
+                && goes_on(&cursor, table, sync.published, published)
+                && table.terms() == sync.terms
+        };
         if !find(tables, name).is_some_and(goes_on) {
             cursor.void.insert(name.clone(), sync.generation);
         }
+    }
+    cursor.publication = Some(published.edition());
+    for (name, synced) in &mut cursor.synced {
+        // What an earlier version did not note is taken as it is.
+        let row = || published.row(&find(tables, name)?.id);
+        synced.published = synced.published.or_else(row);
     }
     let known = cursor.lapsed.keys().chain(syncing.iter().map(|(name, _)| name));
     cursor.left = known.filter(|name| find(tables, name).is_none()).cloned().collect();
@@ -114,6 +129,28 @@ pub(super) fn review(
 
 fn is_published(table: &Table, publication: &Publication) -> bool {
     publication.has_as(&table.id, table.condition.is_some())
+}
+
+/// Whether the publication has let through of `table` whatever happened since it had it in the row `noted`, as far as the catalog tells.
+fn goes_on(cursor: &StreamCursor, table: &Table, noted: Option<u32>, now: &Publication) -> bool {
+    let edition = now.edition();
+    let same = cursor.publication.is_none_or(|then| {
+        let roots = !table.partitioned || then.via_root == edition.via_root;
+        then.number == edition.number && then.operations == edition.operations && roots
+    });
+    same && noted.is_none_or(|row| now.row(&table.id) == Some(row))
+}
+
+/// The tables that are to be published as they are wanted now: those of which nothing goes on. What goes on keeps its row in the
+/// publication, by which it is known to have been published all the time. `from` is the whole cursor.
+pub(super) fn to_publish_anew(cursor: &StreamCursor, from: &Cursor) -> BTreeSet<String> {
+    let (goes_on, void): (Vec<_>, Vec<_>) = SyncCursor::all(from)
+        .into_iter()
+        .partition(|(name, sync)| cursor.void.get(name) != Some(&sync.generation));
+    let mut anew: BTreeSet<_> = cursor.lapsed.keys().cloned().collect();
+    anew.extend(void.into_iter().map(|(name, _)| name));
+    anew.retain(|name| !cursor.synced.contains_key(name) && !goes_on.iter().any(|(going, _)| going == name));
+    anew
 }
 
 fn find<'t>(tables: &'t [Table], name: &str) -> Option<&'t Table> {
@@ -129,15 +166,22 @@ fn changed(table: &Table, synced: &Synced) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use tidemark_engine::{Digest, log::Former};
 
     use super::*;
-    use crate::postgres::{identifier::TableId, lsn::Lsn, source::replication::Identity};
+    use crate::postgres::{
+        identifier::TableId,
+        lsn::Lsn,
+        source::{publication::Edition, replication::Identity},
+    };
 
     fn table(name: &str, oid: u32) -> Table {
         Table {
             id: TableId { schema: "public".to_owned(), name: name.to_owned() },
             oid,
+            published: Some(1),
             partitioned: false,
             columns: Vec::new(),
             key: vec!["id".to_owned()],
@@ -151,14 +195,21 @@ mod tests {
         Identity { system: system.to_owned(), timeline: 1, flushed: Lsn(9) }
     }
 
+    fn begin(system: &str) -> StreamCursor {
+        StreamCursor::begin(Lsn(5), identity(system), "s", published(&[]).edition())
+    }
+
     /// Where the stream is when `tables` are complete, each in generation 3.
     fn complete(tables: &[Table]) -> StreamCursor {
         let synced = |table: &Table| {
             let (terms, parts) = (table.terms(), table.parts_of_terms());
-            (table.id.to_string(), Synced { generation: 3, table: table.oid, terms, parts })
+            (
+                table.id.to_string(),
+                Synced { generation: 3, table: table.oid, terms, parts, published: table.published },
+            )
         };
         let synced = tables.iter().map(synced).collect();
-        StreamCursor { synced, ..StreamCursor::begin(Lsn(5), identity("1"), "s") }
+        StreamCursor { synced, ..begin("1") }
     }
 
     /// The cursor in which generation 4 of `table` is under way.
@@ -171,6 +222,7 @@ mod tests {
             terms,
             column: None,
             bounds: Vec::new(),
+            published: table.published,
         };
         let mut cursor = Cursor::default();
         cursor.set(SyncCursor::part(&table.id.to_string()), sync.write().unwrap());
@@ -226,11 +278,40 @@ mod tests {
         assert_eq!(review(never.clone(), &under_way, &other, &whole).former(name), Former::Nothing);
 
         // A new place in the log: everything lapses, and what was under way is void.
-        let begun = StreamCursor::begin(Lsn(1), identity("2"), "s");
+        let begun = begin("2");
         let begun = begun.with_lapsed(Some(cursor), &under_way);
-        assert_eq!((begun.former(name), begun.void.get(name), begun.lsn), (Former::Stale, Some(&4), Lsn(1)));
-        let begun = StreamCursor::begin(Lsn(1), identity("2"), "s").with_lapsed(Some(never), &under_way);
+        assert_eq!((begun.former(name), begun.void.get(name), begun.lsn), (Former::Stale, Some(&4), Lsn(5)));
+        let begun = begin("2").with_lapsed(Some(never), &under_way);
         assert_eq!(begun.former(name), Former::Nothing);
+    }
+
+    /// It was taken out and added again, or in another way for a while; or the publication let through something else.
+    #[test]
+    fn a_table_that_is_published_again_lapses() {
+        let tables = [table("a", 1)];
+        let cursor = complete(&tables);
+        let (whole, name) = (published(&tables), "public.a");
+        let (same, none) = (whole.edition(), [].into());
+        let other = Edition { operations: [true, false, true, true], ..same };
+        let under_way = syncing(&tables[0]);
+        for (edition, row) in [(same, 2), (other, 1)] {
+            let now = whole.clone().with(edition, row);
+            let lapsed = review(cursor.clone(), &under_way, &tables, &now);
+            assert_eq!((lapsed.former(name), lapsed.void.get(name)), (Former::Stale, Some(&4)), "{now:?}");
+            assert_eq!(lapsed.publication, Some(edition), "so that it is noticed when it is changed back");
+            assert_eq!(to_publish_anew(&lapsed, &under_way), [name.to_owned()].into());
+        }
+        // What an earlier version did not note is taken as it is, and noted.
+        let mut earlier = StreamCursor { publication: None, ..cursor.clone() };
+        earlier.synced.get_mut(name).unwrap().published = None;
+        let now = whole.clone().with(other, 7);
+        let noted = review(earlier, &Cursor::default(), &tables, &now);
+        assert_eq!((noted.synced[name].published, noted.publication), (Some(7), Some(other)));
+        assert_eq!(to_publish_anew(&noted, &under_way), none, "what goes on keeps its row");
+        let lapsed =
+            StreamCursor { synced: BTreeMap::new(), lapsed: [(name.to_owned(), 3)].into(), ..cursor };
+        assert_eq!(to_publish_anew(&lapsed, &under_way), none, "so does what is being read anew");
+        assert_eq!(to_publish_anew(&lapsed, &Cursor::default()).len(), 1);
     }
 
     #[test]

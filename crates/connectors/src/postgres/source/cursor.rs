@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tidemark_engine::{Cursor, Digest, Error, PartId, Result, log::Former};
 
-use super::{replication::Identity, slot::Standing};
+use super::{publication::Edition, replication::Identity, slot::Standing};
 use crate::postgres::lsn::Lsn;
 
 /// What the parts of initial syncs begin with.
@@ -29,6 +29,9 @@ pub(super) struct StreamCursor {
     pub(super) timeline: u32,
     /// The slot it is read from.
     pub(super) slot: String,
+    /// The publication it is read through; `None` where an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) publication: Option<Edition>,
     /// Tables whose initial sync is complete, and of which every change since is staged. One of them may be being read anew all the
     /// same, because somebody asked for it.
     pub(super) synced: BTreeMap<String, Synced>,
@@ -60,6 +63,9 @@ pub(super) struct Synced {
     /// See [`Table::parts_of_terms`](super::table::Table::parts_of_terms); empty where an earlier version wrote it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) parts: Vec<String>,
+    /// The publication's row of it; `None` where an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) published: Option<u32>,
 }
 
 /// The initial sync of one table.
@@ -77,6 +83,9 @@ pub(super) struct SyncCursor {
     pub(super) column: Option<String>,
     /// Where each chunk but the first begins, as texts of that column.
     pub(super) bounds: Vec<String>,
+    /// The publication's row of the table when it began; `None` where an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) published: Option<u32>,
 }
 
 impl SyncCursor {
@@ -88,10 +97,17 @@ impl SyncCursor {
 
 impl StreamCursor {
     /// Where the stream begins, before anything of it is staged.
-    pub(super) fn begin(lsn: Lsn, server: Identity, slot: &str) -> Self {
+    pub(super) fn begin(lsn: Lsn, server: Identity, slot: &str, publication: Edition) -> Self {
         let (system, timeline) = (server.system, server.timeline);
         let (synced, lapsed, void, moved, left) = Default::default();
-        Self { lsn, system, timeline, slot: slot.to_owned(), synced, lapsed, void, moved, left }
+        let (slot, publication) = (slot.to_owned(), Some(publication));
+        Self { lsn, system, timeline, slot, publication, synced, lapsed, void, moved, left }
+    }
+
+    /// The names of all tables that were ever read. `from` is the whole cursor.
+    pub(super) fn names(&self, from: &Cursor) -> BTreeSet<String> {
+        let complete = self.synced.keys().chain(self.lapsed.keys()).chain(&self.left).cloned();
+        complete.chain(SyncCursor::all(from).into_iter().map(|(table, _)| table)).collect()
     }
 
     /// The same place with what is known of tables, when changes of all of them may be wanting. `from` is the whole cursor.
@@ -220,9 +236,16 @@ mod tests {
             system: "7".into(),
             timeline: 1,
             slot: "tidemark_orders".into(),
+            publication: Some(Edition { number: 9, operations: [true; 4], via_root: true }),
             synced: [(
                 "public.orders".to_owned(),
-                Synced { generation: 1, table: 16_385, terms: definition, parts: vec!["1".into()] },
+                Synced {
+                    generation: 1,
+                    table: 16_385,
+                    terms: definition,
+                    parts: vec!["1".into()],
+                    published: Some(3),
+                },
             )]
             .into(),
             lapsed: BTreeMap::new(),
@@ -237,6 +260,7 @@ mod tests {
             terms: definition,
             column: Some("id".into()),
             bounds: vec!["10".into()],
+            published: None,
         };
         let mut cursor = Cursor::default();
         cursor.set(StreamCursor::part(), stream.write().unwrap());

@@ -3,13 +3,8 @@
 use tidemark_engine::{Cursor, Error, Result, schema::StreamName};
 
 use super::{
-    Source, catalog, continuity,
-    cursor::StreamCursor,
-    publication::Publication,
-    replication::Replication,
-    selection::Selection,
-    slot::{self, Slot},
-    table::Table,
+    Source, catalog, continuity, cursor::StreamCursor, publication::Publication, replication::Replication,
+    selection::Selection, slot::Slot, table::Table,
 };
 
 impl Source {
@@ -21,9 +16,10 @@ impl Source {
         let identity = Replication::connect(&self.server, "check").await?.identify().await?;
         let slot = Slot::inspect(&session, self.slot()).await?;
         let mut outlook = Vec::new();
-        outlook.extend(slot::verify(slot.as_ref(), self.slot(), Some(&known.standing()), &identity).err());
-        let selection = Selection::of(self.config.streams.as_ref(), &catalog::tables(&session).await?);
         let published = Publication::inspect(&session, self.publication()).await?;
+        outlook.extend(self.verify(Some(&known), slot.as_ref(), published.as_ref(), &identity).err());
+        let all = catalog::tables(&session).await?;
+        let selection = Selection::knowing(self.config.streams.as_ref(), &all, &known.names(cursor));
         if let Some(published) = published.filter(|_| selection.problems.is_empty()) {
             let tables: Vec<_> = selection.tables.into_iter().map(Table::from).collect();
             outlook.extend(

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use serde::{Deserialize, Serialize};
 use tidemark_engine::{Error, Result};
 use tokio_postgres::Client;
 
@@ -16,31 +17,48 @@ use crate::postgres::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::postgres) struct Publication {
     name: String,
-    /// Which kinds of change it lets through: insert, update, delete, truncate.
-    operations: [bool; 4],
-    /// Whether a partition's changes come under the name of its root.
-    via_root: bool,
+    edition: Edition,
     tables: HashMap<TableId, Published>,
+}
+
+/// Which publication it is, and what it lets through of whatever table it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::postgres) struct Edition {
+    /// The number that the server knows it by: one that was made anew under the same name is another one.
+    pub(in crate::postgres) number: u32,
+    /// Which kinds of change it lets through: insert, update, delete, truncate.
+    pub(in crate::postgres) operations: [bool; 4],
+    /// Whether a partition's changes come under the name of its root.
+    pub(in crate::postgres) via_root: bool,
 }
 
 /// What it lets through of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Published {
+    /// The number of the catalog's row that has the table in it: another one once the table was taken out and added again, or
+    /// its columns or its filter were changed. 0 where it is there without one, with its schema or with all tables.
+    row: u32,
     /// Empty before version 15: all of them.
     columns: Vec<String>,
     filtered: bool,
 }
 
 const PUBLICATION: &str = "
-    SELECT pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot
+    SELECT pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot, oid
     FROM pg_catalog.pg_publication WHERE pubname = $1::text::name";
 
 /// Columns and filters came with version 15; as JSON they are simply absent before.
 const TABLES: &str = "
     SELECT t.schemaname::text, t.tablename::text,
            ARRAY(SELECT jsonb_array_elements_text(to_jsonb(t) -> 'attnames')),
-           to_jsonb(t) ->> 'rowfilter' IS NOT NULL
-    FROM pg_catalog.pg_publication_tables t WHERE t.pubname = $1::text::name";
+           to_jsonb(t) ->> 'rowfilter' IS NOT NULL, coalesce(r.oid, 0::oid)
+    FROM pg_catalog.pg_publication_tables t
+    LEFT JOIN (pg_catalog.pg_publication_rel r
+               JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
+               JOIN pg_catalog.pg_class c ON c.oid = r.prrelid
+               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace)
+           ON p.pubname = t.pubname AND n.nspname = t.schemaname AND c.relname = t.tablename
+    WHERE t.pubname = $1::text::name";
 
 impl Publication {
     /// The publication called `name`, if there is one.
@@ -51,12 +69,15 @@ impl Publication {
         let tables = session.query(TABLES, &[&name]).await.map_err(failed)?;
         let table = |row: &tokio_postgres::Row| {
             let id = TableId { schema: row.get(0), name: row.get(1) };
-            (id, Published { columns: row.get(2), filtered: row.get(3) })
+            (id, Published { row: row.get(4), columns: row.get(2), filtered: row.get(3) })
         };
         Ok(Some(Self {
             name: name.to_owned(),
-            operations: [row.get(0), row.get(1), row.get(2), row.get(3)],
-            via_root: row.get(4),
+            edition: Edition {
+                number: row.get(5),
+                operations: [row.get(0), row.get(1), row.get(2), row.get(3)],
+                via_root: row.get(4),
+            },
             tables: tables.iter().map(table).collect(),
         }))
     }
@@ -105,9 +126,27 @@ impl Publication {
     /// One that has `tables` whole.
     #[cfg(test)]
     pub(super) fn of(tables: impl IntoIterator<Item = TableId>) -> Self {
-        let whole = || Published { columns: Vec::new(), filtered: false };
+        let whole = || Published { row: 1, columns: Vec::new(), filtered: false };
         let tables = tables.into_iter().map(|table| (table, whole())).collect();
-        Self { name: "p".to_owned(), operations: [true; 4], via_root: true, tables }
+        let edition = Edition { number: 1, operations: [true; 4], via_root: true };
+        Self { name: "p".to_owned(), edition, tables }
+    }
+
+    /// The same, of another edition and with every table in another row.
+    #[cfg(test)]
+    pub(super) fn with(mut self, edition: Edition, row: u32) -> Self {
+        self.tables.values_mut().for_each(|published| published.row = row);
+        Self { edition, ..self }
+    }
+
+    /// Which one it is.
+    pub(super) fn edition(&self) -> Edition {
+        self.edition
+    }
+
+    /// The number of the row that has `table` in it; `None` when it does not have it.
+    pub(super) fn row(&self, table: &TableId) -> Option<u32> {
+        self.tables.get(table).map(|published| published.row)
     }
 
     /// Whether it has `table`, and some rows of it alone just when it should.
@@ -129,13 +168,13 @@ impl Publication {
     pub(in crate::postgres) fn problems(&self, tables: &[TableToRead]) -> Vec<Error> {
         let name = quoted(&self.name);
         let mut problems = Vec::new();
-        if self.operations != [true; 4] {
+        if self.edition.operations != [true; 4] {
             problems.push(self.problem("does not publish every kind of change").hint(format!(
                 "run `ALTER PUBLICATION {name} SET (publish = 'insert, update, delete, truncate');`"
             )));
         }
         let partitioned = tables.iter().find(|table| table.table.sort == Sort::Partitioned);
-        if let Some(table) = partitioned.filter(|_| !self.via_root) {
+        if let Some(table) = partitioned.filter(|_| !self.edition.via_root) {
             let what = format!("publishes the partitions of `{}`, not the table", table.table.id);
             problems
                 .push(self.problem(&what).hint(format!(

@@ -12,7 +12,7 @@ use tidemark_engine::{
 
 use super::{
     Source, catalog, continuity,
-    cursor::{StreamCursor, SyncCursor},
+    cursor::StreamCursor,
     publication::Publication,
     replication::{Identity, Replication},
     selection::{Selection, TableToRead},
@@ -37,38 +37,44 @@ impl Source {
         let known = StreamCursor::read(from)?;
         let slot = Slot::inspect(session, self.slot()).await?;
         let published = Publication::inspect(session, self.publication()).await?;
-        let wanted = self.select(session).await?;
+        let names = known.as_ref().map(|known| known.names(from)).unwrap_or_default();
+        let wanted = self.select(session, &names).await?;
         let begins = match (self.verify(known.as_ref(), slot.as_ref(), published.as_ref(), &identity), known)
         {
             (Ok(()), Some(known)) => {
-                let cursor = self.go_on(session, (known, from), (&wanted, published), lane).await?;
-                return Ok((cursor, wanted.into_iter().map(|table| Arc::new(table.into())).collect()));
+                let (cursor, published) =
+                    self.go_on(session, (known, from), (&wanted, published), lane).await?;
+                return Ok((cursor, as_published(wanted, &published)));
             }
             (Err(error), known) if error.kind() == ErrorKind::Conflict && asked.is_all() => {
                 tracing::warn!(%error, "every table is read anew, from a new place in the server's log");
                 let is_elsewhere = known.as_ref().is_some_and(|known| known.system != identity.system);
-                self.publish(
-                    session,
-                    &wanted,
-                    &wanted.iter().map(|table| table.table.id.to_string()).collect(),
-                )
-                .await?;
-                let begins = self.replace_slot(session, slot, is_elsewhere, replication).await?;
-                StreamCursor::begin(begins, identity, self.slot()).with_lapsed(known, from)
+                // What the server's log holds from before a publication was made cannot be read through it: the slot has to be
+                // younger.
+                let goes_on = known.as_ref().is_some_and(|known| {
+                    slot::verify(slot.as_ref(), self.slot(), Some(&known.standing()), &identity).is_ok()
+                });
+                let slot = self.clear_slot(session, slot, is_elsewhere, goes_on).await?;
+                let all = wanted.iter().map(|table| table.table.id.to_string()).collect();
+                let published = self.publish(session, &wanted, &all).await?;
+                let begins = self.open_slot(slot, replication).await?;
+                let begins = StreamCursor::begin(begins, identity, self.slot(), published.edition());
+                (begins.with_lapsed(known, from), published)
             }
             (Err(error), _) => return Err(error),
             (Ok(()), None) => {
-                self.publish(session, &wanted, &BTreeSet::new()).await?;
+                let published = self.publish(session, &wanted, &BTreeSet::new()).await?;
                 let begins = self.open_slot(slot, replication).await?;
-                StreamCursor::begin(begins, identity, self.slot())
+                (StreamCursor::begin(begins, identity, self.slot(), published.edition()), published)
             }
         };
+        let (begins, published) = begins;
         let cursor = commit(lane, begins).await?;
-        Ok((cursor, wanted.into_iter().map(|table| Arc::new(table.into())).collect()))
+        Ok((cursor, as_published(wanted, &published)))
     }
 
     /// Whether what the server sends goes on where we stand: `known` is `None` before the first commit.
-    fn verify(
+    pub(super) fn verify(
         &self,
         known: Option<&StreamCursor>,
         slot: Option<&Slot>,
@@ -82,6 +88,12 @@ impl Source {
             (Some(_), None) => {
                 Err(Error::conflict(format!("publication `{}` is gone", self.publication())).hint(RESYNC))
             }
+            (Some(StreamCursor { publication: Some(then), .. }), Some(now))
+                if then.number != now.edition().number =>
+            {
+                let what = format!("publication `{}` was dropped and made again", self.publication());
+                Err(Error::conflict(what).hint(RESYNC))
+            }
             _ => Ok(()),
         }
     }
@@ -93,19 +105,16 @@ impl Source {
         (known, from): (StreamCursor, &Cursor),
         (wanted, published): (&[TableToRead], Option<Publication>),
         lane: &mut Lane,
-    ) -> Result<StreamCursor> {
+    ) -> Result<(StreamCursor, Publication)> {
         let Some(published) = published else {
             return Err(Error::internal("a publication that was there is not"));
         };
         let tables: Vec<_> = wanted.iter().cloned().map(Table::from).collect();
         let cursor = continuity::review(known.clone(), from, &tables, &published);
-        let mut anew: BTreeSet<_> = cursor.lapsed.keys().cloned().collect();
-        // One that goes on beside the new generation is published as it should be.
-        let void = |table: &String| cursor.void.contains_key(table) && !cursor.synced.contains_key(table);
-        anew.extend(SyncCursor::all(from).into_iter().map(|(table, _)| table).filter(void));
+        let anew = continuity::to_publish_anew(&cursor, from);
         let cursor = if cursor == known { cursor } else { commit(lane, cursor).await? };
-        self.publish(session, wanted, &anew).await?;
-        Ok(cursor)
+        let published = self.publish(session, wanted, &anew).await?;
+        Ok((cursor, published))
     }
 
     /// Where the slot begins; made now unless it is there, or a DBA's to make.
@@ -121,23 +130,31 @@ impl Source {
         }
     }
 
-    /// Where a slot begins that takes the place of `slot`, from which the staged changes cannot be continued. One that a DBA made is
-    /// the DBA's to replace.
-    async fn replace_slot(
+    /// Drops `slot`, from which the staged changes cannot be continued, so that another takes its place. One that a DBA made is the
+    /// DBA's to replace: it is what this returns, unless it is still the one that was read from (`goes_on`), and so older than the
+    /// publication.
+    async fn clear_slot(
         &self,
         session: &Session,
         slot: Option<Slot>,
         is_elsewhere: bool,
-        replication: &mut Replication,
-    ) -> Result<Lsn> {
+        goes_on: bool,
+    ) -> Result<Option<Slot>> {
         let name = self.slot();
-        let Some(found) = slot else { return self.open_slot(None, replication).await };
+        let Some(found) = slot else { return Ok(None) };
         found.of_our_kind()?;
         if self.config.slot.is_some() {
             found.usable().map_err(|error| {
                 error.hint("drop the slot and make it anew with the plugin `pgoutput`; then run this again")
             })?;
-            return self.open_slot(Some(found), replication).await;
+            if goes_on {
+                return Err(Error::conflict(format!(
+                    "replication slot `{name}` is older than publication `{}`, and cannot be read through it",
+                    self.publication()
+                ))
+                .hint("drop the slot and make it anew with the plugin `pgoutput`; then run this again"));
+            }
+            return Ok(Some(found));
         }
         if is_elsewhere {
             // Another pipeline of the same name may read from it.
@@ -147,14 +164,14 @@ impl Source {
             .hint("drop it if nobody reads from it; then run this again"));
         }
         Slot::drop(session, name).await?;
-        self.open_slot(None, replication).await
+        Ok(None)
     }
 
-    /// The tables to read.
-    async fn select(&self, session: &Session) -> Result<Vec<TableToRead>> {
+    /// The tables to read, where those called `known` were read before.
+    async fn select(&self, session: &Session, known: &BTreeSet<String>) -> Result<Vec<TableToRead>> {
         let all = catalog::tables(session).await?;
         let Selection { tables: wanted, problems, warnings } =
-            Selection::of(self.config.streams.as_ref(), &all);
+            Selection::knowing(self.config.streams.as_ref(), &all, known);
         if let Some(problem) = problems.into_iter().next() {
             return Err(problem);
         }
@@ -170,7 +187,7 @@ impl Source {
         session: &Session,
         wanted: &[TableToRead],
         anew: &BTreeSet<String>,
-    ) -> Result<()> {
+    ) -> Result<Publication> {
         let name = self.publication();
         if self.config.publication.is_none() {
             Publication::ensure(session, name, wanted, anew).await?;
@@ -181,9 +198,18 @@ impl Source {
         })?;
         match publication.problems(wanted).into_iter().next() {
             Some(problem) => Err(problem),
-            None => Ok(()),
+            None => Ok(publication),
         }
     }
+}
+
+/// The tables `wanted`, each with where `published` has it.
+fn as_published(wanted: Vec<TableToRead>, published: &Publication) -> Vec<Arc<Table>> {
+    let table = |table: TableToRead| {
+        let row = published.row(&table.table.id);
+        Arc::new(Table { published: row, ..table.into() })
+    };
+    wanted.into_iter().map(table).collect()
 }
 
 /// Makes `cursor` durable.

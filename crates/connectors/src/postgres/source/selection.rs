@@ -39,6 +39,15 @@ impl TableToRead {
 impl Selection {
     /// What `streams` asks for among `tables`; all tables where it says nothing.
     pub(in crate::postgres) fn of(streams: Option<&Streams>, tables: &[Table]) -> Self {
+        Self::knowing(streams, tables, &BTreeSet::new())
+    }
+
+    /// The same where tables called `known` were read before: that one of them is not there any more is no mistake of the pipeline file.
+    pub(in crate::postgres) fn knowing(
+        streams: Option<&Streams>,
+        tables: &[Table],
+        known: &BTreeSet<String>,
+    ) -> Self {
         let mut selection = Self::default();
         let entries = entries(streams);
         let mut idle: BTreeSet<&str> = entries.iter().map(|entry| entry.name).collect();
@@ -61,7 +70,10 @@ impl Selection {
             idle.remove(entry.name);
         }
         selection.problems.extend(namesakes(&selection.tables));
-        selection.problems.extend(idle.into_iter().map(|name| matches_nothing(name, tables)));
+        let (gone, unknown): (Vec<_>, Vec<_>) = idle.into_iter().partition(|name| known.contains(*name));
+        let no_table = |name| matches_nothing(name, tables);
+        selection.warnings.extend(gone.into_iter().map(no_table));
+        selection.problems.extend(unknown.into_iter().map(no_table));
         if selection.tables.is_empty() && selection.problems.is_empty() {
             let nothing = Error::config("the database has no table that can be read");
             selection
@@ -259,6 +271,16 @@ mod tests {
                 "no table is called `years` (did you mean `sales.years`?)",
             ]
         );
+    }
+
+    #[test]
+    fn a_table_that_was_read_and_is_gone_is_no_mistake() {
+        let streams = serde_json::from_str(r#"["public.orders", "public.gone", "public.never"]"#).unwrap();
+        let known = ["public.orders".to_owned(), "public.gone".to_owned()].into();
+        let selection = Selection::knowing(Some(&streams), &database(), &known);
+        let said = |errors: &[Error]| errors.iter().map(Error::to_string).collect::<Vec<_>>();
+        assert_eq!(said(&selection.warnings), ["no table is called `public.gone`"]);
+        assert_eq!(said(&selection.problems), ["no table is called `public.never`"]);
     }
 
     #[test]

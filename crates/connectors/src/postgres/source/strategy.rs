@@ -100,6 +100,8 @@ impl Strategy {
         let watch = Watch {
             source: self.source.clone(),
             tables: tables.clone(),
+            publication: cursor.publication,
+            known: cursor.names(from),
             again: Stop::new(),
             world: cx.world.clone(),
         };

@@ -15,6 +15,8 @@ use crate::postgres::{identifier::TableId, types::ColumnType};
 pub(in crate::postgres) struct Table {
     pub(in crate::postgres) id: TableId,
     pub(in crate::postgres) oid: u32,
+    /// The row of the publication that has it, see [`Publication::row`](super::publication::Publication::row); `None`: nobody looked.
+    pub(in crate::postgres) published: Option<u32>,
     /// Its rows live in partitions.
     pub(in crate::postgres) partitioned: bool,
     /// The columns that are read, in order. Generated ones are not: the stream does not carry them.
@@ -54,6 +56,7 @@ impl From<TableToRead> for Table {
         Self {
             id: table.id,
             oid: table.oid,
+            published: None,
             partitioned: table.sort == Sort::Partitioned,
             columns,
             key,

@@ -3,14 +3,19 @@
 //! The server's log tells of the tables that are published, not of those that should be. So the catalog is looked at from time to
 //! time; when other tables are to be read than are, the run ends at the next boundary and is begun again, which reads the new ones.
 
-use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    sync::Arc,
+    time::Duration,
+};
 
 use tidemark_engine::{Error, Result, Stop, world::World};
 use tokio_postgres::Client;
 
 use super::{
     Source, catalog, check,
-    publication::Publication,
+    publication::{Edition, Publication},
     selection::{Selection, TableToRead},
     table::Table,
 };
@@ -25,6 +30,7 @@ const FINGERPRINT: &str = "
            (SELECT md5(coalesce(string_agg(to_jsonb(r)::text, ',' ORDER BY r.prrelid), ''))
             FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
             WHERE p.pubname = $1::text::name)
+           || coalesce((SELECT md5(to_jsonb(p)::text) FROM pg_catalog.pg_publication p WHERE p.pubname = $1::text::name), '')
     FROM pg_catalog.pg_class c
     WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'";
 
@@ -33,6 +39,10 @@ pub(super) struct Watch {
     pub(super) source: Source,
     /// Those that are read.
     pub(super) tables: Vec<Arc<Table>>,
+    /// What they are read through.
+    pub(super) publication: Option<Edition>,
+    /// The names of all that were ever read.
+    pub(super) known: BTreeSet<String>,
     /// Thrown when the run is to begin again.
     pub(super) again: Stop,
     pub(super) world: World,
@@ -40,7 +50,7 @@ pub(super) struct Watch {
 
 /// What a look found.
 struct Found {
-    /// Other tables than those that are read.
+    /// The run is to begin again: other tables are to be read than are, or what is read is not published as it was.
     differs: bool,
     /// What keeps tables from being read, or the run from beginning again.
     in_the_way: Vec<Error>,
@@ -62,7 +72,9 @@ impl Watch {
                         }
                     }
                     if differs {
-                        tracing::info!("other tables are to be read than are: the stream is opened again");
+                        tracing::info!(
+                            "other tables are to be read than are, or they are published in another way: the stream is opened again"
+                        );
                         self.again.stop();
                         return std::future::pending().await;
                     }
@@ -92,27 +104,47 @@ impl Watch {
             return Ok(None);
         }
         let found = self.compare(session).await?;
-        *seen = Some(fingerprint);
+        // What is in the way may go without a trace in the fingerprint.
+        *seen = found.in_the_way.is_empty().then_some(fingerprint);
         Ok(Some(found))
     }
 
     async fn compare(&self, session: &Client) -> Result<Found> {
         let all = catalog::tables(session).await?;
-        let Selection { tables, problems, .. } = Selection::of(self.source.config.streams.as_ref(), &all);
+        let publication = Publication::inspect(session, self.source.publication()).await?;
+        if publication.as_ref().map(Publication::edition) != self.publication {
+            // It would be noticed at the next start only if it stayed so.
+            return Ok(Found { differs: true, in_the_way: Vec::new() });
+        }
+        let known: BTreeSet<_> = self.known.iter().cloned().chain(self.names()).collect();
+        let Selection { tables, problems, .. } =
+            Selection::knowing(self.source.config.streams.as_ref(), &all, &known);
         if !problems.is_empty() {
             // The run could not begin again. What is read already goes on.
             return Ok(Found { differs: false, in_the_way: problems });
         }
-        let publication = Publication::inspect(session, self.source.publication()).await?;
-        let now: BTreeSet<_> = tables.iter().map(|wanted| wanted.table.oid).collect();
-        let read: BTreeSet<_> = self.tables.iter().map(|table| table.oid).collect();
+        let which = |wanted: &TableToRead| (wanted.table.oid, wanted.table.id.to_string());
+        let now: BTreeSet<_> = tables.iter().map(which).collect();
+        let read: BTreeMap<_, _> =
+            self.tables.iter().map(|table| ((table.oid, table.id.to_string()), table.published)).collect();
         let (known, new): (Vec<_>, Vec<_>) =
-            tables.into_iter().partition(|wanted| read.contains(&wanted.table.oid));
+            tables.into_iter().partition(|wanted| read.contains_key(&which(wanted)));
         let mut in_the_way: Vec<_> =
             new.iter().filter_map(|wanted| self.obstacle(wanted, publication.as_ref())).collect();
         // What is not published of a table is not told of, and nobody else would say so before the next start.
-        in_the_way.extend(publication.iter().flat_map(|publication| publication.problems(&known)));
-        Ok(Found { differs: in_the_way.is_empty() && now != read, in_the_way })
+        let wrong: Vec<_> = publication.iter().flat_map(|publication| publication.problems(&known)).collect();
+        let row = |wanted: &TableToRead| publication.as_ref()?.row(&wanted.table.id);
+        let has_gap = known.iter().any(|wanted| read.get(&which(wanted)) != Some(&row(wanted)));
+        // Our own publication is mended by beginning again. Another has to be mended first, and the gap is noticed then.
+        let mends = self.source.config.publication.is_none() || wrong.is_empty();
+        in_the_way.extend(wrong);
+        let differs = in_the_way.is_empty() && !now.iter().eq(read.keys());
+        Ok(Found { differs: differs || (has_gap && mends), in_the_way })
+    }
+
+    /// The names of those that are read.
+    fn names(&self) -> impl Iterator<Item = String> {
+        self.tables.iter().map(|table| table.id.to_string())
     }
 
     /// What keeps a new table from being read: the run would fail of it.

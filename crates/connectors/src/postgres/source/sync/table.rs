@@ -80,8 +80,8 @@ impl TableSync {
         let generation = last + 1;
         let (column, bounds) = plan::chunks(session, &shape.table, &shape.schema).await?;
         let (table, terms) = (shape.table.oid, shape.table.terms());
-        let definition = definition(&shape.schema);
-        let plan = SyncCursor { generation, table, definition, terms, column, bounds };
+        let (definition, published) = (definition(&shape.schema), shape.table.published);
+        let plan = SyncCursor { generation, table, definition, terms, column, bounds, published };
         let begun = Self { shape, plan, staged: BTreeMap::new(), former };
 
         let name = begun.name();
@@ -114,6 +114,7 @@ impl TableSync {
                 table: self.plan.table,
                 terms: self.plan.terms,
                 parts: self.shape.table.parts_of_terms(),
+                published: self.plan.published,
             },
             events: Vec::new(),
         }
