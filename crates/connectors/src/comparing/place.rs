@@ -55,6 +55,9 @@ pub trait Table: Send + Sync {
     /// The columns that tell rows apart, in the order of the key; empty when nothing does, or the other side knows.
     fn key(&self) -> &[String];
 
+    /// Learns what columns the other side has: how values are kept in a column that we did not declare depends on what they are.
+    fn meet(&mut self, _other: &[Described]) {}
+
     /// How values of `column` are ordered, where ranges of them can be read.
     async fn order(&self, column: &str) -> Result<Option<Order>>;
 

@@ -19,6 +19,9 @@ pub enum Spelling {
     Widened,
     /// A number as the float of 64 bits that its text means.
     Float,
+    /// A float that is a whole number as the integer that equals it, where that has 64 bits; a float of 32 bits as the one of 64
+    /// bits that equals it. Zero has no sign.
+    Whole,
     /// A decimal without zeros at its end: the column has a scale of its own.
     Trimmed,
     /// A day as the moment that it begins with.
@@ -55,6 +58,8 @@ impl Spelling {
                 write!(out, "{}", Value::Float64(f64::from(*float) + 0.0))
             }
             (Self::Widened, Value::Float64(float)) => write!(out, "{}", Value::Float64(float + 0.0)),
+            (Self::Whole, Value::Float32(float)) => whole(f64::from(*float), out),
+            (Self::Whole, Value::Float64(float)) => whole(*float, out),
             (Self::Float, _) => {
                 let text = value.to_string();
                 match text.parse() {
@@ -79,6 +84,14 @@ impl Spelling {
     }
 }
 
+fn whole(float: f64, out: &mut String) -> std::fmt::Result {
+    const END: f64 = 9_223_372_036_854_775_808.0;
+    if float.fract() == 0.0 && (-END..END).contains(&float) {
+        return write!(out, "{}", float as i64);
+    }
+    write!(out, "{}", Value::Float64(float))
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Spelling::*, *};
@@ -101,6 +114,19 @@ mod tests {
         assert_eq!(spelled(Trimmed, Value::Decimal(110, 2), &kind), "1.1");
         assert_eq!(spelled(Trimmed, Value::Decimal(100, 2), &kind), "1");
         assert_eq!(spelled(Trimmed, Value::Int(100), &Kind::Int64), "100");
+        assert_eq!(spelled(Whole, Value::Int(-7), &Kind::Int64), "-7");
+        assert_eq!(spelled(Whole, Value::Float32(0.1), &Kind::Float32), float(Canonical, f64::from(0.1f32)));
+        for (value, text) in [
+            (-7.0, "-7"),
+            (-0.0, "0"),
+            (9_007_199_254_740_992.0, "9007199254740992"),
+            (i64::MIN as f64, "-9223372036854775808"),
+        ] {
+            assert_eq!(float(Whole, value), text);
+        }
+        for value in [0.5, -(i64::MIN as f64), f64::NAN, f64::INFINITY] {
+            assert_eq!(float(Whole, value), float(Canonical, value));
+        }
         assert_eq!(spelled(Midnight, Value::Date(0), &Kind::Date), "1970-01-01T00:00:00");
         assert_eq!(spelled(Midnight, Value::Timestamp(0), &Kind::Timestamp), "1970-01-01T00:00:00");
         assert_eq!(spelled(Json, Value::Text("a\"b"), &Kind::Text), "\"a\\\"b\"");

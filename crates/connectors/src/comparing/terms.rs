@@ -61,7 +61,8 @@ pub struct Compared {
 /// How `original` and `replica` can be compared; the original knows the key.
 ///
 /// Fails with [`tidemark_engine::ErrorKind::Config`] when they cannot.
-pub async fn agree(original: &dyn Table, replica: &dyn Table) -> Result<Compared> {
+pub async fn agree(original: &dyn Table, replica: &mut dyn Table) -> Result<Compared> {
+    replica.meet(original.columns());
     let key = original.key();
     if key.is_empty() {
         return Err(Error::config("it has no key that would tell its rows apart"));
@@ -113,7 +114,7 @@ fn is_same_name(other: &Described, column: &Described) -> bool {
 
 /// Whether rows can be found again by a key that is spelled so.
 fn is_for_keys(spelling: Spelling) -> bool {
-    matches!(spelling, Spelling::Canonical | Spelling::Unsigned | Spelling::Midnight)
+    matches!(spelling, Spelling::Canonical | Spelling::Unsigned | Spelling::Whole | Spelling::Midnight)
 }
 
 /// How values of `column` are spelled that are kept in `other`; or why there is no such spelling.
@@ -128,13 +129,10 @@ fn between((from, place): (&Kind, Place), (to, other): (&Kind, Place)) -> Option
     let is_sqlite = place == Place::Sqlite || other == Place::Sqlite;
     let into_sqlite = place == Place::Postgres && other == Place::Sqlite;
     match (from, to) {
-        (Kind::Float32, to) if into_sqlite && (*to == Kind::Float64 || is_mixed(to)) => {
-            Some(Spelling::Widened)
-        }
-        (from, to) if is_sqlite && is_float(from) && (is_float(to) || is_mixed(to)) => {
-            Some(Spelling::Unsigned)
-        }
-        (from, to) if is_sqlite && is_mixed(from) && is_float(to) => Some(Spelling::Unsigned),
+        (from, to) if is_mixed(from) && is_any_number(to) => Some(Spelling::Whole),
+        (from, to) if is_any_number(from) && is_mixed(to) => Some(Spelling::Whole),
+        (Kind::Float32, Kind::Float64) if into_sqlite => Some(Spelling::Widened),
+        (from, to) if is_sqlite && is_float(from) && is_float(to) => Some(Spelling::Unsigned),
         (from, to) if from == to => Some(Spelling::Canonical),
         (from, to) if is_mixed(from) || is_mixed(to) => Some(Spelling::Canonical),
         (Kind::List { of }, Kind::List { of: to }) => {
@@ -194,6 +192,11 @@ fn is_float(kind: &Kind) -> bool {
     matches!(kind, Kind::Float32 | Kind::Float64)
 }
 
+/// Numbers that SQLite may keep as integers in some rows and as floats in others.
+fn is_any_number(kind: &Kind) -> bool {
+    is_integer(kind) || is_float(kind) || is_mixed(kind)
+}
+
 fn is_exact(kind: &Kind) -> bool {
     is_integer(kind) || matches!(kind, Kind::Decimal { .. } | Kind::Number)
 }
@@ -234,6 +237,8 @@ mod tests {
             ((list(Kind::Float32), Postgres), (list(Kind::Float64), Postgres), None),
             ((list(Kind::Int16), Postgres), (Kind::Json, Sqlite), Some(Spelling::Json)),
             ((mixed(), Sqlite), (decimal(0), Postgres), Some(Spelling::Canonical)),
+            ((Kind::Int64, Postgres), (mixed(), Sqlite), Some(Spelling::Whole)),
+            ((mixed(), Sqlite), (Kind::Float32, Postgres), Some(Spelling::Whole)),
         ];
         for (from, to, expected) in cases {
             assert_eq!(spelled(from.clone(), to.clone()), expected, "{from:?} {to:?}");

@@ -34,8 +34,8 @@ impl<'a> Comparison<'a> {
 
     /// Compares them. Where nothing changes meanwhile there is nothing to be confirmed.
     pub(super) async fn run(self, confirming: Option<&Confirming<'_>>) -> Result<OfStream> {
-        let Self { stream, original, replica, limit } = self;
-        let agreed = comparing::agree(original.as_ref(), replica.as_ref()).await;
+        let Self { stream, original, mut replica, limit } = self;
+        let agreed = comparing::agree(original.as_ref(), replica.as_mut()).await;
         let Compared { terms, left_out } = match agreed {
             Err(error) if error.kind() == ErrorKind::Config => {
                 return Ok(OfStream::not_compared(stream, error.to_string()));

@@ -22,6 +22,7 @@ mod stream;
 mod tables;
 mod types;
 mod verify;
+mod write_modes;
 
 use tidemark_test_servers::Database;
 

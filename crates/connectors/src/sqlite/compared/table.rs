@@ -14,6 +14,7 @@ use super::{Database, Outcome, has_table, side::SqliteSide};
 use crate::{
     comparing::{Described, Order, Place, Side, Table, Terms, ended_by, mixed},
     sqlite::{
+        destination::read_as,
         identifier::{fold, quote},
         storage::Storage,
     },
@@ -30,6 +31,8 @@ pub(super) struct DescribedTable {
     /// The columns that can be compared, and how each stores its values.
     pub(super) columns: Vec<Described>,
     pub(super) storages: Vec<Storage>,
+    /// Where the table was there before us: the type that each was declared with.
+    adopted: Option<Vec<String>>,
     /// The columns of the primary key.
     pub(super) key: Vec<String>,
     /// What holds for rows that the source should have too.
@@ -46,10 +49,11 @@ pub(super) fn describe(
     if !has_table(connection, "_tidemark_tables")? {
         return Ok(None);
     }
-    let sql = "SELECT name FROM _tidemark_tables WHERE destination = ?1 AND stream = ?2";
-    let name: Option<String> =
-        connection.query_row(sql, [destination, stream.as_str()], |row| row.get(0)).optional()?;
-    let Some(table) = name else { return Ok(None) };
+    let sql = "SELECT name, made FROM _tidemark_tables WHERE destination = ?1 AND stream = ?2";
+    let registered = connection.query_row(sql, [destination, stream.as_str()], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?))
+    });
+    let Some((table, made)) = registered.optional()? else { return Ok(None) };
     let mut statement =
         connection.prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE pk > 0 ORDER BY pk")?;
     let key = statement.query_map([&table], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -61,16 +65,18 @@ pub(super) fn describe(
         return Ok(None);
     }
     let own = declared.into_iter().filter(|(name, _)| !fold(name).starts_with(RESERVED_PREFIX));
-    let (mut columns, mut storages) = (Vec::new(), Vec::new());
+    let (mut columns, mut storages, mut types) = (Vec::new(), Vec::new(), Vec::new());
     for (name, declared) in own {
         // A type that is not ours is somebody's alteration; text holds everything.
         let storage = Storage::from_declared(&declared).unwrap_or(Storage::Text);
         columns.push(Described { name, kind: kind(storage), place: Place::Sqlite, server_text: None });
         storages.push(storage);
+        types.push(declared);
     }
     let condition = ended_by(mode).map(|column| Ok::<_, Error>(format!("{} IS NULL", quote(column)?)));
     let condition = condition.transpose()?;
-    Ok(Some(DescribedTable { name: quote(&table)?, columns, storages, key, condition }))
+    let adopted = (!made).then_some(types);
+    Ok(Some(DescribedTable { name: quote(&table)?, columns, storages, adopted, key, condition }))
 }
 
 /// The kind of what is read of a column.
@@ -114,6 +120,22 @@ impl Table for ComparedTable {
 
     fn key(&self) -> &[String] {
         &self.table.key
+    }
+
+    fn meet(&mut self, other: &[Described]) {
+        let DescribedTable { columns, storages, adopted, .. } = &mut self.table;
+        let Some(types) = adopted else { return };
+        for (column, (storage, declared)) in columns.iter_mut().zip(storages.iter_mut().zip(types)) {
+            let written = other.iter().find(|other| fold(&other.name) == fold(&column.name));
+            let written = written.map(|other| match &other.kind {
+                kind if *kind == mixed() => Storage::Mixed,
+                kind => Storage::of(kind),
+            });
+            if let Some(read_as) = written.and_then(|written| read_as(declared, written)) {
+                *storage = read_as;
+                column.kind = kind(read_as);
+            }
+        }
     }
 
     async fn order(&self, column: &str) -> Result<Option<Order>> {

@@ -104,26 +104,64 @@ fn check_lookup(connection: &Connection, table: &str, key: &[String]) -> Result<
         .into())
 }
 
+/// What SQLite makes of values in a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Affinity {
+    Integer,
+    Text,
+    Blob,
+    Real,
+    Numeric,
+}
+
+impl Affinity {
+    /// Of a column declared `declared`. <https://sqlite.org/datatype3.html#determination_of_column_affinity>
+    fn of(declared: &str) -> Self {
+        let upper = declared.to_ascii_uppercase();
+        let has = |parts: &[&str]| parts.iter().any(|part| upper.contains(part));
+        if has(&["INT"]) {
+            Self::Integer
+        } else if has(&["CHAR", "CLOB", "TEXT"]) {
+            Self::Text
+        } else if upper.is_empty() || has(&["BLOB"]) {
+            Self::Blob
+        } else if has(&["REAL", "FLOA", "DOUB"]) {
+            Self::Real
+        } else {
+            Self::Numeric
+        }
+    }
+}
+
+/// How a column declared `declared`, which is not ours, is to be read that was given what is stored as `storage` elsewhere.
+pub(in crate::sqlite) fn read_as(declared: &str, storage: Storage) -> Option<Storage> {
+    let fitting = fitting(declared, storage)?;
+    // Nothing there tells an integer from a float that is whole.
+    let tells = !matches!(Affinity::of(declared), Affinity::Numeric | Affinity::Blob);
+    let is_number = matches!(fitting, Storage::Integer | Storage::Float | Storage::Double);
+    Some(if is_number && !tells { Storage::Mixed } else { fitting })
+}
+
+/// Whether a column declared `declared` makes integers of some floats, which are stored as `storage` elsewhere.
+pub(super) fn alters_floats(declared: &str, storage: Storage) -> bool {
+    Affinity::of(declared) == Affinity::Numeric && matches!(storage, Storage::Float | Storage::Double)
+}
+
 /// How a column declared `declared` can hold what is stored as `storage` elsewhere, unaltered.
-/// <https://sqlite.org/datatype3.html#determination_of_column_affinity>
 fn fitting(declared: &str, storage: Storage) -> Option<Storage> {
     use Storage::{Blob, Boolean, Date, Double, Float, Integer, Json, Number, Text, Timestamp};
     if storage == Blob {
         return Some(storage);
     }
-    let upper = declared.to_ascii_uppercase();
-    let has = |parts: &[&str]| parts.iter().any(|part| upper.contains(part));
-    if has(&["INT"]) {
-        matches!(storage, Integer | Boolean).then_some(storage)
-    } else if has(&["CHAR", "CLOB", "TEXT"]) {
-        let is_text = matches!(storage, Number | Json | Date | Timestamp | Text);
-        Some(if is_text { storage } else { Text })
-    } else if upper.is_empty() || has(&["BLOB"]) {
-        Some(storage)
-    } else if has(&["REAL", "FLOA", "DOUB"]) {
-        matches!(storage, Float | Double).then_some(storage)
-    } else {
-        matches!(storage, Integer | Boolean | Float | Double).then_some(storage)
+    match Affinity::of(declared) {
+        Affinity::Integer => matches!(storage, Integer | Boolean).then_some(storage),
+        Affinity::Text => {
+            let is_text = matches!(storage, Number | Json | Date | Timestamp | Text);
+            Some(if is_text { storage } else { Text })
+        }
+        Affinity::Blob => Some(storage),
+        Affinity::Real => matches!(storage, Float | Double).then_some(storage),
+        Affinity::Numeric => matches!(storage, Integer | Boolean | Float | Double).then_some(storage),
     }
 }
 

@@ -4,7 +4,8 @@ use rusqlite::Connection;
 use tidemark_engine::{Time, schema::StreamName};
 
 use super::{
-    declared::declared,
+    adopt,
+    declared::{declared, find},
     ledger, rebuild,
     shape::{Index, OnKey, Shape},
     table::{Ready, Terms},
@@ -71,13 +72,17 @@ impl<'a> Exchange<'a> {
         let Ready { storages, applied, made } = terms.ready(stream, &name, &shape, OnKey::Change)?;
         // What is compared and copied must be stored alike.
         let mut columns = declared(connection, shadow)?;
+        let of_table = declared(connection, &name)?;
+        let types = || of_table.iter().map(|column| (column.name.as_str(), column.declared.as_str()));
         let mut differs = false;
         for (wanted, storage) in shape.columns.iter().zip(storages) {
             let own = columns.iter_mut().find(|column| fold(&column.name) == fold(&wanted.name));
-            if let Some(own) = own.filter(|_| wanted.storage != storage) {
-                storage.declared().clone_into(&mut own.declared);
-                differs = true;
-            }
+            let altering =
+                find(types(), &wanted.name).filter(|declared| adopt::alters_floats(declared, storage));
+            let Some(own) = own.filter(|_| wanted.storage != storage || altering.is_some()) else { continue };
+            // Where SQLite alters values as it stores them, it must alter both.
+            altering.unwrap_or_else(|| storage.declared()).clone_into(&mut own.declared);
+            differs = true;
         }
         if differs {
             rebuild::rebuild(connection, shadow, &columns)?;

@@ -32,6 +32,7 @@ use tidemark_engine::{
 };
 use tokio::task::spawn_blocking;
 
+pub(super) use self::adopt::read_as;
 use self::session::{Session, Span};
 use super::{DestinationConfig, failure};
 use crate::config::Writing;

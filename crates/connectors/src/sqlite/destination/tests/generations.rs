@@ -359,6 +359,25 @@ async fn adopted_tables_are_given_what_was_read_as_they_are() {
     }
 }
 
+/// A column that makes integers of whole floats makes them of both, and equal versions go on.
+#[tokio::test]
+async fn versions_go_on_in_an_adopted_column_that_alters_floats() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = "CREATE TABLE s (id INT, a NUMERIC(9, 2), b TEXT, _tidemark_position TEXT UNIQUE, _tidemark_valid_from TEXT,
+                   _tidemark_valid_to TEXT);
+               CREATE INDEX k ON s (id)";
+    connect(folder.path()).execute_batch(sql).unwrap();
+    let mut copy = open(folder.path(), WriteMode::History).await;
+    let read = || [record(Op::Read, 1, (1, None)), record(Op::Read, 2, (2, None))];
+    let first = of(1, Phase::InitialSync, &Kind::Float64, &["id"], &read());
+    copy.apply(&mut unit_of(standing(0), standing(9), vec![first])).await.unwrap();
+    let shown = || rows(folder.path(), "SELECT *, typeof(a) FROM s ORDER BY id, _tidemark_position");
+    let before = shown();
+    assert_eq!(before.len(), 2);
+    fill(&mut copy, vec![vec![of(11, Phase::InitialSync, &Kind::Float64, &["id"], &read())]]).await;
+    assert_eq!(shown(), before);
+}
+
 #[tokio::test]
 async fn a_table_of_another_mode_is_refused() {
     let modes =
