@@ -2,11 +2,11 @@
 //!
 //! | Question | Module |
 //! |---|---|
-//! | What is compared with what? | [`place`] |
-//! | Which columns, and how are their values spelled on both sides? | [`terms`], [`spelling`] |
-//! | What is a part of a table, and its checksum? | [`part`], [`sum`] |
-//! | What is made of rows that are read here? | [`gathering`] |
-//! | Which rows differ? | [`narrowing`] |
+//! | What is compared with what? | `place` |
+//! | Which columns, and how are their values spelled on both sides? | `terms`, `spelling` |
+//! | What is a part of a table, and its checksum? | `part`, `sum` |
+//! | What is made of rows that are read here? | `gathering` |
+//! | Which rows differ? | `narrowing` |
 //!
 //! A checksum counts the rows of a part and adds up their hashes. A row's hash is taken of what its columns hold, each spelled
 //! as text in one way on both sides: by the servers themselves where both are PostgreSQL and spell alike, so that no rows

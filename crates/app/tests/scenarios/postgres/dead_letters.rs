@@ -168,7 +168,7 @@ fn too_many_hold_their_stream() {
          CREATE TABLE others (id int PRIMARY KEY); INSERT INTO others VALUES (1);",
     );
     let said = bench.tidemark("run pipeline.yaml --once").exits_with(1).stderr;
-    assert!(said.contains("more than 100 changes could not be written within a minute"), "{said}");
+    assert!(said.contains("more than 100 changes could not be written"), "{said}");
     assert_eq!(letters(&bench).len(), 100);
     assert_equal(&source, &copy, "public.others");
     copy.execute(ALL);
