@@ -11,7 +11,7 @@ use crate::{
     change::ChangeBatch,
     codec::Format,
     log::{
-        Cut, Entry, Former, Group, KeyRange, Log, LogWriter, Mark, MarkState, Marks, Place, SegmentSettings,
+        Cut, Entry, Former, Group, KeyRange, Log, LogWriter, Mark, MarkState, Marks, Origin, Place, SegmentSettings,
         SegmentWriter, Selection, Span, Store, SyncStep, Syncing,
     },
     read::Phase,
@@ -121,8 +121,7 @@ async fn segments_are_delivered_in_order_and_orphans_removed(store: Store) {
         let settings = || SegmentSettings {
             log: log.clone(),
             format: Format::Parquet,
-            epoch: writer.epoch(),
-            writer: writer.name().to_owned(),
+            origin: Origin::Epoch { epoch: writer.epoch(), writer: writer.name().to_owned() },
             begun: AtomicU64::new(round * 100),
         };
         let mut orphan = SegmentWriter::new(settings().into(), Phase::InitialSync);

@@ -20,7 +20,9 @@
 //! | Which initial syncs are under way? | `sync` |
 //! | What has somebody asked for? | `requests` |
 //! | What could destinations not take? | `letters` |
+//! | What stands for commits that are dropped? | `base/` |
 
+mod base;
 mod chunks;
 mod commit;
 mod deliver;
@@ -60,7 +62,7 @@ pub use playing::Playing;
 pub use requests::Request;
 pub use schema_changes::SchemaChange;
 pub use seek::{Cut, Moment, Place};
-pub(crate) use segment::{SegmentSettings, SegmentWriter};
+pub(crate) use segment::{Origin, SegmentSettings, SegmentWriter};
 pub use store::Store;
 pub use sync::{Former, KeyRange, SyncStep, Syncing};
 pub use writer::Span;

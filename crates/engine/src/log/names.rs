@@ -5,10 +5,12 @@
 //! | `pipeline.json` | the log's identity |
 //! | `schemas/<stream>/<digest>.json` | one schema |
 //! | `data/<stream>/init\|cdc/<time>-<epoch>-<n>-<writer>.<ext>` | one segment |
+//! | `data/<stream>/base/<commit>-L<layout>-<n>-<writer>.<ext>` | one segment of the base that stands for everything up to a commit |
 //! | `log/<folder>/<sequence>` | one commit; ten thousand to a folder |
 //! | `positions/<destination>/<n>` | where a destination stands, as it last said |
 //! | `requests/<time>-<name>` | what somebody has asked for |
 //! | `dead-letters/<destination>/<sequence>-<ordinal>.json` | a change that a destination could not take; one of a shadow has a third number |
+//! | `scratch/<base>/<part>-<n>` | what is known of keys while a base is made; nobody's when it is there |
 //! | `run.lock` | held by the running process (local folders only) |
 
 use object_store::path::{Path, PathPart};
@@ -56,6 +58,32 @@ pub(super) fn segment(name: &SegmentName<'_>) -> Path {
     };
     let file = format!("{}-{epoch:06}-{number:06}-{writer}.{extension}", time.compact());
     Path::from_iter([part("data"), part(stream.as_str()), part(folder), part(&file)])
+}
+
+/// What it is named for is a layout that may never come to be: then it is nobody's.
+pub(super) struct BaseSegmentName<'a> {
+    pub(super) stream: &'a StreamName,
+    /// The commit up to which the base stands for everything.
+    pub(super) sequence: u64,
+    pub(super) layout: u64,
+    pub(super) number: u64,
+    pub(super) writer: &'a str,
+    pub(super) extension: &'a str,
+}
+
+pub(super) fn base_segment(name: &BaseSegmentName<'_>) -> Path {
+    let BaseSegmentName { stream, sequence, layout, number, writer, extension } = name;
+    let file = format!("{sequence:012}-L{layout:012}-{number:06}-{writer}.{extension}");
+    Path::from_iter([part("data"), part(stream.as_str()), part("base"), part(&file)])
+}
+
+pub(super) fn all_scratch() -> Path {
+    Path::from("scratch")
+}
+
+pub(super) fn scratch(base: &str, partition: usize, number: u64) -> Path {
+    let file = format!("{partition:06}-{number:06}");
+    Path::from_iter([part("scratch"), part(base), part(&file)])
 }
 
 pub(super) fn data() -> Path {

@@ -1,11 +1,11 @@
 //! The schemas of a log: written before the first change that needs them, read once and remembered.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Log, Store, names, store::Created};
+use super::{Commit, Log, Store, names, store::Created};
 use crate::{
     Digest, Error, Result,
     schema::{StreamName, StreamSchema},
@@ -64,6 +64,15 @@ impl Schemas {
 }
 
 impl Log {
+    /// The newest schema of every stream, up to `commit`.
+    pub(super) async fn schemas_after(&self, commit: &Commit) -> Result<BTreeMap<StreamName, Digest>> {
+        match commit.header().schemas_at {
+            0 => Ok(BTreeMap::new()),
+            sequence if sequence == commit.sequence() => Ok(commit.header().schemas.clone()),
+            sequence => Ok(self.commit(sequence).await?.header().schemas.clone()),
+        }
+    }
+
     /// The streams that the log has had changes of, by name.
     pub async fn streams(&self) -> Result<Vec<StreamName>> {
         let mut streams = Vec::new();

@@ -13,7 +13,7 @@ use object_store::path::Path;
 use super::{
     Log,
     commit::Segment,
-    names::{self, SegmentName},
+    names::{self, BaseSegmentName, SegmentName},
     store::Created,
 };
 use crate::{
@@ -29,10 +29,18 @@ use crate::{
 pub(crate) struct SegmentSettings {
     pub(crate) log: Log,
     pub(crate) format: Format,
-    pub(crate) epoch: u64,
-    pub(crate) writer: String,
+    pub(crate) origin: Origin,
     /// How many this writer has begun.
     pub(crate) begun: AtomicU64,
+}
+
+/// Who writes segments, and what for.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// The writer of an epoch, for its commits.
+    Epoch { epoch: u64, writer: String },
+    /// A writer of layouts, for the base that stands for everything up to a commit.
+    Base { sequence: u64, layout: u64, writer: String },
 }
 
 /// Writes the changes of one stream, within one boundary, into as many segments as they need.
@@ -123,7 +131,7 @@ impl SegmentWriter {
 
     async fn end(&mut self, open: OpenSegment) -> Result<()> {
         let OpenSegment { schema, encoder, rows, .. } = open;
-        let SegmentSettings { log, format, epoch, writer, begun } = self.settings.as_ref();
+        let SegmentSettings { log, format, origin, begun } = self.settings.as_ref();
         let (bytes, digest) = log
             .world()
             .compute(move || {
@@ -132,15 +140,18 @@ impl SegmentWriter {
                 Ok::<_, Error>((bytes, digest))
             })
             .await??;
-        let name = names::segment(&SegmentName {
-            stream: schema.stream(),
-            phase: self.phase,
-            time: log.world().now(),
-            epoch: *epoch,
-            number: begun.fetch_add(1, Ordering::Relaxed),
-            writer,
-            extension: format.codec().extension(),
-        });
+        let (number, extension) = (begun.fetch_add(1, Ordering::Relaxed), format.codec().extension());
+        let (stream, phase) = (schema.stream(), self.phase);
+        let name = match origin {
+            Origin::Epoch { epoch, writer } => {
+                let (time, epoch) = (log.world().now(), *epoch);
+                names::segment(&SegmentName { stream, phase, time, epoch, number, writer, extension })
+            }
+            Origin::Base { sequence, layout, writer } => {
+                let (sequence, layout) = (*sequence, *layout);
+                names::base_segment(&BaseSegmentName { stream, sequence, layout, number, writer, extension })
+            }
+        };
         let length = bytes.len() as u64;
         if log.store().create(&name, bytes.clone()).await? == Created::Exists {
             // A put that was repeated on its way may find what it wrote itself.

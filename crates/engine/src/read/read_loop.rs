@@ -13,7 +13,7 @@ use super::{End, Outlet, ReadContext, ReadStrategy, Resyncs, committer::Committe
 use crate::{
     Cursor, Error, Result, Stop,
     codec::Format,
-    log::{Log, LogWriter, SegmentSettings},
+    log::{Log, LogWriter, Origin, SegmentSettings},
     retry::Retry,
 };
 
@@ -113,8 +113,7 @@ impl ReadLoop {
         let segments = SegmentSettings {
             log: self.log.clone(),
             format: self.settings.format,
-            epoch: writer.epoch(),
-            writer: writer.name().to_owned(),
+            origin: Origin::Epoch { epoch: writer.epoch(), writer: writer.name().to_owned() },
             begun: AtomicU64::new(0),
         };
         let (durable, watching) = watch::channel(from.clone());
