@@ -13,8 +13,7 @@ use object_store::path::Path;
 use super::{
     Log,
     commit::Segment,
-    names::{self, BaseSegmentName, SegmentName},
-    store::Created,
+    names::{self, SegmentName},
 };
 use crate::{
     Digest, Error, Result,
@@ -29,18 +28,10 @@ use crate::{
 pub(crate) struct SegmentSettings {
     pub(crate) log: Log,
     pub(crate) format: Format,
-    pub(crate) origin: Origin,
+    pub(crate) epoch: u64,
+    pub(crate) writer: String,
     /// How many this writer has begun.
     pub(crate) begun: AtomicU64,
-}
-
-/// Who writes segments, and what for.
-#[derive(Debug)]
-pub(crate) enum Origin {
-    /// The writer of an epoch, for its commits.
-    Epoch { epoch: u64, writer: String },
-    /// A writer of layouts, for the base that stands for everything up to a commit.
-    Base { sequence: u64, layout: u64, writer: String },
 }
 
 /// Writes the changes of one stream, within one boundary, into as many segments as they need.
@@ -131,35 +122,17 @@ impl SegmentWriter {
 
     async fn end(&mut self, open: OpenSegment) -> Result<()> {
         let OpenSegment { schema, encoder, rows, .. } = open;
-        let SegmentSettings { log, format, origin, begun } = self.settings.as_ref();
-        let (bytes, digest) = log
-            .world()
-            .compute(move || {
-                let bytes = encoder.finish()?;
-                let digest = Digest::of(&bytes);
-                Ok::<_, Error>((bytes, digest))
-            })
-            .await??;
-        let (number, extension) = (begun.fetch_add(1, Ordering::Relaxed), format.codec().extension());
-        let (stream, phase) = (schema.stream(), self.phase);
-        let name = match origin {
-            Origin::Epoch { epoch, writer } => {
-                let (time, epoch) = (log.world().now(), *epoch);
-                names::segment(&SegmentName { stream, phase, time, epoch, number, writer, extension })
-            }
-            Origin::Base { sequence, layout, writer } => {
-                let (sequence, layout) = (*sequence, *layout);
-                names::base_segment(&BaseSegmentName { stream, sequence, layout, number, writer, extension })
-            }
-        };
-        let length = bytes.len() as u64;
-        if log.store().create(&name, bytes.clone()).await? == Created::Exists {
-            // A put that was repeated on its way may find what it wrote itself.
-            if log.store().get(&name).await?.is_none_or(|found| found != bytes) {
-                return Err(Error::conflict(format!("the segment `{name}` exists, and is not ours")));
-            }
-            log.store().settle(&name).await?;
-        }
+        let SegmentSettings { log, format, epoch, writer, begun } = self.settings.as_ref();
+        let name = names::segment(&SegmentName {
+            stream: schema.stream(),
+            phase: self.phase,
+            time: log.world().now(),
+            epoch: *epoch,
+            number: begun.fetch_add(1, Ordering::Relaxed),
+            writer,
+            extension: format.codec().extension(),
+        });
+        let (length, digest) = put_segment(log, &name, encoder).await?;
         self.finished.push(Segment {
             stream: schema.stream().clone(),
             schema: schema.digest(),
@@ -167,12 +140,27 @@ impl SegmentWriter {
             format: *format,
             name: name.to_string(),
             rows,
+            skip: 0,
+            of: None,
             bytes: length,
             digest,
             first_ordinal: 0,
         });
         Ok(())
     }
+}
+
+/// Ends a blob and makes it durable under `name`, which nobody else would choose. Returns its length and its hash.
+pub(super) async fn put_segment(log: &Log, name: &Path, encoder: Box<dyn Encoder>) -> Result<(u64, Digest)> {
+    let finish = move || {
+        let bytes = encoder.finish()?;
+        let digest = Digest::of(&bytes);
+        Ok::<_, Error>((bytes, digest))
+    };
+    let (bytes, digest) = log.world().compute(finish).await??;
+    let length = bytes.len() as u64;
+    log.create_own(name, bytes).await?;
+    Ok((length, digest))
 }
 
 impl Segment {
@@ -185,20 +173,38 @@ impl Segment {
 }
 
 impl Log {
-    /// The bytes of a segment, verified.
-    pub(super) async fn segment(&self, segment: &Segment) -> Result<Bytes> {
+    /// The bytes of a segment of commit `sequence`, verified.
+    pub(super) async fn segment(&self, sequence: u64, segment: &Segment) -> Result<Bytes> {
         let Segment { name, bytes: length, digest, .. } = segment;
         let damaged = |what: &str| {
             Error::conflict(format!("the segment `{name}` is {what}"))
                 .hint("restore it from a backup: nothing of it or after it is delivered")
         };
-        let bytes = self.store().get(&segment.path()?).await?.ok_or_else(|| damaged("missing"))?;
+        let Some(bytes) = self.store().get(&segment.path()?).await? else {
+            self.check_unmoved(sequence, segment).await?;
+            return Err(damaged("missing"));
+        };
         let content = bytes.clone();
         let found = self.world().compute(move || Digest::of(&content)).await?;
         if bytes.len() as u64 != *length || found != *digest {
             return Err(damaged("damaged: its content is not what was written"));
         }
         Ok(bytes)
+    }
+}
+
+impl Log {
+    /// Checks that changes of commit `sequence` are still to be found in `segment`.
+    ///
+    /// Fails with [`crate::ErrorKind::Unavailable`] when the commit was folded meanwhile: whoever begins again finds them.
+    async fn check_unmoved(&self, sequence: u64, segment: &Segment) -> Result<()> {
+        self.refresh_layout().await?;
+        let commit = self.commit(sequence).await?;
+        match commit.header().segments.iter().any(|found| found.name == segment.name) {
+            true => Ok(()),
+            false => Err(Error::unavailable(format!("commit {sequence} was folded while it was being read"))
+                .hint("try again")),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::{End, Outlet, ReadContext, ReadStrategy, Resyncs, committer::Committe
 use crate::{
     Cursor, Error, Result, Stop,
     codec::Format,
-    log::{Log, LogWriter, Origin, SegmentSettings},
+    log::{Log, LogWriter, SegmentSettings},
     retry::Retry,
 };
 
@@ -73,6 +73,14 @@ impl ReadLoop {
         outcome
     }
 
+    /// Says that this loop adds nothing to the log any more: it is called last, and spares the log an object that would keep it out.
+    pub async fn retire(&mut self) -> Result<()> {
+        match self.writer.take() {
+            Some(writer) => writer.retire().await,
+            None => Ok(()),
+        }
+    }
+
     async fn run_with(&self, strategy: &mut dyn ReadStrategy, writer: &mut Option<LogWriter>) -> Result<End> {
         let mut retry = Retry::new(self.log.world().clone());
         loop {
@@ -113,7 +121,8 @@ impl ReadLoop {
         let segments = SegmentSettings {
             log: self.log.clone(),
             format: self.settings.format,
-            origin: Origin::Epoch { epoch: writer.epoch(), writer: writer.name().to_owned() },
+            epoch: writer.epoch(),
+            writer: writer.name().to_owned(),
             begun: AtomicU64::new(0),
         };
         let (durable, watching) = watch::channel(from.clone());

@@ -31,11 +31,14 @@ mod tests;
 use futures::TryStreamExt;
 
 use super::{
-    Log, SegmentSettings, SyncStep, Syncing, Transaction,
-    commit::{Header, Segment},
+    Commit, Log, SyncStep, Syncing, Transaction,
+    commit::{Body, Header, Segment},
+    layout::{LayoutWriter, VolumeRef},
+    names,
     sync::{Former, KeyRange},
+    volume::{Binding, Piece},
 };
-use crate::{Digest, Error, Result};
+use crate::{Error, Result, codec::Format};
 use picking::Picker;
 use scope::Scope;
 use scratch::Scratch;
@@ -46,35 +49,37 @@ use writing::Writing;
 /// Bytes of traces in memory.
 const TRACE_BYTES: usize = 32 << 20;
 
-/// A base in the making: the commit, without an object of its own yet. Its segments are durable.
-#[derive(Debug)]
-pub(super) struct Base {
-    pub(super) header: Header,
-    /// The hash of the commit whose place it takes: the next one follows upon it.
-    pub(super) hash: Digest,
-    pub(super) transactions: Vec<Transaction>,
-}
-
 impl Log {
-    /// The base that stands for everything up to commit `upper`, after which no initial sync is under way. `first` is the oldest
-    /// commit there is: the first of all, or the base before. Its segments are written by `segments`.
-    pub(super) async fn base(&self, first: u64, upper: u64, segments: SegmentSettings) -> Result<Base> {
-        self.base_within(first, upper, segments, TRACE_BYTES).await
+    /// The base that stands for everything up to commit `upper`, after which no initial sync is under way. It is durable, but named
+    /// by no layout.
+    pub(super) async fn base(&self, upper: u64, writer: &LayoutWriter, format: Format) -> Result<VolumeRef> {
+        self.base_within(upper, writer, format, TRACE_BYTES).await
     }
 
     async fn base_within(
         &self,
-        first: u64,
         upper: u64,
-        segments: SegmentSettings,
+        writer: &LayoutWriter,
+        format: Format,
         trace_bytes: usize,
-    ) -> Result<Base> {
-        let scope = Scope::of(self, first, upper).await?;
+    ) -> Result<VolumeRef> {
+        let scope = Scope::of(self, self.oldest().await?, upper).await?;
         let mut scratch = Scratch::new(self, scope.rows, trace_bytes);
         let found = self.survivors(&scope, &mut scratch).await;
         scratch.clear().await?;
-        let segments = self.write_survivors(&scope, found?, segments).await?;
-        Ok(scope.base(segments))
+        let writing = Writing::new(self, scope.last.time(), writer, format);
+        let segments = self.write_survivors(&scope, found?, writing).await?;
+        let (commit, pieces) = scope.base(&segments)?;
+        let (layout, name) = (writer.next_number(), writer.name());
+        let bound = move || {
+            let mut binding = Binding::default();
+            binding.add(&commit, pieces)?;
+            binding.finish(segments, 0)
+        };
+        let (sealed, card) = self.world().compute(bound).await??;
+        let path = names::volume(upper, upper, layout, name);
+        self.create_own(&path, sealed.bytes).await?;
+        Ok(VolumeRef { name: path.to_string(), ..card })
     }
 
     async fn survivors(&self, scope: &Scope, scratch: &mut Scratch) -> Result<Survivors> {
@@ -96,10 +101,9 @@ impl Log {
         &self,
         scope: &Scope,
         survivors: Survivors,
-        segments: SegmentSettings,
+        writing: Writing<'_>,
     ) -> Result<Vec<Segment>> {
-        let mut picker = Picker::new(survivors);
-        let mut writing = Writing::new(segments);
+        let (mut picker, mut writing) = (Picker::new(survivors), writing);
         let mut changes = scope.changes(self);
         while let Some(delivery) = changes.try_next().await? {
             let picked = self.world().compute(move || {
@@ -116,8 +120,8 @@ impl Log {
 }
 
 impl Scope {
-    /// The commit whose changes stand in `segments`.
-    fn base(&self, segments: Vec<Segment>) -> Base {
+    /// The commit whose changes stand in `segments`, each of which is a piece of it.
+    fn base(&self, segments: &[Segment]) -> Result<(Commit, Vec<Piece>)> {
         let last = self.last.header();
         let rows = segments.iter().map(|segment| segment.rows).sum();
         let generation_of = |stream| self.generations.get(stream).map_or(1, |syncing| syncing.generation);
@@ -125,7 +129,7 @@ impl Scope {
         let steps = streams().flat_map(|(stream, generation)| {
             [
                 SyncStep::Begin { stream: stream.clone(), generation, former: Former::Nothing },
-                // The least of all points: none of the changes beside the records is among them.
+                // The least of all points: the records have none of the changes beside them.
                 SyncStep::Chunk {
                     stream: stream.clone(),
                     generation,
@@ -146,10 +150,14 @@ impl Scope {
             rows,
             transactions: 1,
             frames: Vec::new(),
-            segments,
+            segments: Vec::new(),
             ..last.clone()
         };
-        let transactions = vec![Transaction { end: rows, watermark: last.watermark }];
-        Base { header, hash: self.last.hash(), transactions }
+        let pieces = segments.iter().enumerate();
+        let pieces = pieces.map(|(at, it)| Piece { segment: at, skip: 0, rows: it.rows, first_ordinal: 0 });
+        let transaction = Transaction { end: rows, watermark: last.watermark };
+        // The next commit follows upon the one whose place it takes.
+        let commit = Body::new(&[transaction]).seal(header)?.standing_for(self.last.hash());
+        Ok((commit, pieces.collect()))
     }
 }

@@ -8,7 +8,7 @@ use super::{
     traces::{is_image, note},
 };
 use crate::{
-    Digest, Error, Result,
+    Digest, Error, Result, Time,
     change::{Before, ChangeBatch, Columns, Op},
     write::Delivery,
 };
@@ -27,9 +27,18 @@ pub(super) struct Picker {
 #[derive(Debug, Default)]
 pub(super) struct Picked {
     /// Records as they were last told in full, as an initial sync reads them.
-    pub(super) records: Option<ChangeBatch>,
+    pub(super) records: Option<Part>,
     /// Changes of others.
-    pub(super) changes: Option<ChangeBatch>,
+    pub(super) changes: Option<Part>,
+}
+
+/// Some changes of one commit.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) sequence: u64,
+    pub(super) changes: ChangeBatch,
+    /// When each counts as made.
+    pub(super) times: Vec<Time>,
 }
 
 /// What becomes of one change.
@@ -64,9 +73,14 @@ impl Picker {
         let changes = changes.clone().with_ordinals(UInt64Array::from_iter_values(ordinals));
         let picked = |is_picked: &dyn Fn(Fate) -> bool| {
             let rows: BooleanArray = fates.iter().map(|fate| Some(is_picked(*fate))).collect();
-            let picked = changes.filter(&rows)?;
-            let fates = fates.iter().copied().filter(|fate| is_picked(*fate)).collect::<Vec<_>>();
-            if fates.is_empty() { Ok(None) } else { rewritten(&picked, &fates).map(Some) }
+            if rows.true_count() == 0 {
+                return Ok::<_, Error>(None);
+            }
+            let of_these = || fates.iter().copied().enumerate().filter(|(_, fate)| is_picked(*fate));
+            let times = of_these().map(|(row, _)| delivery.watermark(row)).collect::<Result<_>>()?;
+            let fates = of_these().map(|(_, fate)| fate).collect::<Vec<_>>();
+            let changes = rewritten(&changes.filter(&rows)?, &fates)?;
+            Ok(Some(Part { sequence: delivery.sequence, changes, times }))
         };
         Ok(Picked {
             records: picked(&|fate| fate == Fate::Record)?,

@@ -60,7 +60,8 @@ impl Scope {
         let shadows = self.generations.iter().map(|(stream, syncing)| (stream.clone(), syncing.since - 1));
         let shadows = Some(Arc::new(shadows.collect()));
         let playing = Playing { shadows, ..Playing::new(0, WriteMode::Mirror) };
-        let mut to_come = self.streams.iter().map(|(stream, begin)| (*begin, stream.clone())).collect::<Vec<_>>();
+        let mut to_come =
+            self.streams.iter().map(|(stream, begin)| (*begin, stream.clone())).collect::<Vec<_>>();
         to_come.sort_by(|a, b| b.cmp(a));
         let mut begun = Arc::new(Selection::default());
         let commits = log.commits(first, self.last.clone()).map_ok(move |commit| {

@@ -4,17 +4,15 @@ mod history;
 mod shapes;
 mod tables;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::Base;
 use crate::{
+    Stop,
     codec::Format,
-    log::{Commit, Log, Origin, Playing, SegmentSettings, Selection, commit::Body, names},
+    log::{Commit, LayoutWriter, Log, Playing, Selection, names},
+    read::Phase,
     schema::StreamName,
     write::{Delivery, WriteMode},
 };
@@ -22,28 +20,14 @@ use crate::{
 /// So little that a handful of traces is too much.
 const TRACE_BYTES: usize = 256;
 
-/// The base up to commit `upper` of `log`, whose oldest commit is `first`. From here on the log has it in the place of that commit.
-async fn put_base(log: &Log, first: u64, upper: u64) -> Arc<Commit> {
-    let segments = SegmentSettings {
-        log: log.clone(),
-        format: Format::Arrow,
-        origin: Origin::Base { sequence: upper, layout: 1, writer: log.world().name(8) },
-        begun: AtomicU64::new(0),
-    };
-    let base = log.base_within(first, upper, segments, TRACE_BYTES).await.unwrap();
+/// Has `log` begin with the base up to commit `upper`.
+async fn put_base(log: &Log, upper: u64) -> Arc<Commit> {
+    let mut writer = LayoutWriter::open(log).await.unwrap();
+    let base = log.base_within(upper, &writer, Format::Arrow, TRACE_BYTES).await.unwrap();
     let left = log.store().objects(&names::all_scratch()).await.unwrap();
     assert!(left.is_empty(), "nothing is left of the traces");
-    let commit = Arc::new(commit(base));
-    log.0.recent.remember(&commit);
-    commit
-}
-
-/// A commit as it would be read.
-fn commit(base: Base) -> Commit {
-    let Base { header, hash, transactions } = base;
-    let sealed = Body::new(&transactions).seal(header.clone()).unwrap();
-    let sections = 12 + serde_json::to_vec(&header).unwrap().len();
-    Commit::new(header, hash, sealed.body().clone(), sections)
+    writer.put(|layout| layout.base = Some(base), &Stop::new()).await.unwrap();
+    log.commit(upper).await.unwrap()
 }
 
 /// What a history that begins with commit `first` is given up to commit `last`.
@@ -66,8 +50,8 @@ fn counts(base: &Commit) -> BTreeMap<StreamName, (u64, u64)> {
     for segment in &base.header().segments {
         let (records, changes) = counts.entry(segment.stream.clone()).or_default();
         match segment.phase {
-            crate::read::Phase::InitialSync => *records += segment.rows,
-            crate::read::Phase::Changes => *changes += segment.rows,
+            Phase::InitialSync => *records += segment.rows,
+            Phase::Changes => *changes += segment.rows,
         }
     }
     counts

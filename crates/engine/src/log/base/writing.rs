@@ -2,60 +2,139 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::picking::Picked;
+use arrow_schema::SchemaRef;
+
+use super::picking::{Part, Picked};
 use crate::{
-    Result,
-    change::ChangeBatch,
-    log::{SegmentSettings, SegmentWriter, commit::Segment},
+    Digest, Error, Result, Time,
+    codec::{Encoder, Format, conform, union},
+    log::{
+        Log,
+        commit::Segment,
+        folding::{SEGMENT_BYTES, dated},
+        layout::LayoutWriter,
+        names::{self, FoldedName},
+        segment::put_segment,
+    },
     read::Phase,
-    schema::StreamName,
+    schema::{StreamName, StreamSchema},
 };
 
 /// Bytes that are being encoded at once, over all streams.
 const OPEN_BYTES: usize = 32 << 20;
 
-/// Writes the records and the changes of each stream.
-pub(super) struct Writing {
-    settings: Arc<SegmentSettings>,
-    /// Of each stream the records come first.
-    writers: BTreeMap<(StreamName, bool), SegmentWriter>,
+/// Writes the records of each stream, and the changes of others.
+pub(super) struct Writing<'a> {
+    log: &'a Log,
+    /// When the commit was recorded that the base takes the place of.
+    time: Time,
+    writer: &'a LayoutWriter,
+    format: Format,
+    begun: u64,
+    open: BTreeMap<(StreamName, bool), Open>,
+    /// What is durable, of each stream the records first.
+    finished: BTreeMap<(StreamName, bool), Vec<Segment>>,
 }
 
-impl Writing {
-    pub(super) fn new(settings: SegmentSettings) -> Self {
-        Self { settings: Arc::new(settings), writers: BTreeMap::new() }
+/// A segment that is being filled.
+struct Open {
+    schema: Arc<StreamSchema>,
+    columns: SchemaRef,
+    encoder: Box<dyn Encoder>,
+    rows: u64,
+}
+
+impl<'a> Writing<'a> {
+    pub(super) fn new(log: &'a Log, time: Time, writer: &'a LayoutWriter, format: Format) -> Self {
+        Self { log, time, writer, format, begun: 0, open: BTreeMap::new(), finished: BTreeMap::new() }
     }
 
     pub(super) async fn write(&mut self, picked: Picked) -> Result<()> {
-        let Picked { records, changes } = picked;
-        if let Some(records) = records {
-            self.add(records, Phase::InitialSync).await?;
+        if let Some(records) = picked.records {
+            self.add(records, false).await?;
         }
-        if let Some(changes) = changes {
-            self.add(changes, Phase::Changes).await?;
+        if let Some(changes) = picked.changes {
+            self.add(changes, true).await?;
+        }
+        let open: usize = self.open.values().map(|open| open.encoder.size()).sum();
+        let largest = self.open.iter().max_by_key(|(_, open)| open.encoder.size());
+        if open > OPEN_BYTES
+            && let Some((key, _)) = largest
+        {
+            self.end(&key.clone()).await?;
         }
         Ok(())
     }
 
-    async fn add(&mut self, changes: ChangeBatch, phase: Phase) -> Result<()> {
-        let key = (changes.schema().stream().clone(), phase == Phase::Changes);
-        let begin = || SegmentWriter::new(self.settings.clone(), phase);
-        self.writers.entry(key).or_insert_with(begin).write(changes).await?;
-        let open: usize = self.writers.values().map(SegmentWriter::open_size).sum();
-        if open > OPEN_BYTES
-            && let Some(largest) = self.writers.values_mut().max_by_key(|writer| writer.open_size())
-        {
-            largest.end_open().await?;
+    async fn add(&mut self, part: Part, are_changes: bool) -> Result<()> {
+        let schema = part.changes.schema().clone();
+        let key = (schema.stream().clone(), are_changes);
+        let record = dated(part.sequence, &part.changes, part.times.into_iter().map(Ok))?;
+        let mut columns = record.schema();
+        if let Some(open) = self.open.get(&key) {
+            let is_alike = open.schema.digest() == schema.digest();
+            if !is_alike || conform(&record, &open.columns).is_none() || open.encoder.size() >= SEGMENT_BYTES
+            {
+                if is_alike {
+                    columns = union([&open.columns, &columns].into_iter());
+                }
+                self.end(&key).await?;
+            }
         }
+        let mut open = match self.open.remove(&key) {
+            Some(open) => open,
+            None => {
+                let encoder = self.format.codec().encode(columns.clone())?;
+                Open { schema, columns, encoder, rows: 0 }
+            }
+        };
+        let alike = conform(&record, &open.columns)
+            .ok_or_else(|| Error::internal("changes of one schema differ in a column's type"))?;
+        let written = self.log.world().compute(move || {
+            open.encoder.write(&alike)?;
+            open.rows += alike.num_rows() as u64;
+            Ok::<_, Error>(open)
+        });
+        self.open.insert(key, written.await??);
+        Ok(())
+    }
+
+    /// Ends a segment and makes it durable.
+    async fn end(&mut self, key: &(StreamName, bool)) -> Result<()> {
+        let Some(Open { schema, encoder, rows, .. }) = self.open.remove(key) else { return Ok(()) };
+        let phase = if key.1 { Phase::Changes } else { Phase::InitialSync };
+        let name = names::folded_segment(&FoldedName {
+            stream: schema.stream(),
+            phase,
+            time: self.time,
+            layout: self.writer.next_number(),
+            number: self.begun,
+            writer: self.writer.name(),
+            extension: self.format.codec().extension(),
+        });
+        self.begun += 1;
+        let (bytes, digest): (u64, Digest) = put_segment(self.log, &name, encoder).await?;
+        self.finished.entry(key.clone()).or_default().push(Segment {
+            stream: schema.stream().clone(),
+            schema: schema.digest(),
+            phase,
+            format: self.format,
+            name: name.to_string(),
+            rows,
+            skip: 0,
+            of: None,
+            bytes,
+            digest,
+            first_ordinal: 0,
+        });
         Ok(())
     }
 
     /// Makes everything durable.
-    pub(super) async fn finish(self) -> Result<Vec<Segment>> {
-        let mut segments = Vec::new();
-        for writer in self.writers.into_values() {
-            segments.extend(writer.finish().await?);
+    pub(super) async fn finish(mut self) -> Result<Vec<Segment>> {
+        while let Some(key) = self.open.keys().next().cloned() {
+            self.end(&key).await?;
         }
-        Ok(segments)
+        Ok(self.finished.into_values().flatten().collect())
     }
 }

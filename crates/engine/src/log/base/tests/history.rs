@@ -252,7 +252,8 @@ impl Mirror {
             let old_key = changes.column_before(0).and_then(|column| text(column.cell(row)));
             let old_key = old_key.filter(|old_key| op == Op::Update && *old_key != key);
             let told = changes.schema().fields().iter().enumerate().skip(1);
-            let told = told.filter_map(|(at, field)| Some((field.name.clone(), text(changes.column(at).cell(row))?)));
+            let told = told
+                .filter_map(|(at, field)| Some((field.name.clone(), text(changes.column(at).cell(row))?)));
             let told = told.collect::<Row>();
             let mut parked = |key: &str| {
                 let at = self.parked.iter().position(|(of, parked, _)| of == stream && parked == key)?;
@@ -265,7 +266,8 @@ impl Mirror {
                     }
                 }
                 (Op::Update, Some(old_key)) => {
-                    let mut moved = parked(&old_key).or_else(|| table.remove(&old_key)).expect("what moves is there");
+                    let mut moved =
+                        parked(&old_key).or_else(|| table.remove(&old_key)).expect("what moves is there");
                     moved.extend(told);
                     if let Some(there) = table.insert(key.clone(), moved) {
                         self.parked.push((stream.clone(), key, there));
