@@ -5,7 +5,7 @@ use tidemark_engine::{
     log::{Housekeeping, HousekeepingSettings, Log},
 };
 
-use crate::pipeline_file::Staging;
+use crate::pipeline_file::Pipeline;
 
 /// Keeps the log in order while a pipeline runs, and once more at its end.
 pub(super) struct Tidying {
@@ -14,7 +14,8 @@ pub(super) struct Tidying {
 }
 
 impl Tidying {
-    pub(super) fn new(staging: &Staging, log: Log) -> Self {
+    pub(super) fn new(pipeline: &Pipeline, log: Log) -> Self {
+        let staging = &pipeline.staging;
         let stop = Stop::new();
         let settings = HousekeepingSettings { format: staging.format, fold_after: staging.fold_after };
         Self { housekeeping: Housekeeping::new(log, settings, stop.clone()), stop }
