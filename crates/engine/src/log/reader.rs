@@ -39,8 +39,10 @@ impl Log {
     /// [`crate::ErrorKind::Conflict`].
     pub async fn commit(&self, sequence: u64) -> Result<Arc<Commit>> {
         if let Some(commit) = self.0.recent.get(sequence) {
-            // Segments of a folded one may be gone.
-            if commit.header().segments.is_empty() || !self.layout().covers(sequence) {
+            let layout = self.layout();
+            // Segments of a folded one may be gone, and the base is another commit than it was.
+            let is_as_it_was = commit.header().segments.is_empty() || !layout.covers(sequence);
+            if is_as_it_was && sequence > layout.base_sequence() {
                 return Ok(commit);
             }
         }

@@ -67,9 +67,19 @@ impl Log {
     /// The newest schema of every stream, up to `commit`.
     pub(super) async fn schemas_after(&self, commit: &Commit) -> Result<BTreeMap<StreamName, Digest>> {
         match commit.header().schemas_at {
-            0 => Ok(BTreeMap::new()),
             sequence if sequence == commit.sequence() => Ok(commit.header().schemas.clone()),
-            sequence => Ok(self.commit(sequence).await?.header().schemas.clone()),
+            sequence => self.schemas_at(sequence).await,
+        }
+    }
+
+    /// The same as a commit tells it that brought a new one; none before the first. The base tells what those before it did.
+    pub(super) async fn schemas_at(&self, sequence: u64) -> Result<BTreeMap<StreamName, Digest>> {
+        match sequence {
+            0 => Ok(BTreeMap::new()),
+            _ => {
+                let commit = self.commit(sequence.max(self.layout().base_sequence())).await?;
+                Ok(commit.header().schemas.clone())
+            }
         }
     }
 

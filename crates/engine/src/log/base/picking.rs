@@ -98,7 +98,7 @@ impl Picker {
         let is_kept = stream.is_kept_whole || found.kept.contains(index);
         Ok(if op == Op::Truncate || index < stream.void || !is_kept {
             Fate::Void
-        } else if stream.is_kept_whole || !is_image(changes, row, op) {
+        } else if stream.is_kept_whole || found.moves.contains(index) || !is_image(changes, row, op) {
             Fate::AsItIs
         } else if found.records.contains(index) {
             Fate::Record

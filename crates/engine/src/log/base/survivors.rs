@@ -28,8 +28,10 @@ pub(super) struct Survivors {
 pub(super) struct Found {
     /// The changes that matter, of streams that are not kept whole.
     pub(super) kept: Bits,
-    /// Those of them with which all that matters of their record begins, and which tell all of it.
+    /// Those of them that tell all of their record, and nothing else of it matters.
     pub(super) records: Bits,
+    /// Those of them that bring a record from another key as it was there.
+    pub(super) moves: Bits,
 }
 
 /// A record under one key, from its last image on.
@@ -39,6 +41,25 @@ struct Life {
     image: Option<u64>,
     /// What came after it, or came here in part.
     changes: Vec<u64>,
+    /// The change with which the record came and displaced another.
+    came_by: Option<u64>,
+    /// The change with which another record came and displaced it.
+    displaced_by: Option<u64>,
+    /// The change with which it left.
+    left_by: u64,
+}
+
+impl Life {
+    fn first(&self) -> Option<u64> {
+        self.image.or(self.changes.first().copied())
+    }
+
+    /// Whether it displaced `other`, and has begun before that left.
+    fn stands_in_the_way_of(&self, other: &Self) -> bool {
+        self.came_by.is_some()
+            && self.came_by == other.displaced_by
+            && self.first().is_some_and(|first| first < other.left_by)
+    }
 }
 
 impl Survivors {
@@ -80,8 +101,7 @@ impl Found {
     /// another key.
     fn look(&mut self, traces: &[Trace], streams: &[Traced], ends: &[u64]) -> bool {
         let (mut here, mut displaced) = (None::<Life>, VecDeque::<Life>::new());
-        let (mut left, mut last) = (Vec::new(), 0);
-        let mut arrivals = Vec::new();
+        let (mut left, mut arrivals, mut last) = (Vec::new(), Vec::new(), 0);
         for &Trace { index, stream, effect, .. } in traces {
             if index < streams[stream as usize].void {
                 continue;
@@ -92,32 +112,45 @@ impl Found {
             }
             last = index;
             match effect {
-                Effect::Image => here = Some(Life { image: Some(index), changes: Vec::new() }),
+                Effect::Image => {
+                    let came_by = here.and_then(|life| life.came_by);
+                    here = Some(Life { image: Some(index), came_by, ..Life::default() });
+                }
                 Effect::Changes => here.get_or_insert_default().changes.push(index),
                 Effect::ArrivesWhole | Effect::ArrivesInPart => {
-                    displaced.extend(here.take());
-                    let is_whole = effect == Effect::ArrivesWhole;
-                    let changes = if is_whole { Vec::new() } else { vec![index] };
-                    here = Some(Life { image: is_whole.then_some(index), changes });
-                    arrivals.extend((!is_whole).then_some(index));
+                    let came_by = here.is_some().then_some(index);
+                    displaced.extend(here.take().map(|life| Life { displaced_by: Some(index), ..life }));
+                    here = Some(match effect {
+                        Effect::ArrivesWhole => Life { image: Some(index), came_by, ..Life::default() },
+                        _ => Life { changes: vec![index], came_by, ..Life::default() },
+                    });
+                    arrivals.extend((effect == Effect::ArrivesInPart).then_some(index));
                 }
-                Effect::Gone | Effect::Leaves => {
-                    let gone = displaced.pop_front().or_else(|| here.take());
-                    if effect == Effect::Leaves && self.kept.contains(index) {
-                        left.extend(gone);
-                    }
+                Effect::Gone => drop(displaced.pop_front().or_else(|| here.take())),
+                Effect::Leaves => {
+                    let leaves = displaced.pop_front().or_else(|| here.take());
+                    let matters = self.moves.contains(index);
+                    left.extend(leaves.filter(|_| matters).map(|life| Life { left_by: index, ..life }));
                 }
             }
         }
-        let is_record = left.is_empty();
         let mut more = false;
         for life in here.iter().chain(&left) {
             for index in life.image.iter().chain(&life.changes) {
-                more |= self.kept.insert(*index) && arrivals.contains(index);
+                more |= self.kept.insert(*index) && arrivals.contains(index) && self.moves.insert(*index);
+            }
+        }
+        for life in here.iter().chain(&left) {
+            if let Some(arrival) = life.came_by
+                && left.iter().any(|other| life.stands_in_the_way_of(other))
+            {
+                // As an image it would take the other's place.
+                self.kept.insert(arrival);
+                more |= self.moves.insert(arrival);
             }
         }
         match here.and_then(|life| life.image) {
-            Some(image) if is_record => drop(self.records.insert(image)),
+            Some(image) if left.is_empty() => drop(self.records.insert(image)),
             Some(image) => self.records.remove(image),
             None => {}
         }

@@ -36,7 +36,7 @@ pub(super) enum Effect {
     Changes,
     /// The record is gone, and what it was matters to nobody.
     Gone,
-    /// The record leaves for another key, and is in part as it was here.
+    /// The record leaves for another key, where it may be in part as it was here.
     Leaves,
 }
 
@@ -121,7 +121,7 @@ impl Tracer {
                 (None, false) if op == Op::Delete => add(&new, Effect::Gone),
                 (None, false) => add(&new, Effect::Changes),
                 (Some(old), is_whole) => {
-                    add(&old, if is_whole { Effect::Gone } else { Effect::Leaves });
+                    add(&old, Effect::Leaves);
                     add(&new, if is_whole { Effect::ArrivesWhole } else { Effect::ArrivesInPart });
                     self.has_moved = true;
                 }

@@ -219,7 +219,7 @@ fn batch(name: &str, version: usize, changes: &[Change]) -> ChangeBatch {
 type Row = BTreeMap<String, String>;
 
 /// A destination that takes changes one by one, as those of `mirror` do.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Mirror {
     pub(super) tables: BTreeMap<StreamName, BTreeMap<String, Row>>,
     /// Records that were displaced, by the stream and the key that they had.
