@@ -1,5 +1,6 @@
 //! `tidemark status`
 
+mod retained;
 mod streams;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use tidemark_engine::{
 };
 
 use crate::{cli::EXIT_CODES, digits::grouped, failure::Failure, output::Output, pipeline_file, staging};
+use retained::Retained;
 use streams::Streams;
 
 /// Show how far a pipeline has come
@@ -53,7 +55,11 @@ impl Status {
         let held_back = pipeline.source.held_back(&pipeline.home).await;
         let streams = Streams::of(&pipeline, &log).await?;
         let schema_changes = log.schema_changes(SCHEMA_CHANGES).await?;
-        let picture = Picture { log: &log, holder, held_back, streams, schema_changes, destinations };
+        let policy = &pipeline.staging.retention;
+        let kept = log.kept(policy).await?;
+        let retention = Retained { kept, expires_slow: policy.expires_slow };
+        let picture =
+            Picture { log: &log, holder, held_back, retention, streams, schema_changes, destinations };
         if self.json {
             return output.json(&for_programs(&picture));
         }
@@ -71,6 +77,7 @@ struct Picture<'a> {
     holder: Option<String>,
     /// What the source holds back; an error where it could not be asked.
     held_back: Result<Option<HeldBack>, Error>,
+    retention: Retained,
     streams: Streams,
     /// Newest first.
     schema_changes: Vec<SchemaChange>,
@@ -123,7 +130,7 @@ impl Standing<'_> {
 }
 
 fn for_people(picture: &Picture<'_>) -> String {
-    let Picture { log, holder, held_back, streams, schema_changes, destinations } = picture;
+    let Picture { log, holder, held_back, retention, streams, schema_changes, destinations } = picture;
     let running = holder.as_deref().map_or("not running".to_owned(), |holder| format!("run by {holder}"));
     let head = match log.head_times() {
         None => "empty".to_owned(),
@@ -150,6 +157,7 @@ fn for_people(picture: &Picture<'_>) -> String {
         }
         Err(error) => Some(format!("  the source cannot be asked: {error}")),
     });
+    lines.extend(retention.for_people());
     lines.extend(streams.for_people());
     for SchemaChange { stream, commit, time, differences } in schema_changes {
         let said = differences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -162,6 +170,7 @@ fn for_people(picture: &Picture<'_>) -> String {
             None => String::new(),
             Some(mark) => {
                 let behind = match standing.behind(log) {
+                    _ if log.is_dropped(mark.position.sequence) => "left behind by the log".to_owned(),
                     0 => "up to date".to_owned(),
                     1 => "1 commit behind".to_owned(),
                     behind => format!("{behind} commits behind"),
@@ -194,7 +203,7 @@ fn for_people(picture: &Picture<'_>) -> String {
 }
 
 fn for_programs(picture: &Picture<'_>) -> Json {
-    let Picture { log, holder, held_back, streams, schema_changes, destinations } = picture;
+    let Picture { log, holder, held_back, retention, streams, schema_changes, destinations } = picture;
     let anew = |(stream, anew): (&StreamName, &Anew)| json!({"stream": stream, "from": anew.from, "after": anew.after, "waits": anew.waits});
     let held = |(stream, hold): (&StreamName, &Hold)| {
         let Hold { after, error, kind, hint, .. } = hold;
@@ -233,6 +242,7 @@ fn for_programs(picture: &Picture<'_>) -> Json {
             "syncing": log.syncing().keys().map(|stream| stream.as_str()).collect::<Vec<_>>(),
             "parts": log.cursor().parts().map(|(part, _)| part.as_str()).collect::<Vec<_>>(),
         },
+        "kept": retention.for_programs(),
         "schema_changes": schema_changes.iter().map(schema_change).collect::<Vec<_>>(),
         "source": match held_back {
             Ok(None) => json!({}),

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, path::Path};
 use tidemark_connectors::config::{self, Home, NamedStreams, Place, SourceConfig, TableName, Writing};
 use tidemark_engine::{
     codec::Format,
+    log::Retention,
     schema::StreamName,
     write::{OnError, OnTruncate, SchemaPolicy, WriteMode},
 };
 
 use super::{
-    document::{self, Document, StagingFormat, StagingKeys, Write},
+    document::{self, Document, Slow, StagingFormat, StagingKeys, Write},
     origin::Origin,
     pipeline::{Destination, Pipeline, Staging, Trigger},
     problem::{Problem, Step},
@@ -23,12 +24,16 @@ pub(super) fn interpret(document: Document, origin: Origin, problems: &mut Vec<P
     let folder = origin.file.folder().to_owned();
 
     findings.connector(&["source"], source.validate());
-    let staging = findings.staging(staging, &folder);
+    let mut staging = findings.staging(staging, &folder);
     let trigger = findings.trigger(trigger);
     let destinations: Vec<_> =
         destinations.into_iter().map(|(name, typed)| findings.destination(name, typed)).collect();
     findings.shared_places(&folder, &source, &staging, &destinations);
     findings.streams_that_do_not_fit(&source, &destinations);
+    for Destination { writing, live, .. } in &destinations {
+        let Retention { live: written, others, .. } = &mut staging.retention;
+        if *live { written } else { others }.push(writing.destination.clone());
+    }
     let home = Home { folder, pipeline: name.0.clone() };
     Pipeline { name: name.0, home, source, staging, trigger, destinations, origin }
 }
@@ -84,6 +89,13 @@ impl Findings<'_> {
             max_delay: keys.max_delay.0,
             fold_after: keys.fold_after.0,
             memory: keys.memory.0,
+            retention: Retention {
+                age: keys.retention.age.map(|age| age.0),
+                size: keys.retention.size.map(|size| size.0),
+                expires_slow: keys.retention.slow == Slow::Expire,
+                // The destinations are added when they are known.
+                ..Retention::default()
+            },
         }
     }
 

@@ -6,6 +6,7 @@ use tidemark_connectors::config::{DestinationConfig, Home, SourceConfig, Writing
 use tidemark_engine::{
     Error, Result,
     codec::Format,
+    log::Retention,
     write::{OnError, OnTruncate, Plan, SchemaPolicy},
 };
 
@@ -42,6 +43,8 @@ pub(crate) struct Staging {
     pub(crate) fold_after: Duration,
     /// Bytes that changes may take on their way into the log.
     pub(crate) memory: u64,
+    /// How much of the past is kept.
+    pub(crate) retention: Retention,
 }
 
 /// When the source is read.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Log, names, store::Created};
@@ -80,20 +81,10 @@ pub struct Marks {
 impl Marks {
     /// The chain of `destination` and its newest mark.
     pub async fn open(log: &Log, destination: &str) -> Result<(Self, Option<Mark>)> {
-        let objects = log.store().objects(&names::positions(destination)).await?;
-        let number = objects.iter().filter_map(names::number).max().unwrap_or(0);
+        let folder = names::positions(destination);
+        let number = log.newest_mark_number(&folder).await?;
         let marks = Self { log: log.clone(), destination: destination.to_owned(), number, unresolved: None };
-        if number == 0 {
-            return Ok((marks, None));
-        }
-        let path = names::position(destination, number);
-        let damaged = || {
-            Error::conflict(format!("the mark `{path}` of destination `{destination}` cannot be read"))
-                .hint("delete it: the destination itself knows where it stands")
-        };
-        let bytes = log.store().get(&path).await?.ok_or_else(damaged)?;
-        let mark = serde_json::from_slice(&bytes).map_err(|error| damaged().source(error))?;
-        Ok((marks, Some(mark)))
+        Ok((marks, log.newest_mark(&folder).await?))
     }
 
     /// Forgets every mark of `destination`.
@@ -130,5 +121,36 @@ impl Marks {
             store.delete(&names::position(&self.destination, old)).await?;
         }
         Ok(())
+    }
+}
+
+impl Log {
+    async fn newest_mark_number(&self, folder: &Path) -> Result<u64> {
+        let objects = self.store().objects(folder).await?;
+        Ok(objects.iter().filter_map(names::number).max().unwrap_or(0))
+    }
+
+    /// The newest mark in the folder of a destination.
+    pub(super) async fn newest_mark(&self, folder: &Path) -> Result<Option<Mark>> {
+        loop {
+            let number = self.newest_mark_number(folder).await?;
+            if number == 0 {
+                return Ok(None);
+            }
+            let path = names::mark(folder, number);
+            let damaged = || {
+                Error::conflict(format!("the mark `{path}` of a destination cannot be read"))
+                    .hint("delete it: the destination itself knows where it stands")
+            };
+            match self.store().get(&path).await? {
+                Some(bytes) => {
+                    let mark = serde_json::from_slice(&bytes).map_err(|error| damaged().source(error))?;
+                    return Ok(Some(mark));
+                }
+                // Others have been added since, and this one removed.
+                None if self.newest_mark_number(folder).await? != number => {}
+                None => return Err(damaged()),
+            }
+        }
     }
 }

@@ -14,6 +14,7 @@
 //! | What becomes of commits in the end? | `folding`, `volume/` |
 //! | Where is everything then? | `layout/` |
 //! | What is removed, and when? | `housekeeping`, `clearing` |
+//! | How much is kept, and what stands for the rest? | `retention/`, `base/` |
 //! | What changes does a commit hold? | `deliver` |
 //! | What does a destination get of a commit? | `playing`, `generation`, `chunks` |
 //! | Where does the log end? | `head` |
@@ -23,7 +24,6 @@
 //! | Which initial syncs are under way? | `sync` |
 //! | What has somebody asked for? | `requests` |
 //! | What could destinations not take? | `letters` |
-//! | What stands for commits that are dropped? | `base/` |
 
 mod base;
 mod chunks;
@@ -46,6 +46,7 @@ mod orphans;
 mod playing;
 mod reader;
 mod requests;
+mod retention;
 mod schema_changes;
 mod schemas;
 mod sealed;
@@ -72,6 +73,7 @@ pub use lock::RunLock;
 pub use marks::{Mark, MarkState, Marks};
 pub use playing::Playing;
 pub use requests::Request;
+pub use retention::{Kept, Need, Retention};
 pub use schema_changes::SchemaChange;
 pub use seek::{Cut, Moment, Place};
 pub(crate) use segment::{SegmentSettings, SegmentWriter};

@@ -84,12 +84,21 @@ pub(super) fn commit(sequence: u64) -> Path {
     Path::from_iter([part("log"), part(&folder), part(&format!("{sequence:012}"))])
 }
 
+pub(super) fn all_positions() -> Path {
+    Path::from("positions")
+}
+
 pub(super) fn positions(destination: &str) -> Path {
     Path::from_iter([part("positions"), part(destination)])
 }
 
 pub(super) fn position(destination: &str, number: u64) -> Path {
-    Path::from_iter([part("positions"), part(destination), part(&format!("{number:012}"))])
+    mark(&positions(destination), number)
+}
+
+/// A mark in the folder of a destination.
+pub(super) fn mark(folder: &Path, number: u64) -> Path {
+    folder.clone().join(part(&format!("{number:012}")))
 }
 
 pub(super) fn requests() -> Path {

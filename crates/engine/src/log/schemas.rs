@@ -1,7 +1,7 @@
 //! The schemas of a log: written before the first change that needs them, read once and remembered.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -81,6 +81,25 @@ impl Log {
                 Ok(commit.header().schemas.clone())
             }
         }
+    }
+
+    /// The streams without a key of which something was dropped, and that have not been read anew since: of those, what is kept is not
+    /// all.
+    pub async fn streams_cut_off(&self) -> Result<BTreeSet<StreamName>> {
+        let mut cut_off = BTreeSet::new();
+        let Some(base) = self.begins_after() else { return Ok(cut_off) };
+        for (stream, digest) in &self.commit(base).await?.header().schemas {
+            if self.schema(stream, *digest).await?.key().is_empty() {
+                cut_off.insert(stream.clone());
+            }
+        }
+        let mut sequence = base;
+        while !cut_off.is_empty() && sequence < self.head().sequence {
+            sequence += 1;
+            let commit = self.commit(sequence).await?;
+            cut_off.retain(|stream| !commit.header().completed.contains_key(stream));
+        }
+        Ok(cut_off)
     }
 
     /// The streams that the log has had changes of, by name.
