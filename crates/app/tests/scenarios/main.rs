@@ -15,6 +15,7 @@ mod pipeline_file;
 mod postgres;
 mod process;
 mod rereading;
+mod retention;
 mod rows;
 mod running;
 mod samples;
