@@ -183,7 +183,9 @@ impl Log {
                 if let Some(commit) = self.commit_in(volume, sequence).await? {
                     return Ok(Some(commit));
                 }
-                if !self.refresh_layout().await? {
+                // Somebody else of this process may have found out what is new while this one was looking.
+                self.refresh_layout().await?;
+                if self.layout().number == layout.number {
                     return Err(damaged(volume, "it is missing"));
                 }
                 continue;
@@ -191,7 +193,11 @@ impl Log {
             let found = self.find_object(sequence).await?;
             // A name is free again when its commit has been folded: one that begins an epoch may have been written into the past.
             let is_certain = found.as_ref().is_some_and(|commit| !commit.header().begins);
-            if is_certain || !self.refresh_layout().await? || !self.layout().covers(sequence) {
+            if is_certain {
+                return Ok(found);
+            }
+            self.refresh_layout().await?;
+            if !self.layout().covers(sequence) {
                 return Ok(found);
             }
         }

@@ -25,7 +25,7 @@ use std::time::Duration;
 use tidemark_engine::{
     Error, ErrorKind, Stop,
     codec::Format,
-    log::{Housekeeping, HousekeepingSettings, Log, Store},
+    log::{Housekeeping, HousekeepingSettings, Log, Retention, Store},
     read::{ReadLoop, ReadSettings},
     schema::StreamName,
     write::{OnError, Plan, WriteLoop},
@@ -44,6 +44,10 @@ struct Universe {
     source: source::Durable,
     appended: destination::Durable<Appended>,
     mirrored: destination::Durable<Mirrored>,
+    /// Whether what is folded is dropped as soon as nobody needs it.
+    drops: bool,
+    /// Whether there is a destination that takes every change: one that begins late cannot have those that were dropped.
+    appends: bool,
 }
 
 impl Universe {
@@ -55,7 +59,14 @@ impl Universe {
             store: store::Durable::default(),
             appended: destination::Durable::default(),
             mirrored: destination::Durable::default(),
+            drops: false,
+            appends: true,
         }
+    }
+
+    /// The same, but that the log drops what nobody needs.
+    fn dropping(seed: u64) -> Self {
+        Self { drops: true, ..Self::new(seed) }
     }
 
     /// One process, from start to its end or death. Returns whether it lived to do everything.
@@ -117,9 +128,10 @@ impl Universe {
             horizon.send_replace(Some(log.head().sequence));
             end
         };
-        let writing = futures::future::join(appending.run(&mut append), mirroring.run(&mut mirror));
+        let appending = async { if self.appends { appending.run(&mut append).await } else { Ok(()) } };
+        let writing = futures::future::join(appending, mirroring.run(&mut mirror));
         let (read, (append, mirror), ()) =
-            futures::future::join3(read, writing, keep_house(&log, fate)).await;
+            futures::future::join3(read, writing, self.keep_house(&log, fate)).await;
         read?;
         append?;
         mirror
@@ -133,34 +145,61 @@ impl Universe {
             source: self.source.clone(),
             appended: destination::Durable::default(),
             mirrored: destination::Durable::default(),
+            drops: self.drops,
+            appends: !self.has_dropped(),
         };
         assert!(replayed.live(3, &Fate::kind()), "a quiet life");
         replayed.check();
     }
 
+    /// Whether the log does not reach back to its beginning any more.
+    fn has_dropped(&self) -> bool {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
+        let store = Store::new(self.store.connect(&Fate::kind()), "simulation");
+        let log = runtime.block_on(Log::open_or_create(store, "simulation", world::simulated(7)));
+        log.expect("the log opens").begins_after().is_some()
+    }
+
     fn check(&self) {
-        self.model.check_appended(&self.appended.content());
-        self.model.check_appended_accounts(&self.appended.content());
+        if self.appends {
+            self.model.check_appended(&self.appended.content());
+            self.model.check_appended_accounts(&self.appended.content());
+        }
         self.model.check_mirrored(&self.mirrored.content());
         self.model.check_mirrored_accounts(&self.mirrored.content());
     }
-}
 
-/// Folds what there is and removes what nothing needs, every now and then.
-async fn keep_house(log: &Log, fate: &Fate) {
-    let settings = HousekeepingSettings { format: Format::Parquet, fold_after: Duration::ZERO };
-    let mut housekeeping = Housekeeping::new(log.clone(), settings, Stop::new());
-    for _ in 0..fate.draw(12) {
-        for _ in 0..fate.draw(200) {
-            tokio::task::yield_now().await;
+    /// Folds what there is and removes what nothing needs, every now and then.
+    async fn keep_house(&self, log: &Log, fate: &Fate) {
+        let retention = match self.drops {
+            true => Retention {
+                age: Some(Duration::ZERO),
+                live: vec!["appended".to_owned(), "mirrored".to_owned()],
+                ..Retention::default()
+            },
+            false => Retention::default(),
+        };
+        let settings =
+            HousekeepingSettings { format: Format::Parquet, fold_after: Duration::ZERO, retention };
+        let mut housekeeping = Housekeeping::new(log.clone(), settings, Stop::new());
+        for _ in 0..fate.draw(12) {
+            for _ in 0..fate.draw(200) {
+                tokio::task::yield_now().await;
+            }
+            let outcome = match housekeeping.tidy().await {
+                Ok(()) if self.drops => housekeeping.retain().await,
+                outcome => outcome,
+            };
+            match outcome {
+                Err(error) if error.kind() != ErrorKind::Unavailable => {
+                    panic!("housekeeping failed: {error}")
+                }
+                _ => {}
+            }
         }
-        match housekeeping.tidy().await {
-            Err(error) if error.kind() != ErrorKind::Unavailable => panic!("housekeeping failed: {error}"),
-            _ => {}
+        if fate.draw(2) == 0 {
+            let _ = housekeeping.retire().await;
         }
-    }
-    if fate.draw(2) == 0 {
-        let _ = housekeeping.retire().await;
     }
 }
 
@@ -177,9 +216,20 @@ async fn patiently<T, F: Future<Output = Result<T, Error>>>(attempt: impl Fn() -
 /// Dies once, at each place there is, and lives on.
 #[test]
 fn a_process_may_die_at_any_await() {
-    let (mut places, mut replaced) = (0, 0);
+    dies_everywhere(Universe::new);
+}
+
+/// The same, while the log drops what every destination has.
+#[test]
+fn a_process_may_die_at_any_await_while_it_drops_what_is_old() {
+    assert!(dies_everywhere(Universe::dropping) > 0, "some log has been cut off");
+}
+
+/// Returns how often what is old was dropped in the end.
+fn dies_everywhere(universe: fn(u64) -> Universe) -> usize {
+    let (mut places, mut replaced, mut dropped) = (0, 0, 0);
     loop {
-        let universe = Universe::new(1);
+        let universe = universe(1);
         let survived = universe.live(1, &Fate::dies_at(places));
         if !survived {
             assert!(universe.live(2, &Fate::kind()), "the second life is a quiet one");
@@ -187,6 +237,7 @@ fn a_process_may_die_at_any_await() {
         universe.check();
         universe.check_replay();
         replaced += universe.mirrored.replaced();
+        dropped += usize::from(universe.has_dropped());
         if survived {
             break;
         }
@@ -195,6 +246,7 @@ fn a_process_may_die_at_any_await() {
     println!("died at {places} places");
     assert!(replaced > 0, "some shadow has taken a place");
     assert!(places > 200, "the run has far more places than {places} where it waits");
+    dropped
 }
 
 /// Dies again and again, while everything it uses fails now and then.
@@ -209,7 +261,7 @@ fn nothing_is_lost_or_doubled_whatever_fails() {
     };
     for seed in seeds {
         println!("seed {seed}");
-        let universe = Universe::new(seed);
+        let universe = if seed % 2 == 0 { Universe::new(seed) } else { Universe::dropping(seed) };
         // Some lives begin with a stream that a destination refuses, in vain or not.
         universe.mirrored.refuse([None, Some("orders"), Some("accounts")][(seed % 3) as usize]);
         let mut life = 0;
