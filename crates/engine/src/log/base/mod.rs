@@ -67,9 +67,9 @@ impl Log {
         let mut scratch = Scratch::new(self, scope.rows, trace_bytes);
         let found = self.survivors(&scope, &mut scratch).await;
         scratch.clear().await?;
-        let writing = Writing::new(self, scope.last.time(), writer, format);
-        let segments = self.write_survivors(&scope, found?, writing).await?;
-        let (commit, pieces) = scope.base(&segments)?;
+        let writing = Writing::new(self, &scope.last, writer, format);
+        let (segments, end) = self.write_survivors(&scope, found?, writing).await?;
+        let (commit, pieces) = scope.base(&segments, end)?;
         let (layout, name) = (writer.next_number(), writer.name());
         let bound = move || {
             let mut binding = Binding::default();
@@ -102,8 +102,12 @@ impl Log {
         scope: &Scope,
         survivors: Survivors,
         writing: Writing<'_>,
-    ) -> Result<Vec<Segment>> {
-        let (mut picker, mut writing) = (Picker::new(survivors), writing);
+    ) -> Result<(Vec<Segment>, u64)> {
+        let mut schemas = Vec::new();
+        for stream in scope.streams.keys() {
+            schemas.push(self.schema(stream, scope.schemas[stream]).await?);
+        }
+        let (mut picker, mut writing) = (Picker::new(survivors, schemas.len() as u64), writing);
         let mut changes = scope.changes(self);
         while let Some(delivery) = changes.try_next().await? {
             let picked = self.world().compute(move || {
@@ -114,14 +118,14 @@ impl Log {
             (picker, picked_ones) = picked.await??;
             writing.write(picked_ones).await?;
         }
-        picker.check()?;
-        writing.finish().await
+        let end = picker.end()?;
+        Ok((writing.finish(&schemas).await?, end))
     }
 }
 
 impl Scope {
-    /// The commit whose changes stand in `segments`, each of which is a piece of it.
-    fn base(&self, segments: &[Segment]) -> Result<(Commit, Vec<Piece>)> {
+    /// The commit whose changes stand in `segments`, each of which is a piece of it. `end` is the ordinal after the last.
+    fn base(&self, segments: &[Segment], end: u64) -> Result<(Commit, Vec<Piece>)> {
         let last = self.last.header();
         let rows = segments.iter().map(|segment| segment.rows).sum();
         let generation_of = |stream| self.generations.get(stream).map_or(1, |syncing| syncing.generation);
@@ -155,7 +159,7 @@ impl Scope {
         };
         let pieces = segments.iter().enumerate();
         let pieces = pieces.map(|(at, it)| Piece { segment: at, skip: 0, rows: it.rows, first_ordinal: 0 });
-        let transaction = Transaction { end: rows, watermark: last.watermark };
+        let transaction = Transaction { end, watermark: last.watermark };
         // The next commit follows upon the one whose place it takes.
         let commit = Body::new(&[transaction]).seal(header)?.standing_for(self.last.hash());
         Ok((commit, pieces.collect()))

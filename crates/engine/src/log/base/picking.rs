@@ -53,8 +53,9 @@ enum Fate {
 }
 
 impl Picker {
-    pub(super) fn new(survivors: Survivors) -> Self {
-        Self { survivors, next: 0, ordinal: 0, seen: blake3::Hasher::new() }
+    /// The first change that is picked has the ordinal `ordinal`.
+    pub(super) fn new(survivors: Survivors, ordinal: u64) -> Self {
+        Self { survivors, next: 0, ordinal, seen: blake3::Hasher::new() }
     }
 
     /// What the base holds of the next delivery.
@@ -107,10 +108,11 @@ impl Picker {
         })
     }
 
-    /// To be asked in the end: whether they were the same deliveries.
-    pub(super) fn check(&self) -> Result<()> {
+    /// The ordinal after the last. Fails when they were not the same deliveries.
+    pub(super) fn end(self) -> Result<u64> {
         let seen = Digest::from_bytes(self.seen.finalize().into());
-        if self.next == self.survivors.count && seen == self.survivors.seen { Ok(()) } else { Err(changed()) }
+        let is_same = self.next == self.survivors.count && seen == self.survivors.seen;
+        if is_same { Ok(self.ordinal) } else { Err(changed()) }
     }
 }
 

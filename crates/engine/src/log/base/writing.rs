@@ -2,14 +2,16 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use arrow_array::new_null_array;
 use arrow_schema::SchemaRef;
 
 use super::picking::{Part, Picked};
 use crate::{
     Digest, Error, Result, Time,
+    change::{ChangeBatch, Op},
     codec::{Encoder, Format, conform, union},
     log::{
-        Log,
+        Commit, Log,
         commit::Segment,
         folding::{SEGMENT_BYTES, dated},
         layout::LayoutWriter,
@@ -26,8 +28,10 @@ const OPEN_BYTES: usize = 32 << 20;
 /// Writes the records of each stream, and the changes of others.
 pub(super) struct Writing<'a> {
     log: &'a Log,
-    /// When the commit was recorded that the base takes the place of.
+    /// Of the commit that the base takes the place of: its number, when it was recorded, and its watermark.
+    sequence: u64,
     time: Time,
+    watermark: Time,
     writer: &'a LayoutWriter,
     format: Format,
     begun: u64,
@@ -45,8 +49,18 @@ struct Open {
 }
 
 impl<'a> Writing<'a> {
-    pub(super) fn new(log: &'a Log, time: Time, writer: &'a LayoutWriter, format: Format) -> Self {
-        Self { log, time, writer, format, begun: 0, open: BTreeMap::new(), finished: BTreeMap::new() }
+    pub(super) fn new(log: &'a Log, last: &Commit, writer: &'a LayoutWriter, format: Format) -> Self {
+        Self {
+            log,
+            sequence: last.sequence(),
+            time: last.time(),
+            watermark: last.watermark(),
+            writer,
+            format,
+            begun: 0,
+            open: BTreeMap::new(),
+            finished: BTreeMap::new(),
+        }
     }
 
     pub(super) async fn write(&mut self, picked: Picked) -> Result<()> {
@@ -130,11 +144,38 @@ impl<'a> Writing<'a> {
         Ok(())
     }
 
-    /// Makes everything durable.
-    pub(super) async fn finish(mut self) -> Result<Vec<Segment>> {
+    /// Makes everything durable. Each stream that has nothing under its newest schema, of `schemas`, begins with a truncate under
+    /// that: so it is known wherever it is played, even where it is empty. The ordinals of those are their numbers among `schemas`.
+    pub(super) async fn finish(mut self, schemas: &[Arc<StreamSchema>]) -> Result<Vec<Segment>> {
+        self.end_all().await?;
+        let mut segments = std::mem::take(&mut self.finished);
+        for (ordinal, schema) in (0..).zip(schemas) {
+            let of_stream = |are_changes| (schema.stream().clone(), are_changes);
+            let all = [false, true].map(of_stream);
+            let mut written = all.iter().filter_map(|key| segments.get(key)).flatten();
+            if written.any(|segment| segment.schema == schema.digest()) {
+                continue;
+            }
+            let changes = truncate(schema)?.numbered_from(ordinal);
+            self.add(Part { sequence: self.sequence, changes, times: vec![self.watermark] }, false).await?;
+            self.end_all().await?;
+            for (key, begin) in std::mem::take(&mut self.finished) {
+                segments.entry(key).or_default().splice(0..0, begin);
+            }
+        }
+        Ok(segments.into_values().flatten().collect())
+    }
+
+    async fn end_all(&mut self) -> Result<()> {
         while let Some(key) = self.open.keys().next().cloned() {
             self.end(&key).await?;
         }
-        Ok(self.finished.into_values().flatten().collect())
+        Ok(())
     }
+}
+
+/// A truncate under `schema`.
+fn truncate(schema: &Arc<StreamSchema>) -> Result<ChangeBatch> {
+    let nothing = schema.fields().iter().map(|field| new_null_array(&field.kind.arrow(), 1));
+    ChangeBatch::uniform(schema.clone(), Op::Truncate, nothing.collect())
 }
