@@ -9,6 +9,7 @@
 //! | What are the objects called? | `names` |
 //! | What is in a commit? | `commit/` |
 //! | How does a commit come to be? | `writer` |
+//! | What if the store is full, or away? | `putting`, `health`, `folder` |
 //! | How is it found and verified? | `reader` |
 //! | How do changes get in and out of commits? | `frame`, `segment` |
 //! | What changes does a commit hold? | `deliver` |
@@ -24,9 +25,11 @@
 mod chunks;
 mod commit;
 mod deliver;
+mod folder;
 mod frame;
 mod generation;
 mod head;
+mod health;
 mod hexadecimal;
 mod identity;
 mod letters;
@@ -35,6 +38,7 @@ mod marks;
 mod names;
 mod orphans;
 mod playing;
+mod putting;
 mod reader;
 mod requests;
 mod schema_changes;
@@ -52,9 +56,10 @@ use tokio::sync::watch;
 pub(crate) use commit::Segment;
 pub use commit::{Commit, Transaction};
 pub use deliver::Selection;
+pub use health::Trouble;
 pub(crate) use letters::letter_of;
 pub use letters::{DeadLetter, LetterId};
-pub use lock::RunLock;
+pub use lock::{Holder, RunLock};
 pub use marks::{Mark, MarkState, Marks};
 pub use playing::Playing;
 pub use requests::Request;
@@ -108,6 +113,7 @@ impl Log {
     }
 
     async fn with_identity(store: Store, identity: Identity, world: World) -> Result<Self> {
+        store.attend(&world);
         let log = Self(Arc::new(Shared {
             store,
             world,

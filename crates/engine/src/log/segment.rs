@@ -14,10 +14,10 @@ use super::{
     Log,
     commit::Segment,
     names::{self, SegmentName},
-    store::Created,
+    putting::Put,
 };
 use crate::{
-    Digest, Error, Result,
+    Digest, Error, Result, Stop,
     change::ChangeBatch,
     codec::{Batches, Encoder, Format, conform},
     read::Phase,
@@ -33,6 +33,8 @@ pub(crate) struct SegmentSettings {
     pub(crate) writer: String,
     /// How many this writer has begun.
     pub(crate) begun: AtomicU64,
+    /// Ends the wait for a store that takes nothing.
+    pub(crate) stop: Stop,
 }
 
 /// Writes the changes of one stream, within one boundary, into as many segments as they need.
@@ -52,8 +54,7 @@ struct OpenSegment {
 
 impl SegmentSettings {
     async fn begin(&self, schema: &Arc<StreamSchema>, columns: SchemaRef) -> Result<OpenSegment> {
-        let shared = &self.log.0;
-        shared.schemas.put(&shared.store, schema).await?;
+        self.log.put_schema(schema, &self.stop).await?;
         let encoder = self.format.codec().encode(columns.clone())?;
         Ok(OpenSegment { schema: schema.clone(), columns, encoder, rows: 0 })
     }
@@ -123,7 +124,7 @@ impl SegmentWriter {
 
     async fn end(&mut self, open: OpenSegment) -> Result<()> {
         let OpenSegment { schema, encoder, rows, .. } = open;
-        let SegmentSettings { log, format, epoch, writer, begun } = self.settings.as_ref();
+        let SegmentSettings { log, format, epoch, writer, begun, stop } = self.settings.as_ref();
         let (bytes, digest) = log
             .world()
             .compute(move || {
@@ -142,12 +143,9 @@ impl SegmentWriter {
             extension: format.codec().extension(),
         });
         let length = bytes.len() as u64;
-        if log.store().create(&name, bytes.clone()).await? == Created::Exists {
-            // A put that was repeated on its way may find what it wrote itself.
-            if log.store().get(&name).await?.is_none_or(|found| found != bytes) {
-                return Err(Error::conflict(format!("the segment `{name}` exists, and is not ours")));
-            }
-            log.store().settle(&name).await?;
+        // Waits where it is while the store is full: what is in other segments of the boundary need not be read again.
+        if log.put(&name, &bytes, stop).await? == Put::Theirs {
+            return Err(Error::conflict(format!("the segment `{name}` exists, and is not ours")));
         }
         self.finished.push(Segment {
             stream: schema.stream().clone(),
