@@ -197,7 +197,11 @@ fn a_full_disk_is_waited_for() {
     assert!(told["trouble"].as_str().unwrap().contains(FULL), "{told}");
     // What somebody asks for cannot be kept now, and that is said.
     let refused = disk.tidemark("resync pipeline.yaml").exits_with(1);
-    assert!(refused.stderr.contains(FULL) && refused.stderr.contains("hint: free space"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains(FULL) && refused.stderr.contains("hint: free space"),
+        "{}",
+        refused.stderr
+    );
     disk.bench.append("data/orders.csv", &orders(3..4));
     pause(Duration::from_secs(2));
     assert!(has(&disk.bench, 1), "nothing arrives that is not staged");
@@ -309,7 +313,11 @@ fn a_disk_that_becomes_read_only_is_waited_for_and_one_that_is_refused() {
     disk.script("mount --bind -o ro staging staging");
     let refused = disk.tidemark("run pipeline.yaml").exits_with(1);
     assert!(refused.stderr.contains("Read-only file system"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("hint: grant this user the right to read and write"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("hint: grant this user the right to read and write"),
+        "{}",
+        refused.stderr
+    );
     // Whoever only reads can.
     disk.tidemark("changes pipeline.yaml").succeeds();
     disk.status();
@@ -392,7 +400,9 @@ destinations:
     assert!(!session.is_empty());
     // A small one that rides in a commit, and one that needs segments.
     source.execute("INSERT INTO items VALUES (2, 'small')");
-    source.execute("INSERT INTO items SELECT i, md5(i::text) || md5((-i)::text) FROM generate_series(3, 50000) i");
+    source.execute(
+        "INSERT INTO items SELECT i, md5(i::text) || md5((-i)::text) FROM generate_series(3, 50000) i",
+    );
     running.until_it_says(FULL);
     for _ in 0..14 {
         pause(Duration::from_millis(500));

@@ -125,7 +125,9 @@ mod tests {
         let folder = Folder::open_or_create(root.path()).unwrap();
         let old = SystemTime::now() - 2 * BEING_WRITTEN;
         fs::create_dir(root.path().join("data")).unwrap();
-        for (name, is_old) in [("data/a.parquet#1", true), ("data/b.parquet#2", false), ("data/c#x", true), ("7", true)] {
+        for (name, is_old) in
+            [("data/a.parquet#1", true), ("data/b.parquet#2", false), ("data/c#x", true), ("7", true)]
+        {
             let file = File::create(root.path().join(name)).unwrap();
             if is_old {
                 file.set_modified(old).unwrap();

@@ -68,7 +68,12 @@ impl Health {
 
     /// Makes a call, and tells of it while it takes long. Nothing is cut short: a call to a local folder that hangs cannot be,
     /// and one to a server has a time limit of its own.
-    pub(super) async fn time<T>(&self, doing: Doing, what: impl Fn() -> String, call: impl Future<Output = T>) -> T {
+    pub(super) async fn time<T>(
+        &self,
+        doing: Doing,
+        what: impl Fn() -> String,
+        call: impl Future<Output = T>,
+    ) -> T {
         let Some(world) = self.world.get() else { return call.await };
         let mut call = std::pin::pin!(call);
         let (mut passed, mut next) = (Duration::ZERO, SLOW);
@@ -80,7 +85,8 @@ impl Health {
             }
             passed += next;
             next = passed;
-            let message = format!("the staging store has not answered for {} s: {}", passed.as_secs(), what());
+            let message =
+                format!("the staging store has not answered for {} s: {}", passed.as_secs(), what());
             tracing::warn!("{message}");
             self.note(doing, message, None);
         }

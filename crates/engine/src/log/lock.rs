@@ -9,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Store, Trouble, names,
-    store::reaction_to,
-};
+use super::{Store, Trouble, names, store::reaction_to};
 use crate::{Error, Result, Time, world::World};
 
 /// How often a held lock is looked at again, and how long after.
@@ -70,9 +67,8 @@ impl RunLock {
             Err(TryLockError::WouldBlock) => {
                 let holder = Holder::read(&mut file).map_err(cannot)?;
                 let message = format!("this pipeline is already being run by {}", holder.process);
-                return Err(
-                    Error::config(message).hint("stop that process first, or give this pipeline another `name`")
-                );
+                return Err(Error::config(message)
+                    .hint("stop that process first, or give this pipeline another `name`"));
             }
             Err(TryLockError::Error(error)) => return Err(cannot(error)),
         }
@@ -80,7 +76,8 @@ impl RunLock {
         let mut lock = Self { file: Some(file), since };
         match lock.sign(None) {
             // What is staged can be played all the same, and the rest waits.
-            Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {}
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {}
             signed => signed.map_err(cannot)?,
         }
         Ok(lock)
@@ -150,7 +147,8 @@ impl Holder {
 
 fn cannot_lock(path: &Path, error: io::Error) -> Error {
     let (kind, hint) = reaction_to(error.kind());
-    let cannot = Error::new(kind, format!("cannot lock the staging folder by `{}`", path.display())).source(error);
+    let cannot =
+        Error::new(kind, format!("cannot lock the staging folder by `{}`", path.display())).source(error);
     match hint {
         Some(hint) => cannot.hint(hint),
         None => cannot,

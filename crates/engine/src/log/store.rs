@@ -147,7 +147,11 @@ impl Store {
         self.check_there().await?;
         let put = self.objects.put(path, PutPayload::from_bytes(bytes));
         match self.call(Doing::Writing, "write", path, put).await {
-            Ok(_) => self.check_there().await,
+            Ok(_) => {
+                self.check_there().await?;
+                self.is_writable();
+                Ok(())
+            }
             Err(error) => Err(self.error(Doing::Writing, "write", path, error)),
         }
     }
@@ -173,8 +177,7 @@ impl Store {
     /// The objects under `prefix`, in no order.
     pub(crate) async fn objects(&self, prefix: &Path) -> Result<Vec<Path>> {
         let listing = self.objects.list(Some(prefix)).map_ok(|meta| meta.location).try_collect();
-        let listing: object_store::Result<Vec<_>> =
-            self.call(Doing::Reading, "list", prefix, listing).await;
+        let listing: object_store::Result<Vec<_>> = self.call(Doing::Reading, "list", prefix, listing).await;
         let listing = listing.map_err(|error| self.error(Doing::Reading, "list", prefix, error))?;
         self.check_there().await?;
         Ok(listing)
@@ -310,4 +313,83 @@ fn io_cause(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorK
         cause = error.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, path::PathBuf};
+
+    use super::*;
+
+    /// As the library has it, which keeps its own to itself.
+    #[derive(Debug)]
+    enum Library {
+        UnableToSyncFile { source: io::Error, path: PathBuf },
+        UnableToCopyDataToFile { source: io::Error },
+    }
+
+    impl std::fmt::Display for Library {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            match self {
+                Self::UnableToSyncFile { path, .. } => write!(f, "cannot sync {}", path.display()),
+                Self::UnableToCopyDataToFile { .. } => f.write_str("cannot copy"),
+            }
+        }
+    }
+
+    impl std::error::Error for Library {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            let (Self::UnableToSyncFile { source, .. } | Self::UnableToCopyDataToFile { source }) = self;
+            Some(source)
+        }
+    }
+
+    fn error_of(store: &Store, error: Library) -> Error {
+        let error = object_store::Error::Generic { store: "library", source: Box::new(error) };
+        store.error(Doing::Writing, "write", &Path::from("log/7"), error)
+    }
+
+    const ENOSPC: i32 = 28;
+    const EDQUOT: i32 = 122;
+    const EIO: i32 = 5;
+    const EROFS: i32 = 30;
+    const EACCES: i32 = 13;
+
+    #[test]
+    fn what_the_system_says_decides() {
+        let store = Store::memory();
+        let kind = |code: i32| {
+            let error = error_of(
+                &store,
+                Library::UnableToCopyDataToFile { source: io::Error::from_raw_os_error(code) },
+            );
+            (error.kind(), error.hint_text().map(str::to_owned))
+        };
+        for code in [ENOSPC, EDQUOT] {
+            assert_eq!(kind(code), (ErrorKind::Unavailable, Some(FULL.to_owned())));
+        }
+        assert_eq!(kind(EIO).0, ErrorKind::Unavailable);
+        for code in [EROFS, EACCES] {
+            assert_eq!(kind(code), (ErrorKind::Denied, Some(DENIED.to_owned())));
+        }
+        store.is_writable();
+        for code in [EROFS, EACCES] {
+            assert_eq!(kind(code), (ErrorKind::Unavailable, Some(TAKEN_AWAY.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_failed_fsync_is_fatal_unless_there_was_no_room_for_a_file_without_its_name() {
+        let kind = |code: i32, path: &str| {
+            let source = io::Error::from_raw_os_error(code);
+            error_of(&Store::memory(), Library::UnableToSyncFile { source, path: path.into() }).kind()
+        };
+        for code in [ENOSPC, EDQUOT] {
+            assert_eq!(kind(code, "/staging/log/7#1"), ErrorKind::Unavailable);
+            assert_eq!(kind(code, "/staging/log"), ErrorKind::Internal, "the folder's own");
+        }
+        for code in [EIO, EROFS] {
+            assert_eq!(kind(code, "/staging/log/7#1"), ErrorKind::Internal);
+        }
+    }
 }

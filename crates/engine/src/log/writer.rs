@@ -14,8 +14,7 @@ use super::{
     sync,
 };
 use crate::{
-    Cursor, Digest, Error, PartId, Result, Stop, Time, change::ChangeBatch, read::Phase,
-    schema::StreamName,
+    Cursor, Digest, Error, PartId, Result, Stop, Time, change::ChangeBatch, read::Phase, schema::StreamName,
 };
 
 /// What one commit is made of: boundaries of the source, whole and in order.

@@ -32,7 +32,17 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub(super) fn new(log: &'a Log, destination: &'a str, plan: &'a Plan, leaves_marks: bool) -> Self {
-        Self { log, destination, plan, leaves_marks, marks: None, standing: None, rows: 0, said: None, failed: false }
+        Self {
+            log,
+            destination,
+            plan,
+            leaves_marks,
+            marks: None,
+            standing: None,
+            rows: 0,
+            said: None,
+            failed: false,
+        }
     }
 
     /// Notes that the destination stands at `standing` after `rows` more changes.

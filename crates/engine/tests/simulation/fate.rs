@@ -30,8 +30,9 @@ struct Inner {
     weather: Option<Mutex<Forecast>>,
     /// How many calls of the store went otherwise for it.
     weathered: AtomicU64,
-    /// Whether the store has taken anything from this process.
+    /// Whether the store has taken anything from this process, and whether it refused something before it had.
     has_written: AtomicBool,
+    was_refused_first: AtomicBool,
 }
 
 impl Inner {
@@ -45,6 +46,7 @@ impl Inner {
             weather: None,
             weathered: AtomicU64::new(0),
             has_written: AtomicBool::new(false),
+            was_refused_first: AtomicBool::new(false),
         }
     }
 }
@@ -111,9 +113,16 @@ impl Fate {
         self.0.has_written.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it has.
-    pub(crate) fn has_written(&self) -> bool {
-        self.0.has_written.load(Ordering::Relaxed)
+    /// The store may not be written to now.
+    pub(crate) fn refused(&self) {
+        if !self.0.has_written.load(Ordering::Relaxed) {
+            self.0.was_refused_first.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether that was so before it took anything: then it may be a wrong setting.
+    pub(crate) fn was_refused_first(&self) -> bool {
+        self.0.was_refused_first.load(Ordering::Relaxed)
     }
 
     /// Returns when the process dies.

@@ -76,7 +76,7 @@ impl Universe {
             // A stream is held: whoever runs it does something about it, and runs it again.
             Some(Err(error)) if error.stream().is_some() => false,
             // A store that may not be written to from the start is a matter for a person, who has seen to it by the next life.
-            Some(Err(error)) if error.kind() == ErrorKind::Denied && !fate.has_written() => false,
+            Some(Err(error)) if error.kind() == ErrorKind::Denied && fate.was_refused_first() => false,
             // A store that was down for long while nobody asked to stop cannot end a run.
             Some(Err(error)) => panic!("the run failed: {error}"),
         }

@@ -66,6 +66,7 @@ impl Connection {
         match (weather, effect) {
             (Weather::Full, Effect::Adds) => Err(refused(io::ErrorKind::StorageFull)),
             (Weather::ReadOnly, Effect::Adds | Effect::Removes) => {
+                self.fate.refused();
                 Err(refused(io::ErrorKind::ReadOnlyFilesystem))
             }
             (Weather::Slow, _) => {
