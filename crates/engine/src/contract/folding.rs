@@ -135,6 +135,7 @@ async fn write_all_shapes(log: &Log, writer: &mut LogWriter, from: i64) {
             format: Format::Parquet,
             epoch: writer.epoch(),
             writer: writer.name().to_owned(),
+            stop: Stop::new(),
             begun: AtomicU64::new(u64::try_from(from).unwrap() * 10 + rows),
         };
         let mut segments = SegmentWriter::new(settings.into(), Phase::Changes);

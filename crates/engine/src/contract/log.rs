@@ -125,6 +125,7 @@ async fn segments_are_delivered_in_order_and_orphans_removed(store: Store) {
             epoch: writer.epoch(),
             writer: writer.name().to_owned(),
             begun: AtomicU64::new(round * 100),
+            stop: Stop::new(),
         };
         let mut orphan = SegmentWriter::new(settings().into(), Phase::InitialSync);
         orphan.write(numbered_rows("o %/", 0, 10).numbered_from(0)).await.unwrap();

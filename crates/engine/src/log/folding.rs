@@ -18,7 +18,6 @@ use super::{
     layout::{Doomed, Fence, Fenced, LayoutWriter, VolumeRef},
     names::{self, FoldedName},
     segment::put_segment,
-    store::Created,
     volume::{Binding, Piece},
 };
 use crate::{
@@ -71,7 +70,7 @@ impl Log {
         if last <= layout.folded() {
             return Ok(false);
         }
-        let mut fold = Fold::new(self, writer, format);
+        let mut fold = Fold::new(self, writer, format, stop);
         let mut commits = std::pin::pin!(self.commits(first, self.commit(last).await?));
         let mut held = 0;
         let mut former = match first {
@@ -138,6 +137,7 @@ impl Log {
 struct Fold<'a> {
     log: &'a Log,
     format: Format,
+    stop: &'a Stop,
     /// The entry of the layout that it is for, and who will write that.
     layout: u64,
     writer: &'a str,
@@ -173,10 +173,11 @@ struct Folded {
 }
 
 impl<'a> Fold<'a> {
-    fn new(log: &'a Log, writer: &'a LayoutWriter, format: Format) -> Self {
+    fn new(log: &'a Log, writer: &'a LayoutWriter, format: Format, stop: &'a Stop) -> Self {
         Self {
             log,
             format,
+            stop,
             layout: writer.next_number(),
             writer: writer.name(),
             binding: Binding::default(),
@@ -304,7 +305,7 @@ impl<'a> Fold<'a> {
     /// Ends a segment and makes it durable.
     async fn end(&mut self, key: &(StreamName, Phase)) -> Result<()> {
         let Some(Open { encoder, rows, at, name, .. }) = self.open.remove(key) else { return Ok(()) };
-        let (bytes, digest) = put_segment(self.log, &name, encoder).await?;
+        let (bytes, digest) = put_segment(self.log, &name, encoder, self.stop).await?;
         let segment = self.segments.get_mut(at);
         let segment = segment.ok_or_else(|| Error::internal("a folded segment has no place"))?;
         (segment.rows, segment.of) = (rows, Some(rows));
@@ -317,27 +318,13 @@ impl<'a> Fold<'a> {
         while let Some(key) = self.open.keys().next().cloned() {
             self.end(&key).await?;
         }
-        let Self { log, layout, writer, binding, segments, replaced, fences, weight, .. } = self;
+        let Self { log, stop, layout, writer, binding, segments, replaced, fences, weight, .. } = self;
         let names = segments.iter().map(|segment| segment.name.clone()).collect();
         let (sealed, card) = log.world().compute(move || binding.finish(segments, weight)).await??;
         let path = names::volume(card.first, card.last, layout, writer);
         let volume = VolumeRef { name: path.to_string(), ..card };
-        log.create_own(&path, sealed.bytes).await?;
+        log.put_own(&path, &sealed.bytes, stop).await?;
         Ok(Folded { volume, segments: names, replaced, fences })
-    }
-}
-
-impl Log {
-    /// Creates an object whose name nobody else would choose.
-    pub(super) async fn create_own(&self, path: &Path, bytes: bytes::Bytes) -> Result<()> {
-        if self.store().create(path, bytes.clone()).await? == Created::Exists {
-            // A put that was repeated on its way may find what it wrote itself.
-            if self.store().get(path).await?.is_none_or(|found| found != bytes) {
-                return Err(Error::conflict(format!("`{path}` exists, and is not ours")));
-            }
-            self.store().settle(path).await?;
-        }
-        Ok(())
     }
 }
 

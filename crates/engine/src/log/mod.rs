@@ -9,6 +9,7 @@
 //! | What are the objects called? | `names` |
 //! | What is in a commit? | `commit/` |
 //! | How does a commit come to be? | `writer` |
+//! | What if the store is full, or away? | `putting`, `health`, `folder` |
 //! | How is it found and verified? | `reader` |
 //! | How do changes get in and out of commits? | `frame`, `segment`, `slices` |
 //! | What becomes of commits in the end? | `folding`, `volume/` |
@@ -29,9 +30,11 @@ mod clearing;
 mod commit;
 mod deliver;
 mod folding;
+mod folder;
 mod frame;
 mod generation;
 mod head;
+mod health;
 mod hexadecimal;
 mod housekeeping;
 mod identity;
@@ -42,6 +45,7 @@ mod marks;
 mod names;
 mod orphans;
 mod playing;
+mod putting;
 mod reader;
 mod requests;
 mod schema_changes;
@@ -64,9 +68,10 @@ pub use commit::{Commit, Transaction};
 pub use deliver::Selection;
 pub use housekeeping::{Housekeeping, HousekeepingSettings};
 pub(crate) use layout::LayoutWriter;
+pub use health::Trouble;
 pub(crate) use letters::letter_of;
 pub use letters::{DeadLetter, LetterId};
-pub use lock::RunLock;
+pub use lock::{Holder, RunLock};
 pub use marks::{Mark, MarkState, Marks};
 pub use playing::Playing;
 pub use requests::Request;
@@ -128,6 +133,7 @@ impl Log {
     }
 
     async fn with_identity(store: Store, identity: Identity, world: World) -> Result<Self> {
+        store.attend(&world);
         let log = Self(Arc::new(Shared {
             store,
             world,

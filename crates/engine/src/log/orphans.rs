@@ -8,6 +8,15 @@ use super::{Log, commit::Segment, names, volume::damaged};
 use crate::Result;
 
 impl Log {
+    /// Removes what processes that died had begun to write and nobody can see. It may be what fills the disk.
+    pub(crate) async fn remove_torn(&self) -> Result<()> {
+        let removed = self.store().remove_torn(self.world()).await?;
+        if removed > 0 {
+            tracing::info!(files = removed, "removed files that a former run had begun to write");
+        }
+        Ok(())
+    }
+
     /// Removes the orphans of `epoch`. The caller has committed under a later epoch, so whoever wrote them can never
     /// commit them any more.
     pub(crate) async fn remove_orphans(&self, epoch: u64) -> Result<()> {

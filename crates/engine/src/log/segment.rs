@@ -16,7 +16,7 @@ use super::{
     names::{self, SegmentName},
 };
 use crate::{
-    Digest, Error, Result,
+    Digest, Error, Result, Stop,
     change::ChangeBatch,
     codec::{Batches, Encoder, Format, conform},
     read::Phase,
@@ -32,6 +32,8 @@ pub(crate) struct SegmentSettings {
     pub(crate) writer: String,
     /// How many this writer has begun.
     pub(crate) begun: AtomicU64,
+    /// Ends the wait for a store that takes nothing.
+    pub(crate) stop: Stop,
 }
 
 /// Writes the changes of one stream, within one boundary, into as many segments as they need.
@@ -51,8 +53,7 @@ struct OpenSegment {
 
 impl SegmentSettings {
     async fn begin(&self, schema: &Arc<StreamSchema>, columns: SchemaRef) -> Result<OpenSegment> {
-        let shared = &self.log.0;
-        shared.schemas.put(&shared.store, schema).await?;
+        self.log.put_schema(schema, &self.stop).await?;
         let encoder = self.format.codec().encode(columns.clone())?;
         Ok(OpenSegment { schema: schema.clone(), columns, encoder, rows: 0 })
     }
@@ -122,7 +123,7 @@ impl SegmentWriter {
 
     async fn end(&mut self, open: OpenSegment) -> Result<()> {
         let OpenSegment { schema, encoder, rows, .. } = open;
-        let SegmentSettings { log, format, epoch, writer, begun } = self.settings.as_ref();
+        let SegmentSettings { log, format, epoch, writer, begun, stop } = self.settings.as_ref();
         let name = names::segment(&SegmentName {
             stream: schema.stream(),
             phase: self.phase,
@@ -132,7 +133,7 @@ impl SegmentWriter {
             writer,
             extension: format.codec().extension(),
         });
-        let (length, digest) = put_segment(log, &name, encoder).await?;
+        let (length, digest) = put_segment(log, &name, encoder, stop).await?;
         self.finished.push(Segment {
             stream: schema.stream().clone(),
             schema: schema.digest(),
@@ -151,7 +152,9 @@ impl SegmentWriter {
 }
 
 /// Ends a blob and makes it durable under `name`, which nobody else would choose. Returns its length and its hash.
-pub(super) async fn put_segment(log: &Log, name: &Path, encoder: Box<dyn Encoder>) -> Result<(u64, Digest)> {
+pub(super) async fn put_segment(log: &Log, name: &Path, encoder: Box<dyn Encoder>,
+    stop: &Stop,
+) -> Result<(u64, Digest)> {
     let finish = move || {
         let bytes = encoder.finish()?;
         let digest = Digest::of(&bytes);
@@ -159,7 +162,8 @@ pub(super) async fn put_segment(log: &Log, name: &Path, encoder: Box<dyn Encoder
     };
     let (bytes, digest) = log.world().compute(finish).await??;
     let length = bytes.len() as u64;
-    log.create_own(name, bytes).await?;
+    // Waits where it is while the store is full: what is in other segments of the boundary need not be read again.
+    log.put_own(name, &bytes, stop).await?;
     Ok((length, digest))
 }
 

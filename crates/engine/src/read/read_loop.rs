@@ -124,6 +124,7 @@ impl ReadLoop {
             epoch: writer.epoch(),
             writer: writer.name().to_owned(),
             begun: AtomicU64::new(0),
+            stop: self.stop.clone(),
         };
         let (durable, watching) = watch::channel(from.clone());
         let tidying = self.tidy(watching.clone(), (!owned).then_some(predecessor));
@@ -179,6 +180,11 @@ impl ReadLoop {
 
     /// Once this writer has committed, removes what `predecessor` left behind: beside the reading, for it takes time.
     async fn tidy(&self, mut durable: watch::Receiver<Cursor>, predecessor: Option<u64>) -> Infallible {
+        if predecessor.is_some()
+            && let Err(error) = self.log.remove_torn().await
+        {
+            tracing::warn!(%error, "cannot remove what a former run had begun to write");
+        }
         if let Some(epoch) = predecessor
             && durable.changed().await.is_ok()
             && let Err(error) = self.log.remove_orphans(epoch).await
