@@ -1,4 +1,7 @@
-//! Where a log's objects live: any object store, and a local folder as the special case that needs fsync.
+//! Where a log's objects live: any object store, and a local folder as the special case that needs fsync. What it keeps may be
+//! encrypted, see `vault`.
+
+mod vault;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -9,7 +12,10 @@ use object_store::{
     path::Path,
 };
 
+pub use vault::{KeyId, MasterKey, MasterKeys};
+
 use crate::{Error, ErrorKind, Result};
+use vault::Vault;
 
 /// An object store that holds one log.
 #[derive(Debug, Clone)]
@@ -17,6 +23,8 @@ pub struct Store {
     objects: Arc<dyn ObjectStore>,
     local: Option<PathBuf>,
     description: Arc<str>,
+    /// What everything in it is encrypted with.
+    vault: Option<Arc<Vault>>,
 }
 
 /// What became of a put-if-absent.
@@ -44,7 +52,7 @@ impl Store {
                 .hint("check the path under `staging` and that this user may write there")
                 .source(error)
         })?;
-        Ok(Self { objects: Arc::new(objects), local: Some(folder), description: description.into() })
+        Ok(Self { local: Some(folder), ..Self::new(Arc::new(objects), description) })
     }
 
     /// Memory: gone with the process.
@@ -54,7 +62,7 @@ impl Store {
 
     /// Any object store that has put-if-absent. `description` names it in messages; it holds no secret.
     pub fn new(objects: Arc<dyn ObjectStore>, description: impl Into<Arc<str>>) -> Self {
-        Self { objects, local: None, description: description.into() }
+        Self { objects, local: None, description: description.into(), vault: None }
     }
 
     /// What messages call it.
@@ -69,6 +77,14 @@ impl Store {
 
     /// The object at `path`; `None` when there is none.
     pub(crate) async fn get(&self, path: &Path) -> Result<Option<Bytes>> {
+        match self.get_stored(path).await? {
+            Some(object) => self.open(path, object).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The same as it is stored.
+    async fn get_stored(&self, path: &Path) -> Result<Option<Bytes>> {
         let found = async { self.objects.get(path).await?.bytes().await };
         match found.await {
             Ok(bytes) => Ok(Some(bytes)),
@@ -82,6 +98,11 @@ impl Store {
     /// An error of kind [`ErrorKind::Unavailable`] leaves open whether the object is there now. An fsync that failed is
     /// [`ErrorKind::Internal`] and must not be tried again: the system may have dropped what it could not write.
     pub(crate) async fn create(&self, path: &Path, bytes: Bytes) -> Result<Created> {
+        self.create_stored(path, self.seal(path, bytes).await?).await
+    }
+
+    /// The same for what is stored as it is.
+    async fn create_stored(&self, path: &Path, bytes: Bytes) -> Result<Created> {
         let options = PutOptions::from(PutMode::Create);
         match self.objects.put_opts(path, PutPayload::from_bytes(bytes), options).await {
             Ok(_) => Ok(Created::Yes),
@@ -102,6 +123,10 @@ impl Store {
 
     /// Puts `bytes` at `path`, in the place of what may be there. Returns once it is durable; readers see the one or the other.
     pub(crate) async fn replace(&self, path: &Path, bytes: Bytes) -> Result<()> {
+        self.replace_stored(path, self.seal(path, bytes).await?).await
+    }
+
+    async fn replace_stored(&self, path: &Path, bytes: Bytes) -> Result<()> {
         match self.objects.put(path, PutPayload::from_bytes(bytes)).await {
             Ok(_) => Ok(()),
             Err(error) => Err(self.error("write", path, error)),
