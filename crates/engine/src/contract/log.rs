@@ -327,10 +327,24 @@ async fn marks_tell_the_last_and_forget_the_old(store: Store) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::{MasterKey, MasterKeys};
 
     #[tokio::test]
     async fn memory() {
         all(Store::memory).await;
+    }
+
+    #[tokio::test]
+    async fn encrypted() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = std::cell::Cell::new(0);
+        let keys = || MasterKeys::new(MasterKey::parse(&"ab".repeat(32)).unwrap(), Vec::new()).unwrap();
+        all(|| {
+            folders.set(folders.get() + 1);
+            let folder = root.path().join(folders.get().to_string());
+            Store::local(folder).unwrap().encrypted(keys(), World::real())
+        })
+        .await;
     }
 
     /// A process may die after it made a folder of commits and before it put the first.

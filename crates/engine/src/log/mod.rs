@@ -24,6 +24,7 @@
 //! | Which initial syncs are under way? | `sync` |
 //! | What has somebody asked for? | `requests` |
 //! | What could destinations not take? | `letters` |
+//! | Where do the objects live, and what is encrypted? | `store/` |
 
 mod chunks;
 mod clearing;
@@ -78,7 +79,7 @@ pub use requests::Request;
 pub use schema_changes::SchemaChange;
 pub use seek::{Cut, Moment, Place};
 pub(crate) use segment::{SegmentSettings, SegmentWriter};
-pub use store::Store;
+pub use store::{KeyId, MasterKey, MasterKeys, Store};
 pub use sync::{Former, KeyRange, SyncStep, Syncing};
 pub use writer::Span;
 pub(crate) use writer::{Entry, Group, LogWriter};
@@ -120,12 +121,14 @@ impl Log {
     /// Fails with [`crate::ErrorKind::Conflict`] when the log is damaged at its end, with
     /// [`crate::ErrorKind::Config`] when a later version wrote it.
     pub async fn open_or_create(store: Store, pipeline: &str, world: World) -> Result<Self> {
+        store.unlock_or_begin().await?;
         let identity = Identity::read_or_create(&store, pipeline, &world).await?;
         Self::with_identity(store, identity, world).await
     }
 
     /// Opens the log in `store`; `None` when there is none.
     pub async fn open(store: Store, world: World) -> Result<Option<Self>> {
+        store.unlock().await?;
         match Identity::read(&store).await? {
             Some(identity) => Self::with_identity(store, identity, world).await.map(Some),
             None => Ok(None),

@@ -13,6 +13,7 @@
 //! | `positions/<destination>/<n>` | where a destination stands, as it last said |
 //! | `requests/<time>-<name>` | what somebody has asked for |
 //! | `dead-letters/<destination>/<sequence>-<ordinal>.json` | a change that a destination could not take; one of a shadow has a third number |
+//! | `keys/<n>` | the keys that all others are encrypted with, themselves encrypted |
 //! | `run.lock` | held by the running process (local folders only) |
 
 use object_store::path::{Path, PathPart};
@@ -153,6 +154,14 @@ pub(super) fn retired() -> Path {
 
 pub(super) fn retired_writer(writer: &str) -> Path {
     Path::from_iter([part("retired"), part(writer)])
+}
+
+pub(super) fn keys() -> Path {
+    Path::from("keys")
+}
+
+pub(super) fn key_ring(number: u64) -> Path {
+    Path::from_iter([part("keys"), part(&format!("{number:08}"))])
 }
 
 /// The number that the last part of a path spells; `None` for a stranger's file.
