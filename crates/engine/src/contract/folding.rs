@@ -50,8 +50,9 @@ impl Clock for Hands {
         Time::from_micros(self.0.load(Ordering::Relaxed))
     }
 
-    async fn sleep(&self, _: Duration) {
-        tokio::task::yield_now().await;
+    #[expect(clippy::disallowed_methods, reason = "whoever waits for a store waits for real")]
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
     }
 }
 

@@ -152,7 +152,10 @@ impl SegmentWriter {
 }
 
 /// Ends a blob and makes it durable under `name`, which nobody else would choose. Returns its length and its hash.
-pub(super) async fn put_segment(log: &Log, name: &Path, encoder: Box<dyn Encoder>,
+pub(super) async fn put_segment(
+    log: &Log,
+    name: &Path,
+    encoder: Box<dyn Encoder>,
     stop: &Stop,
 ) -> Result<(u64, Digest)> {
     let finish = move || {

@@ -33,7 +33,11 @@ pub use master::{KeyId, MasterKey, MasterKeys};
 use ring::Ring;
 
 use super::{Created, Store};
-use crate::{Error, Result, log::{health::Doing, names}, world::World};
+use crate::{
+    Error, Result,
+    log::{health::Doing, names},
+    world::World,
+};
 
 /// From this many bytes on, encryption goes to the processors' threads; what is shorter takes no longer than the way there.
 const LARGE: usize = 64 << 10;
