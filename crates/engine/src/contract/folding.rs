@@ -357,6 +357,7 @@ async fn what_a_dead_fold_left_is_removed(store: Store) {
     let mut next = LayoutWriter::open(&log).await.unwrap();
     hands.move_on(DAY);
     log.clear(&mut next, &Stop::new()).await.unwrap();
+    let whole = objects(&store, "data").await.len();
     log.clear_garbage(&next).await.unwrap();
     assert_eq!((objects(&store, "data").await.len(), objects(&store, "volumes").await.len()), (whole, 1));
     assert_eq!(all_of(&open(&store, &hands).await).await.len(), 6);
