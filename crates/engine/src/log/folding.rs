@@ -238,14 +238,14 @@ impl<'a> Fold<'a> {
         self.weight += delivery.changes.byte_size() as u64;
         let key = (schema.stream().clone(), delivery.phase);
         let mut columns = record.schema();
-        if let Some(open) = self.open.get(&key) {
-            let fits = open.schema.digest() == schema.digest() && conform(&record, &open.columns).is_some();
-            if !fits || open.encoder.size() >= SEGMENT_BYTES {
-                if open.schema.digest() == schema.digest() {
-                    columns = union([&open.columns, &columns].into_iter());
-                }
-                self.end(&key).await?;
-            }
+        let fits = |open: &Open| {
+            let is_alike = open.schema.digest() == schema.digest();
+            is_alike && open.encoder.size() < SEGMENT_BYTES && conform(&record, &open.columns).is_some()
+        };
+        if self.open.get(&key).is_some_and(|open| !fits(open)) {
+            // Columns that some changes have had will come again.
+            columns = self.columns_with(&key, schema, &columns);
+            self.end(&key).await?;
         }
         let mut open = match self.open.remove(&key) {
             Some(open) => open,
@@ -265,6 +265,12 @@ impl<'a> Fold<'a> {
             None => pieces.push(Piece { segment: at, skip, rows, first_ordinal: 0 }),
         }
         Ok(())
+    }
+
+    /// `columns` and, under the same schema, those of the open segment.
+    fn columns_with(&self, key: &(StreamName, Phase), schema: &StreamSchema, columns: &SchemaRef) -> SchemaRef {
+        let former = self.open.get(key).filter(|open| open.schema.digest() == schema.digest());
+        union(former.map(|open| &open.columns).into_iter().chain([columns]))
     }
 
     fn begin(
@@ -315,7 +321,8 @@ impl<'a> Fold<'a> {
 
     /// Makes everything durable.
     async fn finish(mut self) -> Result<Folded> {
-        while let Some(key) = self.open.keys().next().cloned() {
+        let open: Vec<_> = self.open.keys().cloned().collect();
+        for key in open {
             self.end(&key).await?;
         }
         let Self { log, stop, layout, writer, binding, segments, replaced, fences, weight, .. } = self;

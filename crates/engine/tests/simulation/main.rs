@@ -21,6 +21,7 @@ mod store;
 mod table;
 mod weather;
 mod world;
+mod year;
 
 use std::{ops::Range, time::Duration};
 

@@ -37,7 +37,7 @@ pub(crate) fn simulated(seed: u64) -> World {
     let clock = JumpyClock { start: tokio::time::Instant::now(), random: Mutex::new(Seeded::new(seed)) };
     World::new(
         Arc::new(clock),
-        Arc::new(SeededRandom(Mutex::new(Seeded::new(seed ^ 7)))),
+        Arc::new(SeededRandom::new(seed ^ 7)),
         Arc::new(OnTheSpot),
     )
 }
@@ -67,7 +67,13 @@ impl Clock for JumpyClock {
     }
 }
 
-struct SeededRandom(Mutex<Seeded>);
+pub(crate) struct SeededRandom(Mutex<Seeded>);
+
+impl SeededRandom {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Mutex::new(Seeded::new(seed)))
+    }
+}
 
 impl Random for SeededRandom {
     fn next(&self) -> u64 {
@@ -75,7 +81,7 @@ impl Random for SeededRandom {
     }
 }
 
-struct OnTheSpot;
+pub(crate) struct OnTheSpot;
 
 #[async_trait]
 impl Processors for OnTheSpot {
