@@ -278,7 +278,12 @@ impl<'a> Fold<'a> {
     }
 
     /// `columns` and, under the same schema, those of the open segment.
-    fn columns_with(&self, key: &(StreamName, Phase), schema: &StreamSchema, columns: &SchemaRef) -> SchemaRef {
+    fn columns_with(
+        &self,
+        key: &(StreamName, Phase),
+        schema: &StreamSchema,
+        columns: &SchemaRef,
+    ) -> SchemaRef {
         let former = self.open.get(key).filter(|open| open.schema.digest() == schema.digest());
         union(former.map(|open| &open.columns).into_iter().chain([columns]))
     }

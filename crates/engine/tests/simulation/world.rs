@@ -35,11 +35,7 @@ impl Seeded {
 /// The world of one process.
 pub(crate) fn simulated(seed: u64) -> World {
     let clock = JumpyClock { start: tokio::time::Instant::now(), random: Mutex::new(Seeded::new(seed)) };
-    World::new(
-        Arc::new(clock),
-        Arc::new(SeededRandom::new(seed ^ 7)),
-        Arc::new(OnTheSpot),
-    )
+    World::new(Arc::new(clock), Arc::new(SeededRandom::new(seed ^ 7)), Arc::new(OnTheSpot))
 }
 
 /// A clock that is now and then a day off, either way.
