@@ -51,7 +51,7 @@ impl Run {
         refuse_overwriting(&pipeline).await?;
         let world = World::real();
         let begun = world.now();
-        let store = staging::store(&pipeline)?;
+        let store = staging::store(&pipeline).await?;
         let _lock = RunLock::take(&store, &world).await?;
         let log = Log::open_or_create(store, &pipeline.name, world.clone()).await?;
         let stop = stop_on_signals()?;

@@ -57,10 +57,13 @@ impl Vault {
         self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Keeps `ring`, unless a later one is known, and returns the one that is.
     fn keep(&self, ring: Ring) -> Arc<Ring> {
-        let ring = Arc::new(ring);
-        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Some(ring.clone());
-        ring
+        let mut known = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(later) if later.number > ring.number => later.clone(),
+            _ => known.insert(Arc::new(ring)).clone(),
+        }
     }
 
     /// Does `work` on `bytes` bytes where it is in nobody's way.
