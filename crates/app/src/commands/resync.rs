@@ -54,7 +54,9 @@ impl Resync {
         let id = log.ask(&Request::Resync { streams: asked.clone() }).await?;
         let holder = RunLock::holder(log.store());
         if self.json {
-            return output.json(&json!({"request": id, "streams": asked, "running": holder}));
+            return output.json(
+                &json!({"request": id, "streams": asked, "running": holder.map(|holder| holder.process)}),
+            );
         }
         let what = match asked.as_slice() {
             [] => "every stream".to_owned(),

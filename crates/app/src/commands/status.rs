@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use tidemark_connectors::config::HeldBack;
 use tidemark_engine::{
     Error, Time,
-    log::{Log, Mark, MarkState, Marks, RunLock, SchemaChange},
+    log::{Holder, Log, Mark, MarkState, Marks, RunLock, SchemaChange},
     schema::StreamName,
     write::{Anew, Hold},
 };
@@ -68,7 +68,7 @@ const SCHEMA_CHANGES: usize = 5;
 struct Picture<'a> {
     log: &'a Log,
     /// Who runs the pipeline.
-    holder: Option<String>,
+    holder: Option<Holder>,
     /// What the source holds back; an error where it could not be asked.
     held_back: Result<Option<HeldBack>, Error>,
     streams: Streams,
@@ -124,7 +124,10 @@ impl Standing<'_> {
 
 fn for_people(picture: &Picture<'_>) -> String {
     let Picture { log, holder, held_back, streams, schema_changes, destinations } = picture;
-    let running = holder.as_deref().map_or("not running".to_owned(), |holder| format!("run by {holder}"));
+    let running = match holder {
+        Some(holder) => format!("run by {holder}"),
+        None => "not running".to_owned(),
+    };
     let head = match log.head_times() {
         None => "empty".to_owned(),
         Some((recorded, watermark)) => {
@@ -140,6 +143,8 @@ fn for_people(picture: &Picture<'_>) -> String {
         format!("{}: {running}", log.pipeline()),
         format!("  log `{}` in {}: {head}", log.id(), log.store().description()),
     ];
+    let trouble = holder.as_ref().and_then(|holder| holder.trouble.as_ref());
+    lines.extend(trouble.map(|trouble| format!("  trouble with the staging store: {trouble}")));
     lines.extend(match held_back {
         Ok(None) => None,
         Ok(Some(HeldBack { bytes: Some(bytes), status })) => {
@@ -224,7 +229,8 @@ fn for_programs(picture: &Picture<'_>) -> Json {
     let times = log.head_times();
     json!({
         "pipeline": log.pipeline(),
-        "running": holder,
+        "running": holder.as_ref().map(|holder| &holder.process),
+        "trouble": holder.as_ref().and_then(|holder| holder.trouble.as_ref()),
         "log": {
             "id": log.id(),
             "commit": log.head().sequence,

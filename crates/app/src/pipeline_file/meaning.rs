@@ -101,6 +101,7 @@ impl Findings<'_> {
                 StagingFormat::Arrow => Format::Arrow,
             },
             max_delay: keys.max_delay.0,
+            fold_after: keys.fold_after.0,
             memory: keys.memory.0,
             encryption: keys.encryption.and_then(|typed| self.encryption(typed, folder)),
         }

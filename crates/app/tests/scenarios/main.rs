@@ -21,4 +21,5 @@ mod running;
 mod samples;
 mod staging;
 mod starter;
+mod troubled_disk;
 mod workbench;

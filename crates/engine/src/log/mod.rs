@@ -9,8 +9,12 @@
 //! | What are the objects called? | `names` |
 //! | What is in a commit? | `commit/` |
 //! | How does a commit come to be? | `writer` |
+//! | What if the store is full, or away? | `putting`, `health`, `folder` |
 //! | How is it found and verified? | `reader` |
-//! | How do changes get in and out of commits? | `frame`, `segment` |
+//! | How do changes get in and out of commits? | `frame`, `segment`, `slices` |
+//! | What becomes of commits in the end? | `folding`, `volume/` |
+//! | Where is everything then? | `layout/` |
+//! | What is removed, and when? | `housekeeping`, `clearing` |
 //! | What changes does a commit hold? | `deliver` |
 //! | What does a destination get of a commit? | `playing`, `generation`, `chunks` |
 //! | Where does the log end? | `head` |
@@ -23,39 +27,52 @@
 //! | Where do the objects live, and what is encrypted? | `store/` |
 
 mod chunks;
+mod clearing;
 mod commit;
 mod deliver;
+mod folder;
+mod folding;
 mod frame;
 mod generation;
 mod head;
+mod health;
 mod hexadecimal;
+mod housekeeping;
 mod identity;
+mod layout;
 mod letters;
 mod lock;
 mod marks;
 mod names;
 mod orphans;
 mod playing;
+mod putting;
 mod reader;
 mod requests;
 mod schema_changes;
 mod schemas;
+mod sealed;
 mod seek;
 mod segment;
+mod slices;
 mod store;
 mod sync;
+mod volume;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use tokio::sync::watch;
 
 pub(crate) use commit::Segment;
 pub use commit::{Commit, Transaction};
 pub use deliver::Selection;
+pub use health::Trouble;
+pub use housekeeping::{Housekeeping, HousekeepingSettings};
+pub(crate) use layout::LayoutWriter;
 pub(crate) use letters::letter_of;
 pub use letters::{DeadLetter, LetterId};
-pub use lock::RunLock;
+pub use lock::{Holder, RunLock};
 pub use marks::{Mark, MarkState, Marks};
 pub use playing::Playing;
 pub use requests::Request;
@@ -70,9 +87,12 @@ pub(crate) use writer::{Entry, Group, LogWriter};
 use crate::{LogId, Result, world::World};
 use head::Head;
 use identity::Identity;
+use layout::View;
 use reader::Recent;
 use requests::LastLook;
 use schemas::Schemas;
+use slices::Slices;
+use volume::Shelf;
 
 /// A staging log. Cheap to clone; clones share what they know.
 #[derive(Debug, Clone)]
@@ -86,6 +106,11 @@ struct Shared {
     schemas: Schemas,
     recent: Recent,
     last_look: LastLook,
+    layout: View,
+    shelf: Shelf,
+    slices: Slices,
+    /// Bytes of commits that came to be in this process and are not folded.
+    unfolded: AtomicU64,
     /// The newest commit this process knows to be durable.
     head: watch::Sender<Head>,
 }
@@ -111,15 +136,21 @@ impl Log {
     }
 
     async fn with_identity(store: Store, identity: Identity, world: World) -> Result<Self> {
+        store.attend(&world);
         let log = Self(Arc::new(Shared {
             store,
             world,
+            layout: View::new(identity.log.clone()),
+            shelf: Shelf::default(),
+            slices: Slices::default(),
+            unfolded: AtomicU64::new(0),
             identity,
             schemas: Schemas::default(),
             recent: Recent::default(),
             last_look: LastLook::default(),
             head: watch::Sender::new(Head::default()),
         }));
+        log.refresh_layout().await?;
         log.refresh().await?;
         Ok(log)
     }

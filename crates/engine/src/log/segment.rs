@@ -14,10 +14,9 @@ use super::{
     Log,
     commit::Segment,
     names::{self, SegmentName},
-    store::Created,
 };
 use crate::{
-    Digest, Error, Result,
+    Digest, Error, Result, Stop,
     change::ChangeBatch,
     codec::{Batches, Encoder, Format, conform},
     read::Phase,
@@ -33,6 +32,8 @@ pub(crate) struct SegmentSettings {
     pub(crate) writer: String,
     /// How many this writer has begun.
     pub(crate) begun: AtomicU64,
+    /// Ends the wait for a store that takes nothing.
+    pub(crate) stop: Stop,
 }
 
 /// Writes the changes of one stream, within one boundary, into as many segments as they need.
@@ -52,8 +53,7 @@ struct OpenSegment {
 
 impl SegmentSettings {
     async fn begin(&self, schema: &Arc<StreamSchema>, columns: SchemaRef) -> Result<OpenSegment> {
-        let shared = &self.log.0;
-        shared.schemas.put(&shared.store, schema).await?;
+        self.log.put_schema(schema, &self.stop).await?;
         let encoder = self.format.codec().encode(columns.clone())?;
         Ok(OpenSegment { schema: schema.clone(), columns, encoder, rows: 0 })
     }
@@ -123,15 +123,7 @@ impl SegmentWriter {
 
     async fn end(&mut self, open: OpenSegment) -> Result<()> {
         let OpenSegment { schema, encoder, rows, .. } = open;
-        let SegmentSettings { log, format, epoch, writer, begun } = self.settings.as_ref();
-        let (bytes, digest) = log
-            .world()
-            .compute(move || {
-                let bytes = encoder.finish()?;
-                let digest = Digest::of(&bytes);
-                Ok::<_, Error>((bytes, digest))
-            })
-            .await??;
+        let SegmentSettings { log, format, epoch, writer, begun, stop } = self.settings.as_ref();
         let name = names::segment(&SegmentName {
             stream: schema.stream(),
             phase: self.phase,
@@ -141,14 +133,7 @@ impl SegmentWriter {
             writer,
             extension: format.codec().extension(),
         });
-        let length = bytes.len() as u64;
-        if log.store().create(&name, bytes.clone()).await? == Created::Exists {
-            // A put that was repeated on its way may find what it wrote itself.
-            if log.store().get(&name).await?.is_none_or(|found| found != bytes) {
-                return Err(Error::conflict(format!("the segment `{name}` exists, and is not ours")));
-            }
-            log.store().settle(&name).await?;
-        }
+        let (length, digest) = put_segment(log, &name, encoder, stop).await?;
         self.finished.push(Segment {
             stream: schema.stream().clone(),
             schema: schema.digest(),
@@ -156,12 +141,33 @@ impl SegmentWriter {
             format: *format,
             name: name.to_string(),
             rows,
+            skip: 0,
+            of: None,
             bytes: length,
             digest,
             first_ordinal: 0,
         });
         Ok(())
     }
+}
+
+/// Ends a blob and makes it durable under `name`, which nobody else would choose. Returns its length and its hash.
+pub(super) async fn put_segment(
+    log: &Log,
+    name: &Path,
+    encoder: Box<dyn Encoder>,
+    stop: &Stop,
+) -> Result<(u64, Digest)> {
+    let finish = move || {
+        let bytes = encoder.finish()?;
+        let digest = Digest::of(&bytes);
+        Ok::<_, Error>((bytes, digest))
+    };
+    let (bytes, digest) = log.world().compute(finish).await??;
+    let length = bytes.len() as u64;
+    // Waits where it is while the store is full: what is in other segments of the boundary need not be read again.
+    log.put_own(name, &bytes, stop).await?;
+    Ok((length, digest))
 }
 
 impl Segment {
@@ -174,20 +180,38 @@ impl Segment {
 }
 
 impl Log {
-    /// The bytes of a segment, verified.
-    pub(super) async fn segment(&self, segment: &Segment) -> Result<Bytes> {
+    /// The bytes of a segment of commit `sequence`, verified.
+    pub(super) async fn segment(&self, sequence: u64, segment: &Segment) -> Result<Bytes> {
         let Segment { name, bytes: length, digest, .. } = segment;
         let damaged = |what: &str| {
             Error::conflict(format!("the segment `{name}` is {what}"))
                 .hint("restore it from a backup: nothing of it or after it is delivered")
         };
-        let bytes = self.store().get(&segment.path()?).await?.ok_or_else(|| damaged("missing"))?;
+        let Some(bytes) = self.store().get(&segment.path()?).await? else {
+            self.check_unmoved(sequence, segment).await?;
+            return Err(damaged("missing"));
+        };
         let content = bytes.clone();
         let found = self.world().compute(move || Digest::of(&content)).await?;
         if bytes.len() as u64 != *length || found != *digest {
             return Err(damaged("damaged: its content is not what was written"));
         }
         Ok(bytes)
+    }
+}
+
+impl Log {
+    /// Checks that changes of commit `sequence` are still to be found in `segment`.
+    ///
+    /// Fails with [`crate::ErrorKind::Unavailable`] when the commit was folded meanwhile: whoever begins again finds them.
+    async fn check_unmoved(&self, sequence: u64, segment: &Segment) -> Result<()> {
+        self.refresh_layout().await?;
+        let commit = self.commit(sequence).await?;
+        match commit.header().segments.iter().any(|found| found.name == segment.name) {
+            true => Ok(()),
+            false => Err(Error::unavailable(format!("commit {sequence} was folded while it was being read"))
+                .hint("try again")),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The commit protocol: how one step is added to the log, once, by one writer.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
@@ -10,12 +10,11 @@ use super::{
     frame,
     head::Head,
     names,
-    store::Created,
+    putting::Put,
     sync,
 };
 use crate::{
-    Cursor, Digest, Error, ErrorKind, PartId, Result, Stop, Time, change::ChangeBatch, read::Phase,
-    schema::StreamName,
+    Cursor, Digest, Error, PartId, Result, Stop, Time, change::ChangeBatch, read::Phase, schema::StreamName,
 };
 
 /// What one commit is made of: boundaries of the source, whole and in order.
@@ -108,12 +107,11 @@ pub(crate) struct LogWriter {
     head: Head,
     name: String,
     owns_epoch: bool,
+    /// Whether it is not known what became of the last put.
+    is_unresolved: bool,
     /// The newest schema of every stream.
     schemas: BTreeMap<StreamName, Digest>,
 }
-
-/// The pause before an unanswered put is offered again.
-const RETRY: Duration = Duration::from_millis(250);
 
 impl LogWriter {
     /// A writer that continues `log` at its end. It opens no epoch before it has something to commit.
@@ -124,7 +122,14 @@ impl LogWriter {
             0 => BTreeMap::new(),
             sequence => log.commit(sequence).await?.header().schemas.clone(),
         };
-        Ok(Self { log: log.clone(), head, name: log.world().name(8), owns_epoch: false, schemas })
+        Ok(Self {
+            log: log.clone(),
+            head,
+            name: log.world().name(8),
+            owns_epoch: false,
+            is_unresolved: false,
+            schemas,
+        })
     }
 
     /// Fails with [`ErrorKind::Conflict`] when another writer has added to the log since. To be asked before every
@@ -164,12 +169,17 @@ impl LogWriter {
     pub(crate) async fn commit(&mut self, entry: Entry, stop: &Stop) -> Result<Arc<Commit>> {
         entry.groups.iter().try_for_each(Group::check)?;
         for batch in entry.groups.iter().flat_map(|group| &group.batches) {
-            self.log.0.schemas.put(self.log.store(), batch.schema()).await?;
+            self.log.put_schema(batch.schema(), stop).await?;
         }
         let mut header = self.next_header(&entry)?;
         header.source_position = header.source_position.clone().max(self.completed_up_to(&header).await?);
         let commit = Arc::new(self.log.world().compute(move || seal(header, entry)).await??);
+        self.is_unresolved = true;
         self.put(&commit, stop).await?;
+        self.is_unresolved = false;
+        if !self.owns_epoch {
+            self.check_not_in_the_past(&commit, stop).await?;
+        }
         self.head = Head::from(commit.as_ref());
         if self.head.schemas_at == self.head.sequence {
             self.schemas = commit.header().schemas.clone();
@@ -177,6 +187,24 @@ impl LogWriter {
         self.owns_epoch = true;
         self.log.advance(&commit);
         Ok(commit)
+    }
+
+    /// The first put of a writer proves nothing when its number had been taken long ago, and folded: then the name was free again.
+    async fn check_not_in_the_past(&self, commit: &Commit, stop: &Stop) -> Result<()> {
+        self.log.refresh_layout_patiently(stop).await?;
+        if !self.log.layout().covers(commit.sequence()) {
+            return Ok(());
+        }
+        self.log.store().delete(&names::commit(commit.sequence())).await?;
+        Err(self.replaced(commit.sequence()))
+    }
+
+    /// Says that nothing of this writer can become visible any more: what keeps it out may be forgotten.
+    pub(crate) async fn retire(&self) -> Result<()> {
+        match self.owns_epoch && !self.is_unresolved {
+            true => self.log.retire(&self.name).await,
+            false => Ok(()),
+        }
     }
 
     /// The last point of the generations that `header` completes: the stream has come that far. Not of those whose former
@@ -231,6 +259,7 @@ impl LogWriter {
             previous: self.head.hash,
             epoch: self.epoch(),
             writer: self.name.clone(),
+            begins: !self.owns_epoch,
             time: self.log.world().now().max(self.head.time.next()),
             watermark: self.head.watermark,
             source_position,
@@ -249,30 +278,9 @@ impl LogWriter {
 
     /// Offers the frozen commit under its number until it is known what became of it.
     async fn put(&self, commit: &Commit, stop: &Stop) -> Result<()> {
-        let store = self.log.store();
-        let path = names::commit(commit.sequence());
-        loop {
-            let unclear = match store.create(&path, commit.body().clone()).await {
-                Ok(Created::Yes) => return Ok(()),
-                Ok(Created::Exists) => None,
-                Err(error) if error.kind() == ErrorKind::Unavailable => Some(error),
-                Err(error) => return Err(error),
-            };
-            // The put may have happened although it failed, and what exists may be ours: only the content tells.
-            match store.get(&path).await {
-                Ok(Some(found)) if found == *commit.body() => return store.settle(&path).await,
-                Ok(Some(_)) => return Err(self.replaced(commit.sequence())),
-                Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::Unavailable => {}
-                Err(error) => return Err(error),
-            }
-            let error =
-                unclear.unwrap_or_else(|| Error::unavailable(format!("`{path}` exists but cannot be read")));
-            if stop.is_stopped() {
-                return Err(error);
-            }
-            tracing::warn!(commit = commit.sequence(), %error, "the staging store does not answer: trying again");
-            self.log.world().sleep(self.log.world().jitter(RETRY)).await;
+        match self.log.put(&names::commit(commit.sequence()), commit.body(), stop).await? {
+            Put::Ours => Ok(()),
+            Put::Theirs => Err(self.replaced(commit.sequence())),
         }
     }
 

@@ -73,6 +73,14 @@ impl ReadLoop {
         outcome
     }
 
+    /// Says that this loop adds nothing to the log any more: it is called last, and spares the log an object that would keep it out.
+    pub async fn retire(&mut self) -> Result<()> {
+        match self.writer.take() {
+            Some(writer) => writer.retire().await,
+            None => Ok(()),
+        }
+    }
+
     async fn run_with(&self, strategy: &mut dyn ReadStrategy, writer: &mut Option<LogWriter>) -> Result<End> {
         let mut retry = Retry::new(self.log.world().clone());
         loop {
@@ -116,6 +124,7 @@ impl ReadLoop {
             epoch: writer.epoch(),
             writer: writer.name().to_owned(),
             begun: AtomicU64::new(0),
+            stop: self.stop.clone(),
         };
         let (durable, watching) = watch::channel(from.clone());
         let tidying = self.tidy(watching.clone(), (!owned).then_some(predecessor));
@@ -171,6 +180,11 @@ impl ReadLoop {
 
     /// Once this writer has committed, removes what `predecessor` left behind: beside the reading, for it takes time.
     async fn tidy(&self, mut durable: watch::Receiver<Cursor>, predecessor: Option<u64>) -> Infallible {
+        if predecessor.is_some()
+            && let Err(error) = self.log.remove_torn().await
+        {
+            tracing::warn!(%error, "cannot remove what a former run had begun to write");
+        }
         if let Some(epoch) = predecessor
             && durable.changed().await.is_ok()
             && let Err(error) = self.log.remove_orphans(epoch).await

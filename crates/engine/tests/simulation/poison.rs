@@ -123,14 +123,7 @@ fn a_process_may_die_at_any_await_while_changes_are_refused_and_while_they_are_t
 
 #[test]
 fn what_is_refused_is_kept_and_written_later_whatever_fails() {
-    let seeds = match std::env::var("TIDEMARK_SEED") {
-        Ok(seed) => {
-            let seed: u64 = seed.parse().expect("TIDEMARK_SEED is a number");
-            seed..seed + 1
-        }
-        Err(_) => 0..60,
-    };
-    for seed in seeds {
+    for seed in crate::seeds(60) {
         println!("seed {seed}");
         let universe = Universe::new(seed);
         universe.mirrored.poison(Some(POISON));

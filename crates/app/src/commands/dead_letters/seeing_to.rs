@@ -52,7 +52,11 @@ impl DeadLetters {
             None => RunLock::take(log.store(), log.world()).await.ok(),
         };
         if lock.is_none() {
-            return self.say_asked(&boxes, holder.as_deref().unwrap_or("another process"), output);
+            return self.say_asked(
+                &boxes,
+                holder.as_ref().map_or("another process", |holder| &holder.process),
+                output,
+            );
         }
         let mut seen = Vec::new();
         for it in &boxes {

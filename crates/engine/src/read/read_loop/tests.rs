@@ -1,6 +1,8 @@
 //! When a strategy is run again.
 
-use std::sync::{Arc, Mutex};
+mod slow_store;
+
+use std::sync::{Arc, Mutex, atomic::Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::watch;

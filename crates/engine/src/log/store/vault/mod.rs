@@ -33,7 +33,11 @@ pub use master::{KeyId, MasterKey, MasterKeys};
 use ring::Ring;
 
 use super::{Created, Store};
-use crate::{Error, Result, log::names, world::World};
+use crate::{
+    Error, Result,
+    log::{health::Doing, names},
+    world::World,
+};
 
 /// From this many bytes on, encryption goes to the processors' threads; what is shorter takes no longer than the way there.
 const LARGE: usize = 64 << 10;
@@ -187,13 +191,13 @@ impl Store {
 
     /// All rings there have been.
     async fn rings(&self) -> Result<Vec<(u64, ObjectMeta)>> {
+        let keys = names::keys();
+        let listing = self.objects.list(Some(&keys)).try_collect();
+        let rings: object_store::Result<Vec<ObjectMeta>> =
+            self.call(Doing::Reading, "list", &keys, listing).await;
+        let rings = rings.map_err(|error| self.error(Doing::Reading, "list", &keys, error))?;
+        self.check_there().await?;
         let numbered = |meta: ObjectMeta| Some((names::number(&meta.location)?, meta));
-        let rings: Vec<ObjectMeta> = self
-            .objects
-            .list(Some(&names::keys()))
-            .try_collect()
-            .await
-            .map_err(|error| self.error("list", &names::keys(), error))?;
         Ok(rings.into_iter().filter_map(numbered).collect())
     }
 
@@ -208,7 +212,7 @@ impl Store {
     }
 
     /// What is to be kept at `path` for `content` to be found there.
-    pub(super) async fn seal(&self, path: &Path, content: Bytes) -> Result<Bytes> {
+    pub(super) async fn encrypt(&self, path: &Path, content: Bytes) -> Result<Bytes> {
         let Some(vault) = &self.vault else { return Ok(content) };
         let ring = vault
             .ring()
@@ -221,7 +225,7 @@ impl Store {
     }
 
     /// The content of an `object` found at `path`.
-    pub(super) async fn open(&self, path: &Path, object: Bytes) -> Result<Bytes> {
+    pub(super) async fn decrypt(&self, path: &Path, object: Bytes) -> Result<Bytes> {
         let Some(vault) = &self.vault else {
             return if envelope::is_sealed(&object) { Err(self.locked().await) } else { Ok(object) };
         };
