@@ -4,7 +4,7 @@ mod keys;
 
 use tidemark_engine::{
     Error,
-    log::{Log, RunLock, Store},
+    log::{Holder, Log, RunLock, Store},
     world::World,
 };
 
@@ -49,6 +49,6 @@ pub(crate) async fn find(pipeline: &Pipeline) -> Result<Option<Log>, Error> {
 }
 
 /// Who runs `pipeline` now.
-pub(crate) fn holder(pipeline: &Pipeline) -> Result<Option<String>, Error> {
+pub(crate) fn holder(pipeline: &Pipeline) -> Result<Option<Holder>, Error> {
     Ok(if exists(pipeline) { RunLock::holder(&place(pipeline)?) } else { None })
 }
