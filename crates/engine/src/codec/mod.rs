@@ -100,3 +100,6 @@ fn pieces(batch: &RecordBatch) -> Vec<(RecordBatch, usize)> {
     halves.extend(pieces(&batch.slice(rows / 2, rows - rows / 2)));
     halves
 }
+
+#[cfg(test)]
+mod tests;
