@@ -115,7 +115,7 @@ impl Lines {
         Self::no_longer_than(LONGEST_LINE, frame)
     }
 
-    fn no_longer_than(longest: usize, frame: Bytes) -> std::io::Result<Self> {
+    pub(super) fn no_longer_than(longest: usize, frame: Bytes) -> std::io::Result<Self> {
         let mut decoder = Decoder::with_buffer(frame.reader())?;
         decoder.window_log_max(LARGEST_WINDOW)?;
         Ok(Self { reader: BufReader::with_capacity(128 << 10, decoder), line: Vec::new(), longest })

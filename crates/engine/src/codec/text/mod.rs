@@ -224,3 +224,6 @@ fn cannot_write(notation: &impl Notation, what: impl fmt::Display) -> Error {
 fn cannot_read(name: &str, what: impl fmt::Display) -> Error {
     Error::conflict(format!("cannot decode staged changes from {name}: {what}"))
 }
+
+#[cfg(test)]
+mod tests;
