@@ -40,7 +40,7 @@ def of_arrow(read):
     convert = {
         "int": int,
         "text": str,
-        "decimal": str,
+        "decimal": lambda value: format(value, "f"),
         "float": bits,
         "date": lambda days: iso(days * 86_400_000_000)[:-9],
         "moment": lambda micros: iso(micros) + "Z",
@@ -73,10 +73,11 @@ def of_arrow(read):
 
 
 def iso(micros):
-    """Python's calendar begins with year 1; ours is the same every 400 years, which are 146,097 days."""
+    """Python's calendar has a beginning; the true one is the same every 400 years, which are 146,097 days."""
     days, rest = divmod(micros, 86_400_000_000)
-    day = date(1970, 1, 1) + timedelta(days + 146_097 * 10)
-    year = day.year - 4_000
+    era, of_era = divmod(days, 146_097)
+    day = date(1970, 1, 1) + timedelta(of_era)
+    year = day.year + era * 400
     seconds, fraction = divmod(rest, 1_000_000)
     text = f"{year:04}" if year >= 0 else f"-{-year:04}"
     text += f"-{day.month:02}-{day.day:02}T{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
