@@ -110,6 +110,10 @@ pub(super) struct PreviousKey {
 pub(super) enum StagingFormat {
     /// Apache Parquet: small, and readable by other tools.
     Parquet,
+    /// JSON Lines, compressed with zstd: readable by every other tool.
+    Jsonl,
+    /// XML with its XML Schema inside, compressed with zstd.
+    Xml,
     /// Arrow IPC: quick.
     Arrow,
 }

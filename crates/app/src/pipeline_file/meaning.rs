@@ -98,6 +98,8 @@ impl Findings<'_> {
             path: folder.join(keys.path),
             format: match keys.format {
                 StagingFormat::Parquet => Format::Parquet,
+                StagingFormat::Jsonl => Format::Jsonl,
+                StagingFormat::Xml => Format::Xml,
                 StagingFormat::Arrow => Format::Arrow,
             },
             max_delay: keys.max_delay.0,

@@ -12,6 +12,7 @@ mod formats;
 mod growth;
 mod help;
 mod modes;
+mod outside;
 mod pipeline_file;
 mod postgres;
 mod process;
