@@ -175,8 +175,8 @@ async fn keep_house(log: &Log, fate: &Fate) {
             tokio::task::yield_now().await;
         }
         match housekeeping.tidy().await {
-            Err(error) if error.kind() != ErrorKind::Unavailable => panic!("housekeeping failed: {error}"),
-            _ => {}
+            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Denied) => {}
+            outcome => outcome.expect("housekeeping goes well"),
         }
     }
     if fate.draw(2) == 0 {
