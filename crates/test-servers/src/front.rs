@@ -139,15 +139,22 @@ impl Request {
     }
 
     fn pass_on(&self, server: u16, without: &[&str]) -> std::io::Result<Response> {
-        let left_out = |name: &str| name == "connection" || without.contains(&name);
+        let left_out = |name: &str| ["connection", "host"].contains(&name) || without.contains(&name);
         let headers = self.headers.iter().filter(|(name, _)| !left_out(name));
         let headers: String = headers.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let head = format!("{} {} HTTP/1.1\r\n{headers}", self.method, self.target);
+        // Some servers listen to their own name alone.
+        let head =
+            format!("{} {} HTTP/1.1\r\nhost: 127.0.0.1:{server}\r\n{headers}", self.method, self.target);
         http::exchange(server, head.as_bytes(), &self.body)
     }
 }
 
-fn serve(mut client: TcpStream, server: u16, treat: &Mutex<Treat>, ended: &AtomicBool) -> std::io::Result<()> {
+fn serve(
+    mut client: TcpStream,
+    server: u16,
+    treat: &Mutex<Treat>,
+    ended: &AtomicBool,
+) -> std::io::Result<()> {
     client.set_nodelay(true)?;
     let Some(request) = Request::read(&mut client)? else { return Ok(()) };
     let treatment = treat.lock().unwrap_or_else(PoisonError::into_inner)(&request);

@@ -19,7 +19,8 @@ impl Response {
     pub fn new(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Self {
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let length = body.len();
-        let head = format!("HTTP/1.1 {status} -\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n");
+        let head =
+            format!("HTTP/1.1 {status} -\r\n{headers}content-length: {length}\r\nconnection: close\r\n\r\n");
         Self { status, bytes: [head.as_bytes(), body].concat() }
     }
 }

@@ -74,7 +74,8 @@ fn with_connection_string(
     if let (Some(theirs), Some(ours)) = (account, url.account())
         && theirs != ours
     {
-        let message = format!("`AZURE_STORAGE_CONNECTION_STRING` is for the storage account `{theirs}`, not `{ours}`");
+        let message =
+            format!("`AZURE_STORAGE_CONNECTION_STRING` is for the storage account `{theirs}`, not `{ours}`");
         return Err(Error::config(message).hint("leave one of the two out"));
     }
     let given = [

@@ -5,7 +5,10 @@ use tidemark_engine::{Error, Result};
 /// The account and key that every emulator of Azure's storage has, and where it listens.
 const EMULATOR: [(&str, &str); 3] = [
     ("AccountName", "devstoreaccount1"),
-    ("AccountKey", "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="),
+    (
+        "AccountKey",
+        "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+    ),
     ("BlobEndpoint", "http://127.0.0.1:10000/devstoreaccount1"),
 ];
 
@@ -23,8 +26,9 @@ impl ConnectionString {
     /// Reads `Name=value;...`. No message repeats a value.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let unsound = |what: String| {
-            Error::config(format!("`AZURE_STORAGE_CONNECTION_STRING` {what}"))
-                .hint("copy it anew from the storage account, under `Access keys` or `Shared access signature`")
+            Error::config(format!("`AZURE_STORAGE_CONNECTION_STRING` {what}")).hint(
+                "copy it anew from the storage account, under `Access keys` or `Shared access signature`",
+            )
         };
         let (mut read, mut protocol, mut suffix) = (Self::default(), "https", "core.windows.net");
         for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
@@ -81,14 +85,21 @@ mod tests {
     fn every_form_of_the_documentation_is_read() {
         let some = |texts: [&str; 4]| texts.map(|text| (!text.is_empty()).then(|| text.to_owned()));
         assert_eq!(
-            read("DefaultEndpointsProtocol=https;AccountName=shop;AccountKey=a2V5==;EndpointSuffix=core.windows.net"),
+            read(
+                "DefaultEndpointsProtocol=https;AccountName=shop;AccountKey=a2V5==;EndpointSuffix=core.windows.net"
+            ),
             some(["shop", "a2V5==", "", "https://shop.blob.core.windows.net"])
         );
         assert_eq!(
-            read("BlobEndpoint=https://shop.blob.core.chinacloudapi.cn/;SharedAccessSignature=sv=2024&sig=a%3D"),
+            read(
+                "BlobEndpoint=https://shop.blob.core.chinacloudapi.cn/;SharedAccessSignature=sv=2024&sig=a%3D"
+            ),
             some(["shop", "", "sv=2024&sig=a%3D", "https://shop.blob.core.chinacloudapi.cn"])
         );
-        assert_eq!(read("AccountName=a;AccountKey=k;BlobEndpoint=http://127.0.0.1:1/a;")[3].as_deref(), Some("http://127.0.0.1:1/a"));
+        assert_eq!(
+            read("AccountName=a;AccountKey=k;BlobEndpoint=http://127.0.0.1:1/a;")[3].as_deref(),
+            Some("http://127.0.0.1:1/a")
+        );
         assert_eq!(read("UseDevelopmentStorage=true")[3].as_deref(), Some(EMULATOR[2].1));
     }
 

@@ -12,7 +12,11 @@ impl Environment {
     /// That of this process.
     pub fn of_this_process() -> Self {
         let variables = env::vars_os();
-        Self(variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect())
+        Self(
+            variables
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        )
     }
 
     /// One of these variables.
@@ -47,9 +51,7 @@ impl Environment {
         match fs::read_to_string(&path) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => {
-                Err(Error::config(format!("cannot read `{}`", path.display())).source(error))
-            }
+            Err(error) => Err(Error::config(format!("cannot read `{}`", path.display())).source(error)),
         }
     }
 }

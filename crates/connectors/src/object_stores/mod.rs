@@ -29,8 +29,8 @@ use tidemark_engine::Result;
 
 pub use environment::Environment;
 use patience::Patient;
-pub use url::StoreUrl;
 use url::Cloud;
+pub use url::StoreUrl;
 
 impl StoreUrl {
     /// The store below this URL. Touches no network: credentials that are there may still be refused.
@@ -42,7 +42,8 @@ impl StoreUrl {
             Cloud::S3 => s3::connect(self, environment),
             Cloud::Gcs => gcs::connect(self, environment),
         };
-        let objects: Arc<dyn ObjectStore> = Arc::new(Patient::new(objects.map_err(|error| error.context(self))?));
+        let objects: Arc<dyn ObjectStore> =
+            Arc::new(Patient::new(objects.map_err(|error| error.context(self))?));
         Ok(match self.prefix() {
             "" => objects,
             prefix => Arc::new(PrefixStore::new(objects, prefix)),

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream, stream::BoxStream};
 use object_store::{
     BackoffConfig, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, RetryConfig, path::Path,
+    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, RetryConfig,
+    path::Path,
 };
 
 /// A store that says nothing for so long does not answer.
@@ -21,8 +22,11 @@ pub(super) const REQUEST_TIMEOUT: &str = "5 minutes";
 
 /// What the library does by itself about an answer such as 503: a few attempts in quick succession.
 pub(super) fn retries() -> RetryConfig {
-    let backoff =
-        BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(1), base: 2.0 };
+    let backoff = BackoffConfig {
+        init_backoff: Duration::from_millis(100),
+        max_backoff: Duration::from_secs(1),
+        base: 2.0,
+    };
     RetryConfig { backoff, max_retries: 3, retry_timeout: Duration::from_secs(5) }
 }
 
@@ -55,7 +59,7 @@ fn without_silence<T: Send + 'static>(items: BoxStream<'static, Result<T>>) -> B
             Err(silent) => Some((Err(silent), None)),
         }
     };
-    stream::unfold(Some(items), next).boxed()
+    stream::unfold(Some(items), next).fuse().boxed()
 }
 
 #[async_trait]

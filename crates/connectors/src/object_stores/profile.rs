@@ -31,8 +31,10 @@ impl Profile {
             found |= read_section(&text, is_ours, &mut settings);
         }
         match chosen {
-            Some(name) if !found => Err(Error::config(format!("AWS has no profile `{name}` on this machine"))
-                .hint("see what `aws configure list-profiles` tells, or unset `AWS_PROFILE`")),
+            Some(name) if !found => {
+                Err(Error::config(format!("AWS has no profile `{name}` on this machine"))
+                    .hint("see what `aws configure list-profiles` tells, or unset `AWS_PROFILE`"))
+            }
             _ => Ok(Self(settings)),
         }
     }
@@ -51,10 +53,10 @@ impl Profile {
         }
         match ELSEWHERE.into_iter().find(|setting| self.0.contains_key(*setting)) {
             None => Ok(None),
-            Some(setting) => {
-                Err(Error::config(format!("the AWS profile has its keys from elsewhere (`{setting}`), which is not followed"))
-                    .hint("give them in the environment: `aws configure export-credentials --format env`"))
-            }
+            Some(setting) => Err(Error::config(format!(
+                "the AWS profile has its keys from elsewhere (`{setting}`), which is not followed"
+            ))
+            .hint("give them in the environment: `aws configure export-credentials --format env`")),
         }
     }
 }
@@ -130,7 +132,10 @@ aws_session_token = token
         assert_eq!(default.get("region"), Some("eu-north-1"));
         let shop = profile(Some("shop")).unwrap();
         assert_eq!(shop.keys().unwrap(), Some([Some("shop"), Some("secret"), Some("token")]));
-        assert_eq!((shop.get("region"), shop.get("endpoint_url")), (Some("eu-west-1"), Some("https://s3.example.com")));
+        assert_eq!(
+            (shop.get("region"), shop.get("endpoint_url")),
+            (Some("eu-west-1"), Some("https://s3.example.com"))
+        );
         assert!(profile(Some("role")).unwrap().keys().unwrap_err().to_string().contains("role_arn"));
         assert!(profile(Some("other")).err().unwrap().to_string().contains("`other`"));
         assert!(Profile::read(&Environment::default()).unwrap().keys().unwrap().is_none());

@@ -36,9 +36,10 @@ pub(super) fn connect(url: &StoreUrl, environment: &Environment) -> Result<Box<d
     let endpoint = endpoint.iter().find_map(|key| builder.get_config_value(key)).unwrap_or_default();
     let plain = transport::allows_http(&endpoint, ALLOW_HTTP, environment)?;
     let builder = builder.with_allow_http(plain).with_bucket_name(url.bucket());
-    let store = builder.with_retry(patience::retries()).build().map_err(|error| {
-        Error::config("AWS's settings in the environment cannot be used").source(error)
-    })?;
+    let store = builder
+        .with_retry(patience::retries())
+        .build()
+        .map_err(|error| Error::config("AWS's settings in the environment cannot be used").source(error))?;
     Ok(Box::new(store))
 }
 
@@ -48,7 +49,8 @@ fn with_profile(mut builder: AmazonS3Builder, environment: &Environment) -> Resu
     let has_keys = environment.get("AWS_ACCESS_KEY_ID").is_some()
         || environment.get("AWS_WEB_IDENTITY_TOKEN_FILE").is_some();
     if !has_keys && let Some([id, secret, token]) = profile.keys()? {
-        let keys = [AmazonS3ConfigKey::AccessKeyId, AmazonS3ConfigKey::SecretAccessKey, AmazonS3ConfigKey::Token];
+        let keys =
+            [AmazonS3ConfigKey::AccessKeyId, AmazonS3ConfigKey::SecretAccessKey, AmazonS3ConfigKey::Token];
         for (key, value) in keys.into_iter().zip([id, secret, token]) {
             if let Some(value) = value {
                 builder = builder.with_config(key, value);
@@ -87,7 +89,8 @@ mod tests {
         let home = ("HOME", home.path().to_str().unwrap());
         let by_profile = connect_with(&[home]).unwrap();
         assert!(by_profile.contains("s3.eu-north-1.amazonaws.com/shop"), "{by_profile}");
-        let keys = [home, ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_REGION", "eu-west-1")];
+        let keys =
+            [home, ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_REGION", "eu-west-1")];
         let by_environment = connect_with(&keys).unwrap();
         assert!(by_environment.contains("s3.eu-west-1.amazonaws.com/shop"), "{by_environment}");
         assert!(connect_with(&[("AWS_PROFILE", "other"), home]).unwrap_err().to_string().contains("`other`"));
@@ -104,6 +107,9 @@ mod tests {
         }
         let error = connect_with(&[("AWS_ENDPOINT_URL", "http://minio:9000")]).unwrap_err();
         assert!(error.hint_text().unwrap().contains(ALLOW_HTTP), "{error}");
-        assert!(connect_with(&[("AWS_SECRET_ACCESS_KEY", "s3cret")]).is_err_and(|it| !it.to_string().contains("s3cret")));
+        assert!(
+            connect_with(&[("AWS_SECRET_ACCESS_KEY", "s3cret")])
+                .is_err_and(|it| !it.to_string().contains("s3cret"))
+        );
     }
 }

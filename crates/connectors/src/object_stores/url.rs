@@ -23,7 +23,8 @@ pub(super) enum Cloud {
     Gcs,
 }
 
-const KNOWN: &str = "write `az://container/folder`, `s3://bucket/folder`, `gs://bucket/folder`, or the path of a folder";
+const KNOWN: &str =
+    "write `az://container/folder`, `s3://bucket/folder`, `gs://bucket/folder`, or the path of a folder";
 /// What follows the account in the names of Azure's hosts.
 const AZURE_HOSTS: [&str; 2] = [".blob.core.windows.net", ".dfs.core.windows.net"];
 
@@ -58,8 +59,9 @@ impl StoreUrl {
         };
         check_name("bucket", bucket)?;
         account.map_or(Ok(()), |account| check_name("storage account", account))?;
-        let prefix = Path::parse(prefix.trim_end_matches('/'))
-            .map_err(|_| Error::config("its folder is no sound path").hint("leave out `..` and empty parts"))?;
+        let prefix = Path::parse(prefix.trim_end_matches('/')).map_err(|_| {
+            Error::config("its folder is no sound path").hint("leave out `..` and empty parts")
+        })?;
         let (bucket, account) = (bucket.to_owned(), account.map(str::to_owned));
         Ok(Self { cloud, bucket, account, prefix: prefix.to_string() })
     }

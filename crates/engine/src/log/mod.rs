@@ -14,6 +14,7 @@
 //! | What changes does a commit hold? | `deliver` |
 //! | What does a destination get of a commit? | `playing`, `generation`, `chunks` |
 //! | Where does the log end? | `head` |
+//! | How do segments come into the store? | `uploads` |
 //! | What becomes of segments that no commit names? | `orphans` |
 //! | Which commit was at a given time? | `seek` |
 //! | Where do destinations stand? | `marks` |
@@ -43,6 +44,7 @@ mod seek;
 mod segment;
 mod store;
 mod sync;
+mod uploads;
 mod writer;
 
 use std::sync::Arc;
@@ -63,6 +65,7 @@ pub use seek::{Cut, Moment, Place};
 pub(crate) use segment::{SegmentSettings, SegmentWriter};
 pub use store::Store;
 pub use sync::{Former, KeyRange, SyncStep, Syncing};
+pub(crate) use uploads::Uploads;
 pub use writer::Span;
 pub(crate) use writer::{Entry, Group, LogWriter};
 

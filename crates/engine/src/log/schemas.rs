@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Log, Store, names, store::Created};
+use super::{Log, Store, names, store::Placed};
 use crate::{
     Digest, Error, Result,
     schema::{StreamName, StreamSchema},
@@ -22,9 +22,11 @@ impl Schemas {
             return Ok(());
         }
         let path = names::schema(schema.stream(), schema.digest());
-        // It is named by its content: one that exists is the same.
-        if store.create(&path, schema.to_json()?.into()).await? == Created::Exists {
-            store.settle(&path).await?;
+        // It is named by its content: one that exists is the same, or not to be read by anybody.
+        if store.place(&path, schema.to_json()?.into()).await? != Placed::Ours {
+            return Err(Error::conflict(format!("the schema `{path}` does not match its name")).hint(
+                "restore the staging store from a backup: changes cannot be read without their schema",
+            ));
         }
         self.remember(schema.clone());
         Ok(())

@@ -14,13 +14,13 @@ use super::{
     Log,
     commit::Segment,
     names::{self, SegmentName},
-    store::Created,
+    uploads::Uploads,
 };
 use crate::{
     Digest, Error, Result,
     change::ChangeBatch,
     codec::{Batches, Encoder, Format, conform},
-    read::Phase,
+    read::{Memory, Phase},
     schema::StreamSchema,
 };
 
@@ -41,6 +41,7 @@ pub(crate) struct SegmentWriter {
     phase: Phase,
     open: Option<OpenSegment>,
     finished: Vec<Segment>,
+    uploads: Uploads,
 }
 
 struct OpenSegment {
@@ -65,7 +66,13 @@ impl SegmentWriter {
     pub(crate) const TARGET_BYTES: usize = 4 << 20;
 
     pub(crate) fn new(settings: Arc<SegmentSettings>, phase: Phase) -> Self {
-        Self { settings, phase, open: None, finished: Vec::new() }
+        Self { settings, phase, open: None, finished: Vec::new(), uploads: Uploads::default() }
+    }
+
+    /// The same, which goes on while its segments are put, as long as `memory` has room for them.
+    #[must_use]
+    pub(crate) fn uploading_beside(self, memory: Memory) -> Self {
+        Self { uploads: Uploads::beside(memory), ..self }
     }
 
     /// Adds changes, numbered from the last boundary.
@@ -116,9 +123,16 @@ impl SegmentWriter {
     }
 
     /// Makes everything durable. The segments are ready to be named by a commit.
-    pub(crate) async fn finish(mut self) -> Result<Vec<Segment>> {
+    pub(crate) async fn finish(self) -> Result<Vec<Segment>> {
+        let (segments, uploads) = self.finish_beside().await?;
+        uploads.finish().await?;
+        Ok(segments)
+    }
+
+    /// The segments, which may be named once the uploads have finished.
+    pub(crate) async fn finish_beside(mut self) -> Result<(Vec<Segment>, Uploads)> {
         self.end_open().await?;
-        Ok(self.finished)
+        Ok((self.finished, self.uploads))
     }
 
     async fn end(&mut self, open: OpenSegment) -> Result<()> {
@@ -142,13 +156,7 @@ impl SegmentWriter {
             extension: format.codec().extension(),
         });
         let length = bytes.len() as u64;
-        if log.store().create(&name, bytes.clone()).await? == Created::Exists {
-            // A put that was repeated on its way may find what it wrote itself.
-            if log.store().get(&name).await?.is_none_or(|found| found != bytes) {
-                return Err(Error::conflict(format!("the segment `{name}` exists, and is not ours")));
-            }
-            log.store().settle(&name).await?;
-        }
+        self.uploads.put(log, name.clone(), bytes).await?;
         self.finished.push(Segment {
             stream: schema.stream().clone(),
             schema: schema.digest(),

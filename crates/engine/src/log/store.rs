@@ -1,5 +1,9 @@
 //! Where a log's objects live: any object store, and a local folder as the special case that needs fsync.
 
+mod placing;
+mod probe;
+mod reaction;
+
 use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
@@ -9,13 +13,18 @@ use object_store::{
     path::Path,
 };
 
-use crate::{Error, ErrorKind, Result};
+pub(crate) use placing::Placed;
+use reaction::Reaction;
+
+use crate::{Error, Result};
 
 /// An object store that holds one log.
 #[derive(Debug, Clone)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     local: Option<PathBuf>,
+    /// Whether it is of a kind that need not be probed.
+    is_known: bool,
     description: Arc<str>,
 }
 
@@ -24,7 +33,7 @@ pub struct Store {
 pub(crate) enum Created {
     /// The object is there, durable, and ours.
     Yes,
-    /// Somebody's object was there before, possibly our own from an attempt that seemed to fail.
+    /// Somebody's object was there before, possibly our own from an attempt that seemed to fail: see [`Store::place`].
     Exists,
 }
 
@@ -44,17 +53,22 @@ impl Store {
                 .hint("check the path under `staging` and that this user may write there")
                 .source(error)
         })?;
-        Ok(Self { objects: Arc::new(objects), local: Some(folder), description: description.into() })
+        Ok(Self {
+            objects: Arc::new(objects),
+            local: Some(folder),
+            is_known: true,
+            description: description.into(),
+        })
     }
 
     /// Memory: gone with the process.
     pub fn memory() -> Self {
-        Self::new(Arc::new(InMemory::new()), "memory")
+        Self { is_known: true, ..Self::new(Arc::new(InMemory::new()), "memory") }
     }
 
-    /// Any object store that has put-if-absent. `description` names it in messages; it holds no secret.
+    /// Any object store that has put-if-absent, which [`probe`](Self::probe) tells. `description` names it in messages; it holds no secret.
     pub fn new(objects: Arc<dyn ObjectStore>, description: impl Into<Arc<str>>) -> Self {
-        Self { objects, local: None, description: description.into() }
+        Self { objects, local: None, is_known: false, description: description.into() }
     }
 
     /// What messages call it.
@@ -72,15 +86,15 @@ impl Store {
         let found = async { self.objects.get(path).await?.bytes().await };
         match found.await {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error @ object_store::Error::NotFound { .. }) if !reaction::misses_bucket(&error) => Ok(None),
             Err(error) => Err(self.error("read", path, error)),
         }
     }
 
     /// Puts `bytes` at `path` unless there is an object. Returns once it is durable.
     ///
-    /// An error of kind [`ErrorKind::Unavailable`] leaves open whether the object is there now. An fsync that failed is
-    /// [`ErrorKind::Internal`] and must not be tried again: the system may have dropped what it could not write.
+    /// An error of kind [`crate::ErrorKind::Unavailable`] leaves open whether the object is there now. An fsync that failed is
+    /// [`crate::ErrorKind::Internal`] and must not be tried again: the system may have dropped what it could not write.
     pub(crate) async fn create(&self, path: &Path, bytes: Bytes) -> Result<Created> {
         let options = PutOptions::from(PutMode::Create);
         match self.objects.put_opts(path, PutPayload::from_bytes(bytes), options).await {
@@ -146,9 +160,12 @@ impl Store {
         if format!("{error:?}").contains("UnableToSyncFile") {
             return durability_lost(path).source(error);
         }
-        let (kind, hint) = reaction(&error);
-        let error =
-            Error::new(kind, format!("cannot {verb} `{path}` in `{}`", self.description)).source(error);
+        let Reaction { kind, hint, said } = Reaction::to(&error, verb == "read");
+        let place = Error::new(kind, format!("cannot {verb} `{path}` in `{}`", self.description));
+        let error = match said {
+            Some(said) => place.source(said),
+            None => place.source(error),
+        };
         match hint {
             Some(hint) => error.hint(hint),
             None => error,
@@ -159,44 +176,6 @@ impl Store {
 fn durability_lost(path: &Path) -> Error {
     Error::internal(format!("the system could not make `{path}` durable (fsync failed)"))
         .hint("check the disk, then start again: Tidemark reads back what did arrive")
-}
-
-/// What an error of the store asks for.
-fn reaction(error: &object_store::Error) -> (ErrorKind, Option<&'static str>) {
-    use std::io::ErrorKind::{
-        InvalidFilename, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
-    };
-
-    const DENIED: Option<&str> = Some("grant this user the right to read and write the staging store");
-    match error {
-        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-            return (ErrorKind::Denied, DENIED);
-        }
-        object_store::Error::NotSupported { .. }
-        | object_store::Error::NotImplemented { .. }
-        | object_store::Error::InvalidPath { .. } => return (ErrorKind::Config, None),
-        _ => {}
-    }
-    match io_cause(error) {
-        Some(PermissionDenied | ReadOnlyFilesystem) => (ErrorKind::Denied, DENIED),
-        Some(StorageFull | QuotaExceeded) => {
-            (ErrorKind::Unavailable, Some("free space on the disk: Tidemark goes on by itself"))
-        }
-        Some(InvalidFilename) => (ErrorKind::Config, Some("give the stream a shorter name")),
-        _ => (ErrorKind::Unavailable, None),
-    }
-}
-
-/// The system's own error at the bottom, where there is one.
-fn io_cause(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return Some(io.kind());
-        }
-        cause = error.source();
-    }
-    None
 }
 
 /// Makes `folder` and those it is in, each durable in the one above.

@@ -14,8 +14,7 @@ use crate::{guard::Guard, http};
 
 /// The account and key that Azurite is known for.
 const ACCOUNT: &str = "devstoreaccount1";
-const KEY: &str =
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 const VERSION: &str = "2021-08-06";
 
 pub(super) fn start() -> (u16, Guard) {
@@ -31,7 +30,8 @@ pub(super) fn start() -> (u16, Guard) {
 /// Signed with the account's key, as the service's documentation has it under "Authorize with Shared Key".
 pub(super) fn make_container(port: u16, name: &str) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let now = DateTime::from_timestamp(now as i64, 0).unwrap().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let now =
+        DateTime::from_timestamp(now as i64, 0).unwrap().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let headers = format!("x-ms-date:{now}\nx-ms-version:{VERSION}\n");
     let resource = format!("/{ACCOUNT}/{ACCOUNT}/{name}\nrestype:container");
     let key = hmac::Key::new(hmac::HMAC_SHA256, &BASE64_STANDARD.decode(KEY).unwrap());

@@ -56,7 +56,8 @@ fn put(port: u16, request: &Request) -> Response {
     let target = format!("/upload/storage/v1/b/{bucket}/o?uploadType=multipart{condition}");
     let name = format!("{{\"name\": \"{}\"}}", http::percent_decoded(object));
     let part = |kind: &str| format!("--{BOUNDARY}\r\ncontent-type: {kind}\r\n\r\n");
-    let mut body = (part("application/json") + &name + "\r\n" + &part("application/octet-stream")).into_bytes();
+    let mut body =
+        (part("application/json") + &name + "\r\n" + &part("application/octet-stream")).into_bytes();
     body.extend_from_slice(&request.body);
     body.extend_from_slice(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
     let kind = format!("multipart/related; boundary={BOUNDARY}");

@@ -49,7 +49,7 @@ pub struct Emulator {
 /// A bucket, or container, and what a process has to know of it.
 #[derive(Debug, Clone)]
 pub struct Bucket {
-    /// Its URL in a pipeline file: `s3://test-0`.
+    /// Its URL in a pipeline file: `s3://test0`.
     pub url: String,
     /// The environment that leads there, credentials included.
     pub variables: Vec<(&'static str, String)>,
@@ -74,7 +74,7 @@ impl Emulator {
 
     /// A new, empty bucket.
     pub fn bucket(&self) -> Bucket {
-        let name = format!("test-{}", self.buckets.fetch_add(1, Ordering::Relaxed));
+        let name = format!("test{}", self.buckets.fetch_add(1, Ordering::Relaxed));
         match self.cloud {
             Cloud::Azure => azurite::make_container(self.port, &name),
             Cloud::S3 => moto::make_bucket(self.port, &name),
