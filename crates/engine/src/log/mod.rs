@@ -10,7 +10,10 @@
 //! | What is in a commit? | `commit/` |
 //! | How does a commit come to be? | `writer` |
 //! | How is it found and verified? | `reader` |
-//! | How do changes get in and out of commits? | `frame`, `segment` |
+//! | How do changes get in and out of commits? | `frame`, `segment`, `slices` |
+//! | What becomes of commits in the end? | `folding`, `volume/` |
+//! | Where is everything then? | `layout/` |
+//! | What is removed, and when? | `housekeeping`, `clearing` |
 //! | What changes does a commit hold? | `deliver` |
 //! | What does a destination get of a commit? | `playing`, `generation`, `chunks` |
 //! | Where does the log end? | `head` |
@@ -23,13 +26,17 @@
 //! | What could destinations not take? | `letters` |
 
 mod chunks;
+mod clearing;
 mod commit;
 mod deliver;
+mod folding;
 mod frame;
 mod generation;
 mod head;
 mod hexadecimal;
+mod housekeeping;
 mod identity;
+mod layout;
 mod letters;
 mod lock;
 mod marks;
@@ -40,20 +47,25 @@ mod reader;
 mod requests;
 mod schema_changes;
 mod schemas;
+mod sealed;
 mod seek;
 mod segment;
+mod slices;
 mod store;
 mod sync;
 mod uploads;
+mod volume;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use tokio::sync::watch;
 
 pub(crate) use commit::Segment;
 pub use commit::{Commit, Transaction};
 pub use deliver::Selection;
+pub use housekeeping::{Housekeeping, HousekeepingSettings};
+pub(crate) use layout::LayoutWriter;
 pub(crate) use letters::letter_of;
 pub use letters::{DeadLetter, LetterId};
 pub use lock::RunLock;
@@ -72,9 +84,12 @@ pub(crate) use writer::{Entry, Group, LogWriter};
 use crate::{LogId, Result, world::World};
 use head::Head;
 use identity::Identity;
+use layout::View;
 use reader::Recent;
 use requests::LastLook;
 use schemas::Schemas;
+use slices::Slices;
+use volume::Shelf;
 
 /// A staging log. Cheap to clone; clones share what they know.
 #[derive(Debug, Clone)]
@@ -88,6 +103,11 @@ struct Shared {
     schemas: Schemas,
     recent: Recent,
     last_look: LastLook,
+    layout: View,
+    shelf: Shelf,
+    slices: Slices,
+    /// Bytes of commits that came to be in this process and are not folded.
+    unfolded: AtomicU64,
     /// The newest commit this process knows to be durable.
     head: watch::Sender<Head>,
 }
@@ -114,12 +134,17 @@ impl Log {
         let log = Self(Arc::new(Shared {
             store,
             world,
+            layout: View::new(identity.log.clone()),
+            shelf: Shelf::default(),
+            slices: Slices::default(),
+            unfolded: AtomicU64::new(0),
             identity,
             schemas: Schemas::default(),
             recent: Recent::default(),
             last_look: LastLook::default(),
             head: watch::Sender::new(Head::default()),
         }));
+        log.refresh_layout().await?;
         log.refresh().await?;
         Ok(log)
     }

@@ -138,14 +138,6 @@ impl SegmentWriter {
     async fn end(&mut self, open: OpenSegment) -> Result<()> {
         let OpenSegment { schema, encoder, rows, .. } = open;
         let SegmentSettings { log, format, epoch, writer, begun } = self.settings.as_ref();
-        let (bytes, digest) = log
-            .world()
-            .compute(move || {
-                let bytes = encoder.finish()?;
-                let digest = Digest::of(&bytes);
-                Ok::<_, Error>((bytes, digest))
-            })
-            .await??;
         let name = names::segment(&SegmentName {
             stream: schema.stream(),
             phase: self.phase,
@@ -155,6 +147,7 @@ impl SegmentWriter {
             writer,
             extension: format.codec().extension(),
         });
+        let (bytes, digest) = encoded(log, encoder).await?;
         let length = bytes.len() as u64;
         self.uploads.put(log, name.clone(), bytes).await?;
         self.finished.push(Segment {
@@ -164,12 +157,32 @@ impl SegmentWriter {
             format: *format,
             name: name.to_string(),
             rows,
+            skip: 0,
+            of: None,
             bytes: length,
             digest,
             first_ordinal: 0,
         });
         Ok(())
     }
+}
+
+/// Puts what `encoder` has encoded at `name`; its length and digest.
+pub(super) async fn put_segment(log: &Log, name: &Path, encoder: Box<dyn Encoder>) -> Result<(u64, Digest)> {
+    let (bytes, digest) = encoded(log, encoder).await?;
+    let length = bytes.len() as u64;
+    log.create_own(name, bytes).await?;
+    Ok((length, digest))
+}
+
+/// What `encoder` has encoded, and its digest.
+async fn encoded(log: &Log, encoder: Box<dyn Encoder>) -> Result<(Bytes, Digest)> {
+    let encode = move || {
+        let bytes = encoder.finish()?;
+        let digest = Digest::of(&bytes);
+        Ok((bytes, digest))
+    };
+    log.world().compute(encode).await?
 }
 
 impl Segment {
@@ -182,20 +195,38 @@ impl Segment {
 }
 
 impl Log {
-    /// The bytes of a segment, verified.
-    pub(super) async fn segment(&self, segment: &Segment) -> Result<Bytes> {
+    /// The bytes of a segment of commit `sequence`, verified.
+    pub(super) async fn segment(&self, sequence: u64, segment: &Segment) -> Result<Bytes> {
         let Segment { name, bytes: length, digest, .. } = segment;
         let damaged = |what: &str| {
             Error::conflict(format!("the segment `{name}` is {what}"))
                 .hint("restore it from a backup: nothing of it or after it is delivered")
         };
-        let bytes = self.store().get(&segment.path()?).await?.ok_or_else(|| damaged("missing"))?;
+        let Some(bytes) = self.store().get(&segment.path()?).await? else {
+            self.check_unmoved(sequence, segment).await?;
+            return Err(damaged("missing"));
+        };
         let content = bytes.clone();
         let found = self.world().compute(move || Digest::of(&content)).await?;
         if bytes.len() as u64 != *length || found != *digest {
             return Err(damaged("damaged: its content is not what was written"));
         }
         Ok(bytes)
+    }
+}
+
+impl Log {
+    /// Checks that changes of commit `sequence` are still to be found in `segment`.
+    ///
+    /// Fails with [`crate::ErrorKind::Unavailable`] when the commit was folded meanwhile: whoever begins again finds them.
+    async fn check_unmoved(&self, sequence: u64, segment: &Segment) -> Result<()> {
+        self.refresh_layout().await?;
+        let commit = self.commit(sequence).await?;
+        match commit.header().segments.iter().any(|found| found.name == segment.name) {
+            true => Ok(()),
+            false => Err(Error::unavailable(format!("commit {sequence} was folded while it was being read"))
+                .hint("try again")),
+        }
     }
 }
 

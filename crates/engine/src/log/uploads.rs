@@ -4,8 +4,8 @@ use bytes::Bytes;
 use object_store::path::Path;
 use tokio::task::JoinSet;
 
-use super::{Log, store::Placed};
-use crate::{Error, Result, read::Memory};
+use super::Log;
+use crate::{Result, read::Memory};
 
 /// Puts under way. Dropping it ends them; what arrived all the same is an orphan.
 #[derive(Debug, Default)]
@@ -35,11 +35,11 @@ impl Uploads {
         let room =
             self.under_way.len() < MOST && held.as_mut().is_some_and(|held| held.try_grow(bytes.len()));
         if !room {
-            return put(log, &name, bytes).await;
+            return log.create_own(&name, bytes).await;
         }
         let log = log.clone();
         self.under_way.spawn(async move {
-            let outcome = put(&log, &name, bytes).await;
+            let outcome = log.create_own(&name, bytes).await;
             drop(held);
             outcome
         });
@@ -52,12 +52,5 @@ impl Uploads {
             ended??;
         }
         Ok(())
-    }
-}
-
-async fn put(log: &Log, name: &Path, bytes: Bytes) -> Result<()> {
-    match log.store().place(name, bytes).await? {
-        Placed::Ours => Ok(()),
-        Placed::Theirs(_) => Err(Error::conflict(format!("the segment `{name}` exists, and is not ours"))),
     }
 }

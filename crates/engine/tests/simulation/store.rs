@@ -65,7 +65,12 @@ impl ObjectStore for Connection {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.store.delete_stream(locations)
+        let fate = self.fate.clone();
+        let may_fail = locations.map(move |location| match fate.call() {
+            Call::FailsBefore => Err(timeout()),
+            _ => location,
+        });
+        self.store.delete_stream(may_fail.boxed())
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
