@@ -3,22 +3,23 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use futures::future::{join, join_all};
+use futures::future::{join_all, join3};
 use serde_json::json;
 use tidemark_connectors::config::{Interval, Place, Writing};
-use tidemark_engine::{Error, schema::StreamName};
+use tidemark_engine::{Error, schema::StreamName, world::World};
 
 use crate::{
     cli::EXIT_CODES,
     failure::Failure,
     output::Output,
-    pipeline_file::{self, Destination, Pipeline, Problem, Problems, Trigger},
+    pipeline_file::{self, Destination, Pipeline, Problem, Problems, StagingPlace, Trigger},
     staging,
 };
 
 /// Check a pipeline file and report every problem at once
 ///
-/// First the file itself; if that is sound, the source and every destination are tried, and nothing is changed. Each
+/// First the file itself; if that is sound, the source, object storage and every destination are tried, and nothing is changed: an
+/// object that is put for trial is removed again. Each
 /// problem comes with its line, what is allowed there, and what to do. Exits with 2 if there is any.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
@@ -26,7 +27,7 @@ pub(crate) struct Check {
     /// The pipeline file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Check the file alone, without touching the source or any destination
+    /// Check the file alone, without touching the source, object storage or any destination
     #[arg(long)]
     offline: bool,
     /// Print the problems as a JSON array; an empty one if all is well
@@ -60,8 +61,10 @@ async fn try_systems(pipeline: &Pipeline) -> Result<Vec<Error>, Problems> {
     let of_destinations = join_all(destinations.iter().map(|Destination { writing, system, .. }| async {
         (vec!["destinations", writing.destination.as_str()], system.check(home, writing).await)
     }));
-    let (of_source, of_destinations) = join(source.check(home), of_destinations).await;
+    let (of_source, of_staging, of_destinations) =
+        join3(source.check(home), try_staging(pipeline), of_destinations).await;
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    problems.extend(of_staging.err().map(|error| origin.problem(&["staging"], &error)));
     for (part, findings) in std::iter::once((vec!["source"], of_source)).chain(of_destinations) {
         problems.extend(findings.problems.iter().map(|error| origin.problem(&part, error)));
         warnings.extend(findings.warnings.into_iter().map(|warning| warning.context(part.join("."))));
@@ -73,6 +76,14 @@ async fn try_systems(pipeline: &Pipeline) -> Result<Vec<Error>, Problems> {
         warnings.extend(outlook(pipeline).await);
     }
     if problems.is_empty() { Ok(warnings) } else { Err(origin.problems(problems)) }
+}
+
+/// Puts an object into object storage and removes it: whether a log can be kept there. A folder is made by the run.
+async fn try_staging(pipeline: &Pipeline) -> Result<(), Error> {
+    match pipeline.staging.place {
+        StagingPlace::Folder(_) => Ok(()),
+        StagingPlace::Objects(_) => staging::store(pipeline)?.probe(&World::real()).await,
+    }
 }
 
 /// What the next run will do with what is staged already. Where that cannot be told, the run itself will say so.
@@ -115,9 +126,13 @@ fn picture(pipeline: &Pipeline) -> String {
         Trigger::Always => "always".into(),
         Trigger::Every(time) => format!("every {}", Interval(*time)),
     };
+    let kept = match &staging.place {
+        StagingPlace::Folder(path) => shown(&Place::path(&path.join(name))),
+        StagingPlace::Objects(url) => url.join(name).to_string(),
+    };
     let mut lines = vec![
         format!("  reads    {} `{}`, {when}", source.system(), shown(&source.place(&home.folder))),
-        format!("  keeps    `{}`", shown(&Place::path(&staging.path.join(name)))),
+        format!("  keeps    `{kept}`"),
     ];
     for Destination { writing, live, system, .. } in destinations {
         let Writing { destination, mode, .. } = writing;

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 use tidemark_engine::{
     Error, ErrorKind,
-    log::{Log, Marks, RunLock},
+    log::{Log, Marks, RunLock, Runner},
     world::World,
 };
 
@@ -51,9 +51,10 @@ impl Run {
         refuse_overwriting(&pipeline).await?;
         let world = World::real();
         let begun = world.now();
-        let store = staging::store(&pipeline)?;
+        let store = staging::sound_store(&pipeline).await?;
         let _lock = RunLock::take(&store, &world).await?;
         let log = Log::open_or_create(store, &pipeline.name, world.clone()).await?;
+        warn_of_another(&pipeline, &log).await?;
         let stop = stop_on_signals()?;
         check_whole(&pipeline, &log).await?;
         let run = PipelineRun::new(&pipeline, log, self.once, stop)?;
@@ -80,6 +81,19 @@ impl Run {
             Some(error) => Err(error.into()),
         }
     }
+}
+
+/// Where no lock keeps two apart, the later one takes the earlier one's place. Whoever did not mean that should hear of it.
+async fn warn_of_another(pipeline: &Pipeline, log: &Log) -> Result<(), Failure> {
+    if RunLock::runner(log.store()) == Runner::Untold
+        && let Some((destination, time)) = staging::sign_of_life(pipeline, log).await?
+    {
+        tracing::warn!(
+            hint = "let only one process run this pipeline",
+            "destination `{destination}` was being written to at {time}: if another process runs this pipeline, this one takes its place"
+        );
+    }
+    Ok(())
 }
 
 /// A destination that a replay filled in part must not be taken for one that has everything.

@@ -1,4 +1,5 @@
-//! One running process per local staging folder: a courtesy to people. Safety comes from epochs.
+//! One running process per local staging folder: a courtesy to people. Safety comes from epochs, and in object storage from them
+//! alone: nothing there is released when a process dies.
 
 use std::{
     fs::{File, TryLockError},
@@ -18,8 +19,19 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct RunLock(#[expect(dead_code, reason = "holding the file open is the lock")] Option<File>);
 
+/// Who runs a pipeline, as far as its store tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Runner {
+    /// Nobody does.
+    Nobody,
+    /// This process.
+    Process(String),
+    /// The store is one that has no locks: somebody may, anywhere.
+    Untold,
+}
+
 impl RunLock {
-    /// Takes the lock of the log in `store`, where that is a local folder.
+    /// Takes the lock of the log in `store`, where that is a local folder. Elsewhere there is none to take.
     ///
     /// Fails with [`crate::ErrorKind::Config`] when another process holds it, and says which.
     pub async fn take(store: &Store, world: &World) -> Result<Self> {
@@ -67,16 +79,19 @@ impl RunLock {
         Ok(Self(Some(file)))
     }
 
-    /// Who holds the lock of the log in `store` now; `None` when nobody does.
-    pub fn holder(store: &Store) -> Option<String> {
-        let mut file = File::open(store.local_folder()?.join(names::LOCK)).ok()?;
+    /// Who runs the log in `store` now.
+    pub fn runner(store: &Store) -> Runner {
+        let Some(folder) = store.local_folder() else { return Runner::Untold };
+        let Ok(mut file) = File::open(folder.join(names::LOCK)) else { return Runner::Nobody };
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
-                file.read_to_string(&mut holder).ok()?;
-                Some(holder.trim_end().to_owned())
+                match file.read_to_string(&mut holder) {
+                    Ok(_) => Runner::Process(holder.trim_end().to_owned()),
+                    Err(_) => Runner::Nobody,
+                }
             }
-            _ => None,
+            _ => Runner::Nobody,
         }
     }
 }

@@ -68,7 +68,7 @@ pub use housekeeping::{Housekeeping, HousekeepingSettings};
 pub(crate) use layout::LayoutWriter;
 pub(crate) use letters::letter_of;
 pub use letters::{DeadLetter, LetterId};
-pub use lock::RunLock;
+pub use lock::{RunLock, Runner};
 pub use marks::{Mark, MarkState, Marks};
 pub use playing::Playing;
 pub use requests::Request;
