@@ -20,4 +20,5 @@ mod running;
 mod samples;
 mod staging;
 mod starter;
+mod stores;
 mod workbench;
