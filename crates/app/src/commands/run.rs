@@ -83,14 +83,15 @@ impl Run {
     }
 }
 
-/// Where no lock keeps two apart, the later one takes the earlier one's place. Whoever did not mean that should hear of it.
+/// Where no lock keeps two apart, they meet in the log and at the destinations, and whoever comes second there ends. Whoever did not mean
+/// that should hear of it.
 async fn warn_of_another(pipeline: &Pipeline, log: &Log) -> Result<(), Failure> {
     if RunLock::runner(log.store()) == Runner::Untold
         && let Some((destination, time)) = staging::sign_of_life(pipeline, log).await?
     {
         tracing::warn!(
             hint = "let only one process run this pipeline",
-            "destination `{destination}` was being written to at {time}: if another process runs this pipeline, this one takes its place"
+            "destination `{destination}` was being written to at {time}: if another process runs this pipeline, the two cannot both go on"
         );
     }
     Ok(())

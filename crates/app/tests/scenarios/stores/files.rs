@@ -67,7 +67,7 @@ fn what_files_hold_arrives_and_can_be_asked_for(cloud: Option<Cloud>) {
     rusqlite::Connection::open(&copy).unwrap().execute_batch("DELETE FROM orders WHERE id < 100").unwrap();
     let asked = bench.tidemark("resync pipeline.yaml").succeeds();
     let said = if cloud.is_some() { "if there is one, else by the next run" } else { "by the next run" };
-    assert!(asked.stderr.contains(said), "{}", asked.stderr);
+    assert!(asked.stdout.contains(said), "{}", asked.stdout);
     bench.tidemark("run pipeline.yaml --once").succeeds();
     Csv::read(&bench.path("data"), "orders").equals_sqlite(&copy, "orders");
     bench.tidemark("teardown pipeline.yaml --yes").succeeds();

@@ -46,7 +46,13 @@ fn a_bucket_that_is_not_there_is_named(cloud: Option<Cloud>) {
 fn a_store_that_overwrites_is_refused(cloud: Option<Cloud>) {
     let emulator = cloud.unwrap().shared();
     let front = Front::before(emulator.port());
-    front.treat_all(Treatment::Without(&["if-none-match", "x-goog-if-generation-match"]));
+    // Azurite would notice that a header is gone which was signed: it is made to say yes instead.
+    let said_yes =
+        Response::new(201, &[("etag", "\"0\""), ("last-modified", "Mon, 01 Jan 2024 00:00:00 GMT")], b"");
+    front.treat(move |request| match request.method.as_str() {
+        "PUT" if cloud == Some(Cloud::Azure) => Treatment::Answer(said_yes.clone()),
+        _ => Treatment::Without(&["if-none-match", "x-goog-if-generation-match"]),
+    });
     is_refused(&emulator.bucket_behind(&front), 2, &["cannot hold a log", "conditional writes"]);
 }
 

@@ -1,4 +1,7 @@
-//! Two that run one pipeline. No lock keeps them apart in object storage: the later one takes over, the earlier one says so and ends.
+//! Two that run one pipeline. No lock keeps them apart in object storage: whoever comes second to a commit or to a destination says so
+//! and ends.
+
+use std::time::Duration;
 
 use tidemark_test_servers::Cloud;
 
@@ -9,9 +12,9 @@ use crate::{
     workbench::Workbench,
 };
 
-in_every_cloud!(the_later_of_two_runs_takes_over);
+in_every_cloud!(two_runs_do_not_both_go_on_and_nothing_is_lost);
 
-fn the_later_of_two_runs_takes_over(cloud: Option<Cloud>) {
+fn two_runs_do_not_both_go_on_and_nothing_is_lost(cloud: Option<Cloud>) {
     let place = place(cloud);
     let bench = Workbench::with_pipeline(&format!(
         "name: shop
@@ -33,25 +36,31 @@ destinations:
     });
 
     let mut later = bench.start("run pipeline.yaml");
-    later.until_it_says("this one takes its place");
+    later.until_it_says("the two cannot both go on");
     let mut id = 0;
-    while earlier.runs() {
+    while earlier.runs() && later.runs() {
         id += 1;
-        assert!(id < 2_000, "the earlier run goes on beside the later one");
+        assert!(id < 2_000, "both go on");
         bench.append("data/orders.csv", &format!("{id},{id}\n"));
-        pause(std::time::Duration::from_millis(20));
+        pause(Duration::from_millis(20));
     }
-    let ended = earlier.ends().exits_with(3);
+    let (ended, mut other) = if earlier.runs() { (later, earlier) } else { (earlier, later) };
+    let ended = ended.ends().exits_with(3);
     assert!(ended.stderr.contains("another process has taken over"), "{}", ended.stderr);
     assert!(ended.stderr.contains("hint:"), "{}", ended.stderr);
+    // It may have lost the log while the other lost a destination; mostly the other goes on.
+    if other.runs() {
+        pause(Duration::from_millis(200));
+    }
+    if other.runs() {
+        other.ask_to_stop();
+    }
+    let ended = other.ends();
+    assert!([0, 3].contains(&ended.code()), "{}", ended.stderr);
 
     bench.append("data/orders.csv", "1000000,1\n");
-    let rows = Csv::read(&bench.path("data"), "orders").len();
-    later.until("the later one has everything", || {
-        count_in_sqlite(&copy, "orders") == rows && count_in_sqlite(&kept, "orders") >= rows
-    });
-    later.terminate().succeeds();
+    bench.tidemark("run pipeline.yaml --once").succeeds();
     let orders = Csv::read(&bench.path("data"), "orders");
     orders.equals_sqlite(&copy, "orders");
-    assert_eq!(count_in_sqlite(&kept, "orders"), rows, "nothing is there twice");
+    assert_eq!(count_in_sqlite(&kept, "orders"), orders.len(), "nothing is there twice");
 }
