@@ -1,7 +1,7 @@
 //! Azure Blob Storage.
 //!
-//! Credentials, the first that is there: `AZURE_STORAGE_CONNECTION_STRING`; `AZURE_STORAGE_KEY`; a service principal
-//! (`AZURE_CLIENT_ID`, `AZURE_TENANT_ID`, `AZURE_CLIENT_SECRET`); a workload's identity (`AZURE_FEDERATED_TOKEN_FILE`);
+//! Credentials, the first that is there: `AZURE_STORAGE_CONNECTION_STRING`; `AZURE_STORAGE_KEY`; a workload's identity
+//! (`AZURE_CLIENT_ID`, `AZURE_TENANT_ID`, `AZURE_FEDERATED_TOKEN_FILE`); a service principal (the same with `AZURE_CLIENT_SECRET`);
 //! `AZURE_STORAGE_SAS_TOKEN`; the machine's managed identity.
 
 use object_store::{
