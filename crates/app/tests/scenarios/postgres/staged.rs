@@ -61,3 +61,35 @@ destinations:
         assert_eq!(value(&history, &twice), "0", "`{table}` holds a change twice");
     }
 }
+
+/// Nothing tells the command that nobody runs the pipeline, so it does not write by itself.
+#[test]
+fn in_object_storage_a_retry_of_dead_letters_waits_for_a_run() {
+    let (source, copy) = (Postgres::shared().database(), Postgres::shared().database());
+    source.execute("CREATE TABLE accounts (id int PRIMARY KEY, amount int); INSERT INTO accounts VALUES (1, 1), (2, 5000)");
+    copy.execute(
+        "CREATE TABLE accounts (id int PRIMARY KEY, amount int, CONSTRAINT small CHECK (amount < 1000))",
+    );
+    let place = place(Some(Cloud::S3));
+    let bench = Workbench::with_pipeline(&format!(
+        "name: {}
+source: {{type: postgres, url: \"{}\", streams: [\"public.*\"]}}
+staging: {}
+destinations:
+{}",
+        source.name(),
+        source.url(),
+        place.url,
+        destination("copy", &copy, "mirror, adopt: true, on_error: dead-letter")
+    ))
+    .in_environment(&place.variables);
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+    copy.execute("ALTER TABLE accounts DROP CONSTRAINT small");
+    let asked = bench.tidemark("dead-letters pipeline.yaml retry").succeeds().stdout;
+    assert!(asked.contains("asked whoever runs the pipeline, now or next"), "{asked}");
+    assert_eq!(value(&copy, "SELECT count(*) FROM accounts"), "1", "it writes nothing by itself");
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+    assert_equal(&source, &copy, "public.accounts");
+    let listed = bench.tidemark("dead-letters pipeline.yaml list").succeeds().stdout;
+    assert_eq!(listed, "there are no dead letters\n");
+}
