@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, names, store::Created};
+use super::{Store, names, store::Placed};
 use crate::{Error, LogId, Result, Time, world::World};
 
 /// The format this program writes. A log of a later format is refused.
@@ -50,10 +50,10 @@ impl Identity {
         };
         let bytes = serde_json::to_vec_pretty(&identity)
             .map_err(|error| Error::internal("cannot write the identity of a log").source(error))?;
-        match store.create(&names::identity(), bytes.into()).await? {
-            Created::Yes => Ok(identity),
+        match store.place(&names::identity(), bytes.into()).await? {
+            Placed::Ours => Ok(identity),
             // Whoever was first decides.
-            Created::Exists => Self::read(store)
+            Placed::Theirs(_) => Self::read(store)
                 .await?
                 .ok_or_else(|| Error::unavailable("the log disappeared while it was being opened")),
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::{Log, names, store::Created};
+use super::{Log, names, store::Placed};
 use crate::{Error, Result, Time, schema::StreamName};
 
 /// What was there when somebody of this process last looked.
@@ -51,7 +51,7 @@ impl Log {
         let bytes: Bytes = serde_json::to_vec(request).map_err(unwritable)?.into();
         loop {
             let id = format!("{}-{}", self.world().now().compact(), self.world().name(4));
-            if self.store().create(&names::request(&id), bytes.clone()).await? == Created::Yes {
+            if self.store().place(&names::request(&id), bytes.clone()).await? == Placed::Ours {
                 return Ok(id);
             }
         }
