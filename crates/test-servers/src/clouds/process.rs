@@ -24,7 +24,7 @@ pub(super) fn start(
         let prefix = format!("tidemark-{name}-");
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap().keep();
         let said = folder.join("log");
-        let guard = Guard::start(&command(&folder, port), &folder, &File::create(&said).unwrap());
+        let guard = Guard::start(&command(&folder, port), &folder, &File::create(&said).unwrap(), "KILL");
         let start = Instant::now();
         let log = loop {
             let log = fs::read_to_string(&said).unwrap_or_default();
