@@ -65,7 +65,7 @@ pub use playing::Playing;
 pub use requests::Request;
 pub use schema_changes::SchemaChange;
 pub use seek::{Cut, Moment, Place};
-pub(crate) use segment::{SegmentSettings, SegmentWriter};
+pub(crate) use segment::{SegmentSettings, SegmentWriter, Unnamed};
 pub use store::Store;
 pub use sync::{Former, KeyRange, SyncStep, Syncing};
 pub use writer::Span;

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{lane::Boundary, memory::Held};
 use crate::{
     Cursor, Result, Stop,
-    log::{Entry, Group, Log, LogWriter, SyncStep},
+    log::{Entry, Group, Log, LogWriter, SyncStep, Unnamed},
 };
 
 /// Inline changes that end a group early.
@@ -26,6 +26,8 @@ pub(super) struct Committer<'a> {
     pub(super) max_delay: Duration,
     pub(super) durable: watch::Sender<Cursor>,
     pub(super) stop: Stop,
+    /// Told which segments are named.
+    pub(super) unnamed: Unnamed,
     /// Thrown when the strategy has returned: there will be no more boundaries, even if somebody kept a lane.
     pub(super) ended: Stop,
 }
@@ -90,7 +92,9 @@ impl<'a> Committer<'a> {
 
     async fn commit(&mut self, gathered: Gathered) -> Result<()> {
         let Gathered { entry, held, tickets, .. } = gathered;
+        let segments = entry.segments();
         self.writer.commit(entry, &self.stop).await?;
+        self.unnamed.named(&segments);
         drop(held);
         self.durable.send_replace(self.writer.cursor().clone());
         for ticket in tickets {
