@@ -67,6 +67,8 @@ pub(super) struct StagingKeys {
     pub(super) format: StagingFormat,
     /// How long a change may wait for others before it is committed.
     pub(super) max_delay: Interval,
+    /// How long changes may stay in commits before they are folded into files of `format`.
+    pub(super) fold_after: Interval,
     /// How much memory changes may take on their way into the log.
     pub(super) memory: ByteSize,
 }
@@ -93,6 +95,7 @@ impl Default for StagingKeys {
             path: "./staging".into(),
             format: StagingFormat::Parquet,
             max_delay: Interval(Duration::from_millis(100)),
+            fold_after: Interval(Duration::from_secs(60 * 60)),
             memory: ByteSize(32 << 20),
         }
     }

@@ -82,6 +82,7 @@ impl Findings<'_> {
                 StagingFormat::Arrow => Format::Arrow,
             },
             max_delay: keys.max_delay.0,
+            fold_after: keys.fold_after.0,
             memory: keys.memory.0,
         }
     }

@@ -38,6 +38,8 @@ pub(crate) struct Staging {
     pub(crate) format: Format,
     /// How long a change may wait for others before it is committed.
     pub(crate) max_delay: Duration,
+    /// How long changes may stay in commits before they are folded into files of `format`.
+    pub(crate) fold_after: Duration,
     /// Bytes that changes may take on their way into the log.
     pub(crate) memory: u64,
 }

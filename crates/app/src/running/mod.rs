@@ -5,6 +5,7 @@ mod progress;
 mod reading;
 mod requests;
 mod signals;
+mod tidying;
 
 pub(crate) use pipeline_run::{Outcome, PipelineRun, Written};
 pub(crate) use progress::{BARS, Watched, watch};

@@ -12,7 +12,7 @@ use tidemark_engine::{
 };
 use tokio::{sync::watch, task::JoinSet};
 
-use super::{progress::Watched, reading::Reading, requests::Requests};
+use super::{progress::Watched, reading::Reading, requests::Requests, tidying::Tidying};
 use crate::pipeline_file::{Destination, Pipeline};
 
 /// A pipeline ready to run.
@@ -21,6 +21,7 @@ pub(crate) struct PipelineRun {
     stop: Stop,
     reading: Reading,
     writing: Vec<Writing>,
+    tidying: Tidying,
 }
 
 struct Writing {
@@ -72,6 +73,7 @@ impl PipelineRun {
         });
         Ok(Self {
             writing: writing.collect::<Result<_>>()?,
+            tidying: Tidying::new(pipeline, log.clone()),
             reading: Reading::new(pipeline, log.clone(), once, stop.clone(), horizon)?,
             stop,
             log,
@@ -92,7 +94,7 @@ impl PipelineRun {
     pub(crate) async fn run(self) -> Outcome {
         let begin = self.log.head().sequence;
         let (rows, progress) = (self.reading.rows(), self.progress());
-        let Self { log, stop, reading, writing } = self;
+        let Self { log, stop, reading, writing, mut tidying } = self;
 
         let mut loops = JoinSet::new();
         for Writing { write_loop, mut strategy, .. } in writing {
@@ -105,7 +107,9 @@ impl PipelineRun {
         let errors = {
             let mut serving = std::pin::pin!(requests.serve());
             let mut reading = std::pin::pin!(reading.run());
-            let (mut is_reading, mut errors) = (true, Vec::new());
+            let stop_tidying = tidying.stop();
+            let mut tidying = std::pin::pin!(tidying.serve());
+            let (mut is_reading, mut is_tidying, mut errors) = (true, true, Vec::new());
             while is_reading || !loops.is_empty() {
                 tokio::select! {
                     ended = &mut reading, if is_reading => {
@@ -116,6 +120,7 @@ impl PipelineRun {
                         }
                     }
                     never = &mut serving => match never {},
+                    () = &mut tidying, if is_tidying => is_tidying = false,
                     Some(ended) = loops.join_next() => {
                         if let Err(error) = ended.map_err(Error::from).flatten() {
                             tracing::error!(%error, "a destination has stopped");
@@ -126,6 +131,10 @@ impl PipelineRun {
                         }
                     }
                 }
+            }
+            stop_tidying.stop();
+            if is_tidying {
+                tidying.await;
             }
             errors
         };

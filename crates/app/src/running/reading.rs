@@ -58,6 +58,9 @@ impl Reading {
     /// Reads until stopped or, once, until caught up. However it ends, destinations may play what is in the log.
     pub(super) async fn run(mut self) -> Result<()> {
         let outcome = self.read().await;
+        if let Err(error) = self.read_loop.retire().await {
+            tracing::debug!(%error, "cannot say that this run adds nothing more");
+        }
         self.horizon.send_replace(Some(self.log.head().sequence));
         outcome
     }

@@ -11,7 +11,7 @@ use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use columns::{conform, join};
+pub(crate) use columns::{conform, join, union};
 
 use crate::Result;
 

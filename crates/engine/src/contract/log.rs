@@ -31,13 +31,14 @@ pub async fn all(store: impl Fn() -> Store) {
     transactions_of_one_boundary_keep_their_places(store()).await;
     steps_out_of_turn_are_refused(store()).await;
     marks_tell_the_last_and_forget_the_old(store()).await;
+    super::folding::all(store).await;
 }
 
-async fn open(store: &Store) -> Log {
+pub(super) async fn open(store: &Store) -> Log {
     Log::open_or_create(store.clone(), "contract", World::real()).await.expect("the log opens")
 }
 
-fn group(batches: Vec<ChangeBatch>, cursor: &'static str, time: Option<i64>) -> Group {
+pub(super) fn group(batches: Vec<ChangeBatch>, cursor: &'static str, time: Option<i64>) -> Group {
     let mut rows = 0;
     let numbered = batches.into_iter().map(|batch| {
         let batch = batch.numbered_from(rows);
@@ -59,11 +60,11 @@ fn group(batches: Vec<ChangeBatch>, cursor: &'static str, time: Option<i64>) -> 
     }
 }
 
-async fn commit(writer: &mut LogWriter, groups: Vec<Group>) -> Result<u64> {
+pub(super) async fn commit(writer: &mut LogWriter, groups: Vec<Group>) -> Result<u64> {
     writer.commit(Entry { groups }, &Stop::new()).await.map(|commit| commit.sequence())
 }
 
-async fn read(log: &Log, sequence: u64) -> Result<Vec<Delivery>> {
+pub(super) async fn read(log: &Log, sequence: u64) -> Result<Vec<Delivery>> {
     let commit = log.commit(sequence).await?;
     log.deliveries(vec![commit], &Selection::default()).try_collect().await
 }
@@ -327,10 +328,24 @@ async fn marks_tell_the_last_and_forget_the_old(store: Store) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::{MasterKey, MasterKeys};
 
     #[tokio::test]
     async fn memory() {
         all(Store::memory).await;
+    }
+
+    #[tokio::test]
+    async fn encrypted() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = std::cell::Cell::new(0);
+        let keys = || MasterKeys::new(MasterKey::parse(&"ab".repeat(32)).unwrap(), Vec::new()).unwrap();
+        all(|| {
+            folders.set(folders.get() + 1);
+            let folder = root.path().join(folders.get().to_string());
+            Store::local(folder).unwrap().encrypted(keys(), World::real())
+        })
+        .await;
     }
 
     /// A process may die after it made a folder of commits and before it put the first.

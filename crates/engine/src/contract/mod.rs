@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a broken contract is to panic")]
 
 pub mod codec;
+mod folding;
 pub mod log;
 pub mod read;
 pub mod samples;

@@ -191,6 +191,24 @@ pub fn repeated(name: &str, text: &str, rows: usize) -> ChangeBatch {
     rows_of(name, (0..).map(|id| (id, text.to_owned())).take(rows).collect())
 }
 
+/// `rows` creates of stream `name` whose texts do not compress; not numbered.
+pub fn distinct(name: &str, rows: usize) -> ChangeBatch {
+    let text = |id: i64| format!("{:016x}", id.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    rows_of(name, (0..).map(|id| (id, text(id))).take(rows).collect())
+}
+
+/// `rows` creates of stream `name` under a schema with one column more; not numbered.
+pub fn widened(name: &str, rows: usize) -> ChangeBatch {
+    let narrow = repeated(name, "wide", rows);
+    let mut fields = narrow.schema().fields().to_vec();
+    fields.push(Field::new("more", Kind::Bool));
+    let schema =
+        StreamSchema::new(StreamName::new(name), fields, vec!["id".into()]).expect("the schema is sound");
+    let mut values = narrow.columns().values.clone();
+    values.push(Arc::new(BooleanArray::from(vec![true; rows])));
+    ChangeBatch::uniform(schema, Op::Create, values).expect("the batch is sound")
+}
+
 fn rows_of(name: &str, rows: Vec<(i64, String)>) -> ChangeBatch {
     let fields = vec![Field::new("id", Kind::Int64).required(), Field::new("text", Kind::Text)];
     let schema =

@@ -78,6 +78,28 @@ impl Log {
             let segments = header.segments.iter().filter(|segment| takes(&segment.stream, segment.phase));
             pending.extend(segments.map(|segment| Pending::Segment(commit.clone(), segment.clone())));
         }
+        self.deliver(pending)
+    }
+
+    /// The changes of one frame of `commit`.
+    pub(super) fn changes_of_frame(
+        &self,
+        commit: &Arc<Commit>,
+        frame: &Frame,
+    ) -> BoxStream<'static, Result<Delivery>> {
+        self.deliver([Pending::Frame(commit.clone(), frame.clone())].into())
+    }
+
+    /// The changes of `commit` in one segment.
+    pub(super) fn changes_of_segment(
+        &self,
+        commit: &Arc<Commit>,
+        segment: &Segment,
+    ) -> BoxStream<'static, Result<Delivery>> {
+        self.deliver([Pending::Segment(commit.clone(), segment.clone())].into())
+    }
+
+    fn deliver(&self, pending: VecDeque<Pending>) -> BoxStream<'static, Result<Delivery>> {
         let deliveries = stream::try_unfold((self.clone(), pending), |(log, mut pending)| async move {
             let delivery = log.next_delivery(&mut pending).await?;
             Ok(delivery.map(|delivery| (delivery, (log, pending))))
@@ -90,11 +112,12 @@ impl Log {
             match next {
                 Pending::Ready(delivery) => return Ok(Some(*delivery)),
                 Pending::Frame(commit, frame) => {
-                    let deliveries = self.read_frame(&commit, frame).await?;
-                    deliveries
-                        .into_iter()
-                        .rev()
-                        .for_each(|delivery| pending.push_front(Pending::Ready(Box::new(delivery))));
+                    let ready = self.read_frame(&commit, frame).await?.into_iter().rev();
+                    ready.for_each(|delivery| pending.push_front(Pending::Ready(Box::new(delivery))));
+                }
+                Pending::Segment(commit, segment) if segment.of.is_some() => {
+                    let ready = self.read_slice(&commit, &segment).await?.into_iter().rev();
+                    ready.for_each(|delivery| pending.push_front(Pending::Ready(Box::new(delivery))));
                 }
                 Pending::Segment(commit, segment) => {
                     let open = self.open_segment(&commit, segment).await?;
@@ -120,9 +143,16 @@ impl Log {
 
     async fn open_segment(&self, commit: &Arc<Commit>, segment: Segment) -> Result<OpenSegment> {
         let schema = self.0.schemas.get(self.store(), &segment.stream, segment.schema).await?;
-        let bytes = self.segment(&segment).await?;
+        let bytes = self.segment(commit.sequence(), &segment).await?;
         let batches = segment::read(&segment, bytes)?;
         Ok(OpenSegment { commit: commit.clone(), segment, schema, batches, rows: 0 })
+    }
+
+    async fn read_slice(&self, commit: &Arc<Commit>, segment: &Segment) -> Result<Vec<Delivery>> {
+        let schema = self.0.schemas.get(self.store(), &segment.stream, segment.schema).await?;
+        let slices = self.slice(commit.sequence(), segment, &schema).await?.into_iter();
+        let changes = slices.map(|slice| slice.shifted_by(segment.first_ordinal));
+        changes.map(|changes| delivery(commit, segment.phase, changes?)).collect()
     }
 
     async fn read_frame(&self, commit: &Arc<Commit>, frame: Frame) -> Result<Vec<Delivery>> {

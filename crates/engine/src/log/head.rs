@@ -1,6 +1,10 @@
 //! Where the log ends.
 
-use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use super::{Commit, Log, Syncing, names};
 use crate::{Cursor, Digest, Position, Result, Time, schema::StreamName};
@@ -88,21 +92,30 @@ impl Log {
         if self.head().sequence == 0 {
             let Some(newest) = self.newest_listed().await? else { return Ok(()) };
             let commit = self.commit(newest).await?;
-            self.0.store.settle(&names::commit(newest)).await?;
+            self.settle(&commit).await?;
             self.advance(&commit);
         }
         loop {
             let head = self.head();
             let Some(commit) = self.find(head.sequence + 1).await? else { return Ok(()) };
             self.check_follows(&commit, &head)?;
-            self.0.store.settle(&names::commit(commit.sequence())).await?;
+            self.settle(&commit).await?;
             self.advance(&commit);
+        }
+    }
+
+    /// Makes a commit durable that this process found. One that is folded was so before.
+    async fn settle(&self, commit: &Commit) -> Result<()> {
+        match self.layout().covers(commit.sequence()) {
+            true => Ok(()),
+            false => self.0.store.settle(&names::commit(commit.sequence())).await,
         }
     }
 
     /// Makes a durable commit the head, unless a newer one is known.
     pub(super) fn advance(&self, commit: &Arc<Commit>) {
         self.0.recent.remember(commit);
+        self.0.unfolded.fetch_add(commit.held_bytes(), Ordering::Relaxed);
         self.0.head.send_if_modified(|head| {
             let newer = commit.sequence() > head.sequence;
             if newer {

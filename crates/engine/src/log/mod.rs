@@ -11,7 +11,10 @@
 //! | How does a commit come to be? | `writer` |
 //! | What if the store is full, or away? | `putting`, `health`, `folder` |
 //! | How is it found and verified? | `reader` |
-//! | How do changes get in and out of commits? | `frame`, `segment` |
+//! | How do changes get in and out of commits? | `frame`, `segment`, `slices` |
+//! | What becomes of commits in the end? | `folding`, `volume/` |
+//! | Where is everything then? | `layout/` |
+//! | What is removed, and when? | `housekeeping`, `clearing` |
 //! | What changes does a commit hold? | `deliver` |
 //! | What does a destination get of a commit? | `playing`, `generation`, `chunks` |
 //! | Where does the log end? | `head` |
@@ -21,17 +24,22 @@
 //! | Which initial syncs are under way? | `sync` |
 //! | What has somebody asked for? | `requests` |
 //! | What could destinations not take? | `letters` |
+//! | Where do the objects live, and what is encrypted? | `store/` |
 
 mod chunks;
+mod clearing;
 mod commit;
 mod deliver;
 mod folder;
+mod folding;
 mod frame;
 mod generation;
 mod head;
 mod health;
 mod hexadecimal;
+mod housekeeping;
 mod identity;
+mod layout;
 mod letters;
 mod lock;
 mod marks;
@@ -43,13 +51,16 @@ mod reader;
 mod requests;
 mod schema_changes;
 mod schemas;
+mod sealed;
 mod seek;
 mod segment;
+mod slices;
 mod store;
 mod sync;
+mod volume;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use tokio::sync::watch;
 
@@ -57,6 +68,8 @@ pub(crate) use commit::Segment;
 pub use commit::{Commit, Transaction};
 pub use deliver::Selection;
 pub use health::Trouble;
+pub use housekeeping::{Housekeeping, HousekeepingSettings};
+pub(crate) use layout::LayoutWriter;
 pub(crate) use letters::letter_of;
 pub use letters::{DeadLetter, LetterId};
 pub use lock::{Holder, RunLock};
@@ -66,7 +79,7 @@ pub use requests::Request;
 pub use schema_changes::SchemaChange;
 pub use seek::{Cut, Moment, Place};
 pub(crate) use segment::{SegmentSettings, SegmentWriter, Unnamed};
-pub use store::Store;
+pub use store::{KeyId, MasterKey, MasterKeys, Store};
 pub use sync::{Former, KeyRange, SyncStep, Syncing};
 pub use writer::Span;
 pub(crate) use writer::{Entry, Group, LogWriter};
@@ -74,9 +87,12 @@ pub(crate) use writer::{Entry, Group, LogWriter};
 use crate::{LogId, Result, world::World};
 use head::Head;
 use identity::Identity;
+use layout::View;
 use reader::Recent;
 use requests::LastLook;
 use schemas::Schemas;
+use slices::Slices;
+use volume::Shelf;
 
 /// A staging log. Cheap to clone; clones share what they know.
 #[derive(Debug, Clone)]
@@ -90,6 +106,11 @@ struct Shared {
     schemas: Schemas,
     recent: Recent,
     last_look: LastLook,
+    layout: View,
+    shelf: Shelf,
+    slices: Slices,
+    /// Bytes of commits that came to be in this process and are not folded.
+    unfolded: AtomicU64,
     /// The newest commit this process knows to be durable.
     head: watch::Sender<Head>,
 }
@@ -100,12 +121,14 @@ impl Log {
     /// Fails with [`crate::ErrorKind::Conflict`] when the log is damaged at its end, with
     /// [`crate::ErrorKind::Config`] when a later version wrote it.
     pub async fn open_or_create(store: Store, pipeline: &str, world: World) -> Result<Self> {
+        store.unlock_or_begin().await?;
         let identity = Identity::read_or_create(&store, pipeline, &world).await?;
         Self::with_identity(store, identity, world).await
     }
 
     /// Opens the log in `store`; `None` when there is none.
     pub async fn open(store: Store, world: World) -> Result<Option<Self>> {
+        store.unlock().await?;
         match Identity::read(&store).await? {
             Some(identity) => Self::with_identity(store, identity, world).await.map(Some),
             None => Ok(None),
@@ -117,12 +140,17 @@ impl Log {
         let log = Self(Arc::new(Shared {
             store,
             world,
+            layout: View::new(identity.log.clone()),
+            shelf: Shelf::default(),
+            slices: Slices::default(),
+            unfolded: AtomicU64::new(0),
             identity,
             schemas: Schemas::default(),
             recent: Recent::default(),
             last_look: LastLook::default(),
             head: watch::Sender::new(Head::default()),
         }));
+        log.refresh_layout().await?;
         log.refresh().await?;
         Ok(log)
     }

@@ -5,10 +5,15 @@
 //! | `pipeline.json` | the log's identity |
 //! | `schemas/<stream>/<digest>.json` | one schema |
 //! | `data/<stream>/init\|cdc/<time>-<epoch>-<n>-<writer>.<ext>` | one segment |
+//! | `data/<stream>/init\|cdc/<time>-L<layout>-<n>-<writer>.<ext>` | one segment of folded commits, meant for an entry of the layout |
 //! | `log/<folder>/<sequence>` | one commit; ten thousand to a folder |
+//! | `volumes/<first>-<last>-L<layout>-<writer>` | what is left of folded commits |
+//! | `layout/<n>` | what stands where |
+//! | `retired/<writer>` | a writer that has ended in good order |
 //! | `positions/<destination>/<n>` | where a destination stands, as it last said |
 //! | `requests/<time>-<name>` | what somebody has asked for |
 //! | `dead-letters/<destination>/<sequence>-<ordinal>.json` | a change that a destination could not take; one of a shadow has a third number |
+//! | `keys/<n>` | the keys that all others are encrypted with, themselves encrypted |
 //! | `run.lock` | held by the running process (local folders only) |
 
 use object_store::path::{Path, PathPart};
@@ -50,12 +55,15 @@ pub(super) struct SegmentName<'a> {
 
 pub(super) fn segment(name: &SegmentName<'_>) -> Path {
     let SegmentName { stream, phase, time, epoch, number, writer, extension } = name;
-    let folder = match phase {
+    let file = format!("{}-{epoch:06}-{number:06}-{writer}.{extension}", time.compact());
+    Path::from_iter([part("data"), part(stream.as_str()), part(folder_of(*phase)), part(&file)])
+}
+
+fn folder_of(phase: Phase) -> &'static str {
+    match phase {
         Phase::InitialSync => "init",
         Phase::Changes => "cdc",
-    };
-    let file = format!("{}-{epoch:06}-{number:06}-{writer}.{extension}", time.compact());
-    Path::from_iter([part("data"), part(stream.as_str()), part(folder), part(&file)])
+    }
 }
 
 pub(super) fn data() -> Path {
@@ -98,6 +106,62 @@ pub(super) fn dead_letters(destination: &str) -> Path {
 
 pub(super) fn dead_letter(destination: &str, id: &str) -> Path {
     Path::from_iter([part("dead-letters"), part(destination), part(&format!("{id}.json"))])
+}
+
+/// A segment of folded commits: its name begins with the time of the first.
+pub(super) struct FoldedName<'a> {
+    pub(super) stream: &'a StreamName,
+    pub(super) phase: Phase,
+    pub(super) time: Time,
+    /// The entry of the layout that it is meant for.
+    pub(super) layout: u64,
+    pub(super) number: u64,
+    pub(super) writer: &'a str,
+    pub(super) extension: &'a str,
+}
+
+pub(super) fn folded_segment(name: &FoldedName<'_>) -> Path {
+    let FoldedName { stream, phase, time, layout, number, writer, extension } = name;
+    let file = format!("{}-L{layout:06}-{number:06}-{writer}.{extension}", time.compact());
+    Path::from_iter([part("data"), part(stream.as_str()), part(folder_of(*phase)), part(&file)])
+}
+
+/// The entry of the layout that a volume or a segment of folded commits is meant for; `None` for other objects.
+pub(super) fn meant_for(path: &Path) -> Option<u64> {
+    let name = path.filename()?;
+    name.split('-').find_map(|part| part.strip_prefix('L'))?.parse().ok()
+}
+
+pub(super) fn volumes() -> Path {
+    Path::from("volumes")
+}
+
+pub(super) fn volume(first: u64, last: u64, layout: u64, writer: &str) -> Path {
+    Path::from_iter([part("volumes"), part(&format!("{first:012}-{last:012}-L{layout:06}-{writer}"))])
+}
+
+pub(super) fn layouts() -> Path {
+    Path::from("layout")
+}
+
+pub(super) fn layout(number: u64) -> Path {
+    Path::from_iter([part("layout"), part(&format!("{number:012}"))])
+}
+
+pub(super) fn retired() -> Path {
+    Path::from("retired")
+}
+
+pub(super) fn retired_writer(writer: &str) -> Path {
+    Path::from_iter([part("retired"), part(writer)])
+}
+
+pub(super) fn keys() -> Path {
+    Path::from("keys")
+}
+
+pub(super) fn key_ring(number: u64) -> Path {
+    Path::from_iter([part("keys"), part(&format!("{number:08}"))])
 }
 
 /// The number that the last part of a path spells; `None` for a stranger's file.
@@ -165,5 +229,23 @@ mod tests {
         let path = segment(&name);
         assert_eq!(path.as_ref(), "data/a-b/init/19700101T000000.000000Z-000007-000003-w.parquet");
         assert_eq!(segment_epoch(&path), Some(7));
+        assert_eq!(meant_for(&path), None);
+    }
+
+    #[test]
+    fn what_folding_makes_tells_its_layout() {
+        let name = FoldedName {
+            stream: &StreamName::new("a-L9"),
+            phase: Phase::Changes,
+            time: Time::EPOCH,
+            layout: 12,
+            number: 3,
+            writer: "w",
+            extension: "parquet",
+        };
+        let path = folded_segment(&name);
+        assert_eq!(path.as_ref(), "data/a-L9/cdc/19700101T000000.000000Z-L000012-000003-w.parquet");
+        assert_eq!((meant_for(&path), segment_epoch(&path)), (Some(12), None));
+        assert_eq!(meant_for(&volume(1, 20, 4, "w")), Some(4));
     }
 }

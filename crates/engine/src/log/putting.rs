@@ -18,6 +18,28 @@ pub(super) enum Put {
 }
 
 impl Log {
+    /// Looks for a newer layout until the store answers, or until `stop`.
+    pub(super) async fn refresh_layout_patiently(&self, stop: &Stop) -> Result<()> {
+        let mut patience = Patience::new(self.world());
+        loop {
+            match self.refresh_layout().await {
+                Err(error) if error.kind() == ErrorKind::Unavailable && !stop.is_stopped() => {
+                    patience.wait(&error, stop).await;
+                }
+                Err(error) => return Err(error),
+                Ok(_) => return Ok(patience.ends(())),
+            }
+        }
+    }
+
+    /// Puts `bytes` at `path`, a name that nobody else would choose.
+    pub(super) async fn put_own(&self, path: &Path, bytes: &Bytes, stop: &Stop) -> Result<()> {
+        match self.put(path, bytes, stop).await? {
+            Put::Ours => Ok(()),
+            Put::Theirs => Err(Error::conflict(format!("`{path}` exists, and is not ours"))),
+        }
+    }
+
     /// Puts `bytes` at `path`, unless there is something else, and finds out which.
     ///
     /// An outage of the store only delays it, until `stop`; then the error is returned, and the outcome is open.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Commit, Log, names};
+use super::{Commit, Log, names, volume::damaged};
 use crate::{Digest, Error, Position, Result};
 
 /// Bytes of recent commits kept in memory, so that loops in the writer's process need not read them back.
@@ -39,16 +39,36 @@ impl Log {
     /// [`crate::ErrorKind::Conflict`].
     pub async fn commit(&self, sequence: u64) -> Result<Arc<Commit>> {
         if let Some(commit) = self.0.recent.get(sequence) {
-            return Ok(commit);
+            // Segments of a folded one may be gone.
+            if commit.header().segments.is_empty() || !self.layout().covers(sequence) {
+                return Ok(commit);
+            }
         }
-        self.find(sequence).await?.ok_or_else(|| {
-            Error::conflict(format!("commit {sequence} of the log is missing"))
-                .hint("restore it from a backup: what it held cannot be delivered")
-        })
+        match self.find(sequence).await? {
+            Some(commit) => Ok(commit),
+            None => Err(self.not_kept(sequence)),
+        }
+    }
+
+    /// Why there is no commit `sequence`.
+    fn not_kept(&self, sequence: u64) -> Error {
+        match self.layout().base_sequence() {
+            base if sequence < base => Error::conflict(format!(
+                "commit {sequence} of the log is not kept any more: it begins with {base}"
+            ))
+            .hint("begin at the beginning of what is kept"),
+            _ => Error::conflict(format!("commit {sequence} of the log is missing"))
+                .hint("restore it from a backup: what it held cannot be delivered"),
+        }
     }
 
     /// The commit after `position`, verified to follow upon it.
     pub async fn commit_after(&self, position: &Position) -> Result<Arc<Commit>> {
+        let base = self.layout().base_sequence();
+        if position.sequence == 0 && base > 0 {
+            // What stands for all that is not kept is the beginning.
+            return self.commit(base).await;
+        }
         let commit = self.commit(position.sequence + 1).await?;
         self.check_follows(&commit, position)?;
         Ok(commit)
@@ -103,8 +123,31 @@ impl Log {
         }
     }
 
-    /// Commit `sequence` as the store has it, verified; `None` when there is none.
+    /// Commit `sequence` as the store has it, verified: by itself or, once it is folded, in a volume. `None` when there is none.
     pub(super) async fn find(&self, sequence: u64) -> Result<Option<Arc<Commit>>> {
+        loop {
+            let layout = self.layout();
+            if layout.covers(sequence) {
+                let Some(volume) = layout.volume_of(sequence) else { return Ok(None) };
+                if let Some(commit) = self.commit_in(volume, sequence).await? {
+                    return Ok(Some(commit));
+                }
+                if !self.refresh_layout().await? {
+                    return Err(damaged(volume, "it is missing"));
+                }
+                continue;
+            }
+            let found = self.find_object(sequence).await?;
+            // A name is free again when its commit has been folded: one that begins an epoch may have been written into the past.
+            let is_certain = found.as_ref().is_some_and(|commit| !commit.header().begins);
+            if is_certain || !self.refresh_layout().await? || !self.layout().covers(sequence) {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The object of commit `sequence`, verified; `None` when there is none.
+    async fn find_object(&self, sequence: u64) -> Result<Option<Arc<Commit>>> {
         let path = names::commit(sequence);
         let Some(body) = self.0.store.get(&path).await? else { return Ok(None) };
         let damaged = |what: &str| {

@@ -146,6 +146,9 @@ impl Log {
     /// The oldest commit that is still kept; the first, in an empty log.
     pub async fn oldest(&self) -> Result<u64> {
         let head = self.head().sequence;
+        if let base @ 1.. = self.layout().base_sequence() {
+            return Ok(base);
+        }
         if head == 0 || self.find(1).await?.is_some() {
             return Ok(1);
         }

@@ -17,7 +17,6 @@ use super::{
     Log,
     commit::Segment,
     names::{self, SegmentName},
-    putting::Put,
 };
 use crate::{
     Digest, Error, Result, Stop,
@@ -150,14 +149,6 @@ impl SegmentWriter {
     async fn end(&mut self, open: OpenSegment) -> Result<()> {
         let OpenSegment { schema, encoder, rows, .. } = open;
         let SegmentSettings { log, format, epoch, writer, begun, stop, unnamed } = self.settings.as_ref();
-        let (bytes, digest) = log
-            .world()
-            .compute(move || {
-                let bytes = encoder.finish()?;
-                let digest = Digest::of(&bytes);
-                Ok::<_, Error>((bytes, digest))
-            })
-            .await??;
         let name = names::segment(&SegmentName {
             stream: schema.stream(),
             phase: self.phase,
@@ -167,13 +158,9 @@ impl SegmentWriter {
             writer,
             extension: format.codec().extension(),
         });
-        let length = bytes.len() as u64;
         // Before it is there: an outcome may stay open.
         unnamed.locked().insert(name.to_string());
-        // Waits where it is while the store is full: what is in other segments of the boundary need not be read again.
-        if log.put(&name, &bytes, stop).await? == Put::Theirs {
-            return Err(Error::conflict(format!("the segment `{name}` exists, and is not ours")));
-        }
+        let (length, digest) = put_segment(log, &name, encoder, stop).await?;
         self.finished.push(Segment {
             stream: schema.stream().clone(),
             schema: schema.digest(),
@@ -181,12 +168,33 @@ impl SegmentWriter {
             format: *format,
             name: name.to_string(),
             rows,
+            skip: 0,
+            of: None,
             bytes: length,
             digest,
             first_ordinal: 0,
         });
         Ok(())
     }
+}
+
+/// Ends a blob and makes it durable under `name`, which nobody else would choose. Returns its length and its hash.
+pub(super) async fn put_segment(
+    log: &Log,
+    name: &Path,
+    encoder: Box<dyn Encoder>,
+    stop: &Stop,
+) -> Result<(u64, Digest)> {
+    let finish = move || {
+        let bytes = encoder.finish()?;
+        let digest = Digest::of(&bytes);
+        Ok::<_, Error>((bytes, digest))
+    };
+    let (bytes, digest) = log.world().compute(finish).await??;
+    let length = bytes.len() as u64;
+    // Waits where it is while the store is full: what is in other segments of the boundary need not be read again.
+    log.put_own(name, &bytes, stop).await?;
+    Ok((length, digest))
 }
 
 impl Segment {
@@ -199,20 +207,38 @@ impl Segment {
 }
 
 impl Log {
-    /// The bytes of a segment, verified.
-    pub(super) async fn segment(&self, segment: &Segment) -> Result<Bytes> {
+    /// The bytes of a segment of commit `sequence`, verified.
+    pub(super) async fn segment(&self, sequence: u64, segment: &Segment) -> Result<Bytes> {
         let Segment { name, bytes: length, digest, .. } = segment;
         let damaged = |what: &str| {
             Error::conflict(format!("the segment `{name}` is {what}"))
                 .hint("restore it from a backup: nothing of it or after it is delivered")
         };
-        let bytes = self.store().get(&segment.path()?).await?.ok_or_else(|| damaged("missing"))?;
+        let Some(bytes) = self.store().get(&segment.path()?).await? else {
+            self.check_unmoved(sequence, segment).await?;
+            return Err(damaged("missing"));
+        };
         let content = bytes.clone();
         let found = self.world().compute(move || Digest::of(&content)).await?;
         if bytes.len() as u64 != *length || found != *digest {
             return Err(damaged("damaged: its content is not what was written"));
         }
         Ok(bytes)
+    }
+}
+
+impl Log {
+    /// Checks that changes of commit `sequence` are still to be found in `segment`.
+    ///
+    /// Fails with [`crate::ErrorKind::Unavailable`] when the commit was folded meanwhile: whoever begins again finds them.
+    async fn check_unmoved(&self, sequence: u64, segment: &Segment) -> Result<()> {
+        self.refresh_layout().await?;
+        let commit = self.commit(sequence).await?;
+        match commit.header().segments.iter().any(|found| found.name == segment.name) {
+            true => Ok(()),
+            false => Err(Error::unavailable(format!("commit {sequence} was folded while it was being read"))
+                .hint("try again")),
+        }
     }
 }
 

@@ -113,6 +113,8 @@ pub(crate) struct LogWriter {
     head: Head,
     name: String,
     owns_epoch: bool,
+    /// Whether it is not known what became of the last put.
+    is_unresolved: bool,
     /// The newest schema of every stream.
     schemas: BTreeMap<StreamName, Digest>,
 }
@@ -126,7 +128,14 @@ impl LogWriter {
             0 => BTreeMap::new(),
             sequence => log.commit(sequence).await?.header().schemas.clone(),
         };
-        Ok(Self { log: log.clone(), head, name: log.world().name(8), owns_epoch: false, schemas })
+        Ok(Self {
+            log: log.clone(),
+            head,
+            name: log.world().name(8),
+            owns_epoch: false,
+            is_unresolved: false,
+            schemas,
+        })
     }
 
     /// Fails with [`ErrorKind::Conflict`] when another writer has added to the log since. To be asked before every
@@ -171,7 +180,12 @@ impl LogWriter {
         let mut header = self.next_header(&entry)?;
         header.source_position = header.source_position.clone().max(self.completed_up_to(&header).await?);
         let commit = Arc::new(self.log.world().compute(move || seal(header, entry)).await??);
+        self.is_unresolved = true;
         self.put(&commit, stop).await?;
+        self.is_unresolved = false;
+        if !self.owns_epoch {
+            self.check_not_in_the_past(&commit, stop).await?;
+        }
         self.head = Head::from(commit.as_ref());
         if self.head.schemas_at == self.head.sequence {
             self.schemas = commit.header().schemas.clone();
@@ -179,6 +193,24 @@ impl LogWriter {
         self.owns_epoch = true;
         self.log.advance(&commit);
         Ok(commit)
+    }
+
+    /// The first put of a writer proves nothing when its number had been taken long ago, and folded: then the name was free again.
+    async fn check_not_in_the_past(&self, commit: &Commit, stop: &Stop) -> Result<()> {
+        self.log.refresh_layout_patiently(stop).await?;
+        if !self.log.layout().covers(commit.sequence()) {
+            return Ok(());
+        }
+        self.log.store().delete(&names::commit(commit.sequence())).await?;
+        Err(self.replaced(commit.sequence()))
+    }
+
+    /// Says that nothing of this writer can become visible any more: what keeps it out may be forgotten.
+    pub(crate) async fn retire(&self) -> Result<()> {
+        match self.owns_epoch && !self.is_unresolved {
+            true => self.log.retire(&self.name).await,
+            false => Ok(()),
+        }
     }
 
     /// The last point of the generations that `header` completes: the stream has come that far. Not of those whose former
@@ -233,6 +265,7 @@ impl LogWriter {
             previous: self.head.hash,
             epoch: self.epoch(),
             writer: self.name.clone(),
+            begins: !self.owns_epoch,
             time: self.log.world().now().max(self.head.time.next()),
             watermark: self.head.watermark,
             source_position,

@@ -27,7 +27,7 @@ mod tests;
 const INLINE_BYTES: usize = 1 << 20;
 
 /// Whether changes belong to the initial sync or to what came after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Records the source had when it was first read.

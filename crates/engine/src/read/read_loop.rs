@@ -73,6 +73,14 @@ impl ReadLoop {
         outcome
     }
 
+    /// Says that this loop adds nothing to the log any more: it is called last, and spares the log an object that would keep it out.
+    pub async fn retire(&mut self) -> Result<()> {
+        match self.writer.take() {
+            Some(writer) => writer.retire().await,
+            None => Ok(()),
+        }
+    }
+
     async fn run_with(&self, strategy: &mut dyn ReadStrategy, writer: &mut Option<LogWriter>) -> Result<End> {
         let mut retry = Retry::new(self.log.world().clone());
         loop {

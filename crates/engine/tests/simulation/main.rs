@@ -27,7 +27,7 @@ use std::{ops::Range, time::Duration};
 use tidemark_engine::{
     Error, ErrorKind, Stop,
     codec::Format,
-    log::{Log, Store},
+    log::{Housekeeping, HousekeepingSettings, Log, Store},
     read::{ReadLoop, ReadSettings},
     schema::StreamName,
     write::{OnError, Plan, WriteLoop},
@@ -121,11 +121,25 @@ impl Universe {
             horizon.send_replace(Some(log.head().sequence));
             end
         };
-        let (read, append, mirror) =
-            futures::future::join3(read, appending.run(&mut append), mirroring.run(&mut mirror)).await;
+        let writing = futures::future::join(appending.run(&mut append), mirroring.run(&mut mirror));
+        let (read, (append, mirror), ()) =
+            futures::future::join3(read, writing, keep_house(&log, fate)).await;
         read?;
         append?;
         mirror
+    }
+
+    /// The whole log once more, for destinations that had nothing of it, when all of it is folded that can be.
+    fn check_replay(&self) {
+        let replayed = Self {
+            model: self.model.clone(),
+            store: self.store.clone(),
+            source: self.source.clone(),
+            appended: destination::Durable::default(),
+            mirrored: destination::Durable::default(),
+        };
+        assert!(replayed.live(3, &Fate::kind()), "a quiet life");
+        replayed.check();
     }
 
     fn check(&self) {
@@ -133,6 +147,24 @@ impl Universe {
         self.model.check_appended_accounts(&self.appended.content());
         self.model.check_mirrored(&self.mirrored.content());
         self.model.check_mirrored_accounts(&self.mirrored.content());
+    }
+}
+
+/// Folds what there is and removes what nothing needs, every now and then.
+async fn keep_house(log: &Log, fate: &Fate) {
+    let settings = HousekeepingSettings { format: Format::Parquet, fold_after: Duration::ZERO };
+    let mut housekeeping = Housekeeping::new(log.clone(), settings, Stop::new());
+    for _ in 0..fate.draw(12) {
+        for _ in 0..fate.draw(200) {
+            tokio::task::yield_now().await;
+        }
+        match housekeeping.tidy().await {
+            Err(error) if error.kind() != ErrorKind::Unavailable => panic!("housekeeping failed: {error}"),
+            _ => {}
+        }
+    }
+    if fate.draw(2) == 0 {
+        let _ = housekeeping.retire().await;
     }
 }
 
@@ -157,6 +189,7 @@ fn a_process_may_die_at_any_await() {
             assert!(universe.live(2, &Fate::kind()), "the second life is a quiet one");
         }
         universe.check();
+        universe.check_replay();
         replaced += universe.mirrored.replaced();
         if survived {
             break;
@@ -220,4 +253,5 @@ fn lives_to_the_end(seed: u64, mut fate: impl FnMut(u64) -> Fate) {
         assert!(life < 1_000, "it never comes to its end");
     }
     universe.check();
+    universe.check_replay();
 }

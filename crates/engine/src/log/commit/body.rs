@@ -6,10 +6,12 @@ use bytes::{Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use super::{Commit, Header, Transaction};
-use crate::{Digest, Error, Result, Time};
+use crate::{
+    Error, Result, Time,
+    log::sealed::{Magic, Sealed},
+};
 
-const MAGIC: &[u8; 8] = b"TIDEMARK";
-const PREFIX: usize = MAGIC.len() + size_of::<u32>();
+const MAGIC: &Magic = b"TIDEMARK";
 /// A frame of this size or more is compressed.
 const COMPRESS_FROM: usize = 4 << 10;
 /// No frame decompresses to more: a commit holds about 1 MiB of changes, and one change at the least.
@@ -81,44 +83,30 @@ impl Body {
 
     /// Freezes the body under `header`.
     pub(crate) fn seal(self, header: Header) -> Result<Commit> {
-        let json = serde_json::to_vec(&header)
-            .map_err(|error| Error::internal("cannot write a commit's header").source(error))?;
-        let length = u32::try_from(json.len())
-            .map_err(|_| Error::data("the cursor of the source is too large for a commit (4 GiB)"))?;
-        let mut bytes = BytesMut::with_capacity(PREFIX + json.len() + self.sections.len() + 32);
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(&json);
-        let sections = bytes.len();
-        bytes.extend_from_slice(&self.sections);
-        let hash = Digest::of(&bytes);
-        bytes.extend_from_slice(hash.as_bytes());
-        Ok(Commit::new(header, hash, bytes.freeze(), sections))
+        let Sealed { bytes, sections, hash } = Sealed::new(MAGIC, &header, &self.sections, "a commit")?;
+        Ok(Commit::new(header, hash, bytes, sections))
     }
 }
 
 impl Commit {
     /// Reads a commit back and verifies its hash. What a torn, rotten or foreign object fails with says so.
     pub(crate) fn parse(body: Bytes) -> Result<Self, &'static str> {
-        let (content, hash) = body.split_last_chunk::<32>().ok_or("it is too short")?;
-        let hash = Digest::from_bytes(*hash);
-        if Digest::of(content) != hash {
-            return Err("its hash does not match its content");
-        }
-        let rest = content.strip_prefix(MAGIC).ok_or("it does not begin like a commit")?;
-        let (length, rest) = rest.split_first_chunk::<4>().ok_or("it has no header")?;
-        let length = u32::from_le_bytes(*length) as usize;
-        let json = rest.get(..length).ok_or("its header is cut off")?;
-        let header = serde_json::from_slice(json).map_err(|_| "its header cannot be read")?;
-        Ok(Self::new(header, hash, body, PREFIX + length))
+        let sealed = Sealed::open(MAGIC, body)?;
+        let header = sealed.header()?;
+        let Sealed { bytes, sections, hash } = sealed;
+        Ok(Self::new(header, hash, bytes, sections))
+    }
+
+    /// The section of its transactions, as it is stored.
+    pub(crate) fn transactions_section(&self) -> Result<Bytes> {
+        let length = self.header().transactions * TRANSACTION as u64;
+        self.section(0, length)
+            .ok_or_else(|| Error::conflict(format!("commit {} misses its transactions", self.sequence())))
     }
 
     /// Its source transactions, in order.
     pub fn transactions(&self) -> Result<Vec<Transaction>> {
-        let length = self.header().transactions * TRANSACTION as u64;
-        let section = self
-            .section(0, length)
-            .ok_or_else(|| Error::conflict(format!("commit {} misses its transactions", self.sequence())))?;
+        let section = self.transactions_section()?;
         let read = |bytes: &[u8]| {
             let (end, watermark) = bytes.split_first_chunk::<8>()?;
             let watermark = i64::from_le_bytes(*watermark.first_chunk::<8>()?);

@@ -26,6 +26,9 @@ pub(crate) struct Header {
     pub(crate) epoch: u64,
     /// The name of the process that wrote it, chosen at random.
     pub(crate) writer: String,
+    /// Whether it is the first of its writer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) begins: bool,
     /// When it was recorded: max(now, the time before + 1 us).
     pub(crate) time: Time,
     /// The watermark of its last transaction.
@@ -86,10 +89,36 @@ pub(crate) struct Segment {
     pub(crate) format: Format,
     /// The object's path below the log's root.
     pub(crate) name: String,
+    /// How many changes of it are the commit's.
     pub(crate) rows: u64,
+    /// Changes before those, of other commits.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) skip: u64,
+    /// How many changes it holds in all, where that is more: it was made when the commit was folded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) of: Option<u64>,
+    /// How long the object is.
     pub(crate) bytes: u64,
     /// The hash of the object.
     pub(crate) digest: Digest,
     /// What its ordinals count from.
     pub(crate) first_ordinal: u64,
+}
+
+impl Segment {
+    /// How many changes the object holds in all.
+    pub(crate) fn total(&self) -> u64 {
+        self.of.unwrap_or(self.rows)
+    }
+
+    /// Bytes of the object that are the commit's, about.
+    pub(crate) fn share(&self) -> u64 {
+        let share = u128::from(self.bytes) * u128::from(self.rows) / u128::from(self.total().max(1));
+        u64::try_from(share).unwrap_or(self.bytes)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

@@ -1,12 +1,7 @@
 //! A commit: one atomic step of the log, and the object it is kept as.
 //!
-//! ```text
-//! "TIDEMARK"          8 bytes
-//! header length       4 bytes, little endian
-//! header              JSON, see `Header`
-//! sections            one after another as the header lists them: transactions, frames
-//! hash                32 bytes: BLAKE3 of everything before it; the next commit repeats it
-//! ```
+//! It is sealed (see `log::sealed`) under the magic `TIDEMARK`, with a `Header`; its sections are its transactions, then its frames.
+//! The next commit repeats its hash. Once it is folded into a volume, what is left is header, hash and transactions.
 
 mod body;
 mod header;
@@ -18,7 +13,11 @@ use bytes::Bytes;
 pub(super) use body::{Body, Compression};
 pub(crate) use header::{Frame, Header, Segment};
 
-use crate::{Digest, Position, Time, log::Syncing, schema::StreamName};
+use crate::{
+    Digest, Position, Time,
+    log::{Syncing, sealed},
+    schema::StreamName,
+};
 
 /// A commit as read from the log or just written to it: verified, immutable.
 #[derive(Debug)]
@@ -107,7 +106,7 @@ impl Commit {
 
     /// How many bytes its changes take in the staging store.
     pub fn staged_bytes(&self) -> u64 {
-        self.held_bytes() + self.header.segments.iter().map(|segment| segment.bytes).sum::<u64>()
+        self.held_bytes() + self.header.segments.iter().map(Segment::share).sum::<u64>()
     }
 
     /// How many bytes of memory it takes.
@@ -122,9 +121,6 @@ impl Commit {
 
     /// A section of the body; `None` when it does not lie inside.
     pub(super) fn section(&self, offset: u64, length: u64) -> Option<Bytes> {
-        let begin = usize::try_from(offset).ok()?.checked_add(self.sections)?;
-        let end = begin.checked_add(usize::try_from(length).ok()?)?;
-        let last = self.body.len().checked_sub(Digest::ZERO.as_bytes().len())?;
-        (begin <= end && end <= last).then(|| self.body.slice(begin..end))
+        sealed::section(&self.body, self.sections, offset, length)
     }
 }

@@ -1,4 +1,7 @@
-//! Where a log's objects live: any object store, and a local folder as the special case that needs fsync.
+//! Where a log's objects live: any object store, and a local folder as the special case that needs fsync. What it keeps may be
+//! encrypted, see `vault`.
+
+mod vault;
 
 use std::{
     path::{Path as FilePath, PathBuf},
@@ -14,12 +17,15 @@ use object_store::{
 
 use tokio::sync::watch;
 
+pub use vault::{KeyId, MasterKey, MasterKeys};
+
 use super::{
     Trouble,
     folder::Folder,
     health::{Doing, Health},
 };
 use crate::{Error, ErrorKind, Result, world::World};
+use vault::Vault;
 
 /// An object store that holds one log.
 #[derive(Debug, Clone)]
@@ -28,6 +34,8 @@ pub struct Store {
     local: Option<Arc<Folder>>,
     description: Arc<str>,
     health: Arc<Health>,
+    /// What everything in it is encrypted with.
+    vault: Option<Arc<Vault>>,
 }
 
 /// What became of a put-if-absent.
@@ -64,7 +72,7 @@ impl Store {
 
     /// Any object store that has put-if-absent. `description` names it in messages; it holds no secret.
     pub fn new(objects: Arc<dyn ObjectStore>, description: impl Into<Arc<str>>) -> Self {
-        Self { objects, local: None, description: description.into(), health: Arc::default() }
+        Self { objects, local: None, description: description.into(), health: Arc::default(), vault: None }
     }
 
     /// What messages call it.
@@ -106,6 +114,14 @@ impl Store {
 
     /// The object at `path`; `None` when there is none.
     pub(crate) async fn get(&self, path: &Path) -> Result<Option<Bytes>> {
+        match self.get_stored(path).await? {
+            Some(object) => self.open(path, object).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The same as it is stored.
+    async fn get_stored(&self, path: &Path) -> Result<Option<Bytes>> {
         let found = async { self.objects.get(path).await?.bytes().await };
         match self.call(Doing::Reading, "read", path, found).await {
             Ok(bytes) => Ok(Some(bytes)),
@@ -119,6 +135,11 @@ impl Store {
     /// An error of kind [`ErrorKind::Unavailable`] leaves open whether the object is there now. An fsync that failed is
     /// [`ErrorKind::Internal`] and must not be tried again: the system may have dropped what it could not write.
     pub(crate) async fn create(&self, path: &Path, bytes: Bytes) -> Result<Created> {
+        self.create_stored(path, self.seal(path, bytes).await?).await
+    }
+
+    /// The same for what is stored as it is.
+    async fn create_stored(&self, path: &Path, bytes: Bytes) -> Result<Created> {
         self.check_there().await?;
         let options = PutOptions::from(PutMode::Create);
         let put = self.objects.put_opts(path, PutPayload::from_bytes(bytes), options);
@@ -144,6 +165,10 @@ impl Store {
 
     /// Puts `bytes` at `path`, in the place of what may be there. Returns once it is durable; readers see the one or the other.
     pub(crate) async fn replace(&self, path: &Path, bytes: Bytes) -> Result<()> {
+        self.replace_stored(path, self.seal(path, bytes).await?).await
+    }
+
+    async fn replace_stored(&self, path: &Path, bytes: Bytes) -> Result<()> {
         self.check_there().await?;
         let put = self.objects.put(path, PutPayload::from_bytes(bytes));
         match self.call(Doing::Writing, "write", path, put).await {

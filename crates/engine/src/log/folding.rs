@@ -1,0 +1,349 @@
+//! Folding: what becomes of many small commits. Their changes go into segments of the staging format, which every other tool can
+//! read, what is left of them into a volume; then the layout says so, and the commits' own objects are needed no more.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, atomic::Ordering},
+};
+
+use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray, UInt64Array};
+use arrow_schema::{Field, Schema, SchemaRef};
+use futures::TryStreamExt;
+use object_store::path::Path;
+
+use super::{
+    Commit, Log,
+    clearing::after,
+    commit::Segment,
+    layout::{Doomed, Fence, Fenced, LayoutWriter, VolumeRef},
+    names::{self, FoldedName},
+    segment::put_segment,
+    volume::{Binding, Piece},
+};
+use crate::{
+    Digest, Error, Result, Stop, Time,
+    codec::{Encoder, Format, conform, union},
+    read::Phase,
+    schema::{StreamName, StreamSchema},
+    write::Delivery,
+};
+
+/// A volume is full when its commits have come to this number,
+const FULL_COMMITS: u64 = 8_192;
+/// to this many bytes besides their changes,
+const FULL_BYTES: u64 = 8 << 20;
+/// or their changes to this many in memory.
+const FULL_WEIGHT: u64 = 16 << 20;
+/// A segment that is smaller is folded with the commits' own changes.
+const SMALL_SEGMENT: u64 = 256 << 10;
+/// A segment of folded changes is ended at about this size.
+const SEGMENT_BYTES: usize = 4 << 20;
+/// Objects are removed so long after nothing needs them: commits, which a reader finds again by itself,
+const COMMITS_STAY: i64 = 60_000_000;
+/// and what may be read for a while, microseconds.
+const OTHERS_STAY: i64 = 600_000_000;
+
+/// The columns that folded changes have besides their own, for readers who have no commits.
+const SEQUENCE: &str = "_tidemark_sequence";
+const TIME: &str = "_tidemark_time";
+
+impl VolumeRef {
+    /// Whether it is to stay as it is when more commits are folded. Others are folded again, together with those.
+    fn is_full(&self) -> bool {
+        self.last - self.first + 1 >= FULL_COMMITS / 2 || self.weight >= FULL_WEIGHT / 2
+    }
+}
+
+impl Log {
+    /// How many commits are not folded; the newest never is.
+    pub(super) fn unfolded(&self) -> u64 {
+        self.head().sequence.saturating_sub(1).saturating_sub(self.layout().folded())
+    }
+
+    /// Folds the next commits, as many as fill one volume; a volume that is not full is folded again with them. `false` when there
+    /// is nothing to fold.
+    pub(crate) async fn fold(&self, writer: &mut LayoutWriter, format: Format, stop: &Stop) -> Result<bool> {
+        let layout = writer.layout().clone();
+        let again = layout.volumes.last().filter(|volume| !volume.is_full());
+        let first = again.map_or(layout.folded() + 1, |volume| volume.first);
+        let last = self.head().sequence.saturating_sub(1);
+        if last <= layout.folded() {
+            return Ok(false);
+        }
+        let mut fold = Fold::new(self, writer, format, stop);
+        let mut commits = std::pin::pin!(self.commits(first, self.commit(last).await?));
+        let mut held = 0;
+        let mut former = match first {
+            1 => None,
+            _ => Some(self.commit(first - 1).await?.header().writer.clone()),
+        };
+        while let Some(commit) = commits.try_next().await? {
+            if commit.header().begins && commit.sequence() > layout.folded() {
+                let object = Fenced::Commit(commit.sequence());
+                fold.fences.extend(former.map(|against| Fence { object, against }));
+            }
+            former = Some(commit.header().writer.clone());
+            if commit.sequence() > layout.folded() {
+                held += commit.held_bytes();
+            }
+            fold.add(&commit).await?;
+            if fold.is_full() {
+                break;
+            }
+        }
+        let folded = fold.finish().await?;
+        let replaced = match again {
+            Some(volume) => self.replaced_by(volume, &folded).await?,
+            None => Vec::new(),
+        };
+        let now = self.world().now();
+        let commits = (layout.folded() + 1, folded.volume.last);
+        let is_again = again.is_some();
+        let put = writer.put(
+            move |layout| {
+                if is_again {
+                    layout.volumes.pop();
+                }
+                layout.volumes.push(folded.volume);
+                layout.fences.extend(folded.fences);
+                let commits =
+                    Doomed { from: after(now, COMMITS_STAY), commits: Some(commits), objects: Vec::new() };
+                layout.doomed.push(commits);
+                let objects: Vec<_> = replaced.into_iter().chain(folded.replaced).collect();
+                if !objects.is_empty() {
+                    layout.doomed.push(Doomed { from: after(now, OTHERS_STAY), commits: None, objects });
+                }
+            },
+            stop,
+        );
+        put.await?;
+        let less = |bytes: u64| Some(bytes.saturating_sub(held));
+        let _ = self.0.unfolded.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        Ok(true)
+    }
+
+    /// The objects of `volume` that the one does not need which takes its place.
+    async fn replaced_by(&self, volume: &VolumeRef, folded: &Folded) -> Result<Vec<String>> {
+        let missing = || Error::conflict(format!("the volume `{}` is missing", volume.name));
+        let opened = self.volume(volume).await?.ok_or_else(missing)?;
+        let kept: BTreeSet<_> = folded.segments.iter().collect();
+        let segments = opened.segments().iter().map(|segment| &segment.name);
+        let gone = segments.filter(|name| !kept.contains(name)).chain([&volume.name]);
+        Ok(gone.cloned().collect())
+    }
+}
+
+/// A fold under way.
+struct Fold<'a> {
+    log: &'a Log,
+    format: Format,
+    stop: &'a Stop,
+    /// The entry of the layout that it is for, and who will write that.
+    layout: u64,
+    writer: &'a str,
+    binding: Binding,
+    /// Every segment of the volume; of those that are open, what is known.
+    segments: Vec<Segment>,
+    open: BTreeMap<(StreamName, Phase), Open>,
+    /// Segments whose changes have gone into others.
+    replaced: Vec<String>,
+    fences: Vec<Fence>,
+    weight: u64,
+    begun: u64,
+}
+
+/// A segment that is being filled.
+struct Open {
+    schema: Arc<StreamSchema>,
+    columns: SchemaRef,
+    encoder: Box<dyn Encoder>,
+    rows: u64,
+    /// Its place among the volume's.
+    at: usize,
+    name: Path,
+}
+
+/// A volume that is durable, but named by no layout.
+struct Folded {
+    volume: VolumeRef,
+    /// The names of its segments.
+    segments: Vec<String>,
+    replaced: Vec<String>,
+    fences: Vec<Fence>,
+}
+
+impl<'a> Fold<'a> {
+    fn new(log: &'a Log, writer: &'a LayoutWriter, format: Format, stop: &'a Stop) -> Self {
+        Self {
+            log,
+            format,
+            stop,
+            layout: writer.next_number(),
+            writer: writer.name(),
+            binding: Binding::default(),
+            segments: Vec::new(),
+            open: BTreeMap::new(),
+            replaced: Vec::new(),
+            fences: Vec::new(),
+            weight: 0,
+            begun: 0,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.binding.commits() >= FULL_COMMITS
+            || self.binding.plain_bytes() >= FULL_BYTES
+            || self.weight >= FULL_WEIGHT
+    }
+
+    /// Adds the next commit.
+    async fn add(&mut self, commit: &Arc<Commit>) -> Result<()> {
+        let header = commit.header();
+        let mut pieces = Vec::new();
+        for frame in &header.frames {
+            let mut changes = self.log.changes_of_frame(commit, frame);
+            while let Some(delivery) = changes.try_next().await? {
+                self.write(commit, &delivery, &mut pieces).await?;
+            }
+        }
+        for segment in &header.segments {
+            if segment.of.is_none() && segment.bytes >= SMALL_SEGMENT {
+                pieces.push(self.keep(segment));
+                continue;
+            }
+            let mut changes = self.log.changes_of_segment(commit, segment);
+            while let Some(delivery) = changes.try_next().await? {
+                self.write(commit, &delivery, &mut pieces).await?;
+            }
+            // Those of a volume are replaced with it.
+            if segment.of.is_none() {
+                self.replaced.push(segment.name.clone());
+            }
+        }
+        self.binding.add(commit, pieces)
+    }
+
+    /// Takes a segment into the volume as it is.
+    fn keep(&mut self, segment: &Segment) -> Piece {
+        let at = self.segments.len();
+        self.segments.push(Segment { first_ordinal: 0, ..segment.clone() });
+        Piece { segment: at, skip: 0, rows: segment.rows, first_ordinal: segment.first_ordinal }
+    }
+
+    /// Writes changes of `commit` into the open segment of their stream.
+    async fn write(&mut self, commit: &Commit, delivery: &Delivery, pieces: &mut Vec<Piece>) -> Result<()> {
+        let schema = delivery.changes.schema();
+        let record = dated(commit.sequence(), delivery)?;
+        let rows = record.num_rows() as u64;
+        self.weight += delivery.changes.byte_size() as u64;
+        let key = (schema.stream().clone(), delivery.phase);
+        let mut columns = record.schema();
+        if let Some(open) = self.open.get(&key) {
+            let fits = open.schema.digest() == schema.digest() && conform(&record, &open.columns).is_some();
+            if !fits || open.encoder.size() >= SEGMENT_BYTES {
+                if open.schema.digest() == schema.digest() {
+                    columns = union([&open.columns, &columns].into_iter());
+                }
+                self.end(&key).await?;
+            }
+        }
+        let mut open = match self.open.remove(&key) {
+            Some(open) => open,
+            None => self.begin(commit, schema.clone(), delivery.phase, columns)?,
+        };
+        let alike = conform(&record, &open.columns)
+            .ok_or_else(|| Error::internal("folded changes of one schema differ in a column's type"))?;
+        let (skip, at) = (open.rows, open.at);
+        let written = self.log.world().compute(move || {
+            open.encoder.write(&alike)?;
+            open.rows += rows;
+            Ok::<_, Error>(open)
+        });
+        self.open.insert(key, written.await??);
+        match pieces.last_mut().filter(|last| last.segment == at && last.skip + last.rows == skip) {
+            Some(last) => last.rows += rows,
+            None => pieces.push(Piece { segment: at, skip, rows, first_ordinal: 0 }),
+        }
+        Ok(())
+    }
+
+    fn begin(
+        &mut self,
+        commit: &Commit,
+        schema: Arc<StreamSchema>,
+        phase: Phase,
+        columns: SchemaRef,
+    ) -> Result<Open> {
+        let name = names::folded_segment(&FoldedName {
+            stream: schema.stream(),
+            phase,
+            time: commit.time(),
+            layout: self.layout,
+            number: self.begun,
+            writer: self.writer,
+            extension: self.format.codec().extension(),
+        });
+        self.begun += 1;
+        let at = self.segments.len();
+        self.segments.push(Segment {
+            stream: schema.stream().clone(),
+            schema: schema.digest(),
+            phase,
+            format: self.format,
+            name: name.to_string(),
+            rows: 0,
+            skip: 0,
+            of: None,
+            bytes: 0,
+            digest: Digest::ZERO,
+            first_ordinal: 0,
+        });
+        let encoder = self.format.codec().encode(columns.clone())?;
+        Ok(Open { schema, columns, encoder, rows: 0, at, name })
+    }
+
+    /// Ends a segment and makes it durable.
+    async fn end(&mut self, key: &(StreamName, Phase)) -> Result<()> {
+        let Some(Open { encoder, rows, at, name, .. }) = self.open.remove(key) else { return Ok(()) };
+        let (bytes, digest) = put_segment(self.log, &name, encoder, self.stop).await?;
+        let segment = self.segments.get_mut(at);
+        let segment = segment.ok_or_else(|| Error::internal("a folded segment has no place"))?;
+        (segment.rows, segment.of) = (rows, Some(rows));
+        (segment.bytes, segment.digest) = (bytes, digest);
+        Ok(())
+    }
+
+    /// Makes everything durable.
+    async fn finish(mut self) -> Result<Folded> {
+        while let Some(key) = self.open.keys().next().cloned() {
+            self.end(&key).await?;
+        }
+        let Self { log, stop, layout, writer, binding, segments, replaced, fences, weight, .. } = self;
+        let names = segments.iter().map(|segment| segment.name.clone()).collect();
+        let (sealed, card) = log.world().compute(move || binding.finish(segments, weight)).await??;
+        let path = names::volume(card.first, card.last, layout, writer);
+        let volume = VolumeRef { name: path.to_string(), ..card };
+        log.put_own(&path, &sealed.bytes, stop).await?;
+        Ok(Folded { volume, segments: names, replaced, fences })
+    }
+}
+
+/// The changes as they are stored, with the commit they came in and the time they count as made.
+fn dated(sequence: u64, delivery: &Delivery) -> Result<RecordBatch> {
+    let record = delivery.changes.to_record_batch()?;
+    let rows = record.num_rows();
+    let times = (0..rows).map(|row| delivery.watermark(row).map(Time::as_micros));
+    let times = TimestampMicrosecondArray::from(times.collect::<Result<Vec<_>>>()?).with_timezone("UTC");
+    let own: [(&str, ArrayRef); 2] =
+        [(SEQUENCE, Arc::new(UInt64Array::from_value(sequence, rows))), (TIME, Arc::new(times))];
+    let mut fields: Vec<Arc<Field>> = Vec::new();
+    let mut arrays: Vec<ArrayRef> = Vec::new();
+    for (name, array) in own {
+        fields.push(Arc::new(Field::new(name, array.data_type().clone(), false)));
+        arrays.push(array);
+    }
+    fields.extend(record.schema_ref().fields().iter().cloned());
+    arrays.extend(record.columns().iter().cloned());
+    let dated = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays);
+    dated.map_err(|error| Error::internal("folded changes have no record batch").source(error))
+}

@@ -1,0 +1,149 @@
+//! Keeping the log in order while a pipeline runs: folding what has come, and removing what nothing needs.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use super::{Log, layout::LayoutWriter};
+use crate::{Result, Stop, Time, codec::Format, retry::Retry};
+
+/// How often it is looked whether something is to be done.
+const LOOK: Duration = Duration::from_secs(5);
+/// Folding is due when so many commits have come,
+const DUE_COMMITS: u64 = 1_024;
+/// or so many bytes of them.
+const DUE_BYTES: u64 = 64 << 20;
+/// Folding goes on without a pause when so many commits have come.
+const BACKLOG: u64 = 16_384;
+
+/// How a log is kept.
+#[derive(Debug, Clone)]
+pub struct HousekeepingSettings {
+    /// The format of folded changes.
+    pub format: Format,
+    /// Commits older than this are folded, however few they are.
+    pub fold_after: Duration,
+}
+
+/// Keeps one log in order, beside whoever writes it.
+pub struct Housekeeping {
+    log: Log,
+    settings: HousekeepingSettings,
+    stop: Stop,
+    writer: Option<LayoutWriter>,
+    has_cleared_garbage: bool,
+    /// The oldest commit that is not folded, and when it was recorded.
+    oldest: Option<(u64, Time)>,
+}
+
+impl Housekeeping {
+    /// Housekeeping of `log` until `stop`.
+    pub fn new(log: Log, settings: HousekeepingSettings, stop: Stop) -> Self {
+        Self { log, settings, stop, writer: None, has_cleared_garbage: false, oldest: None }
+    }
+
+    /// Does what is due, again and again. Returns when it is stopped, or with an error that does not pass: the log stays as it is
+    /// then, and whoever reads and writes it goes on.
+    pub async fn run(&mut self) -> Result<()> {
+        let world = self.log.world().clone();
+        let mut retry = Retry::new(world.clone());
+        while !self.stop.is_stopped() {
+            match self.tidy().await {
+                Ok(()) => retry.reset(),
+                Err(error) if error.kind().is_transient() => {
+                    tracing::warn!(%error, hint = error.hint_text(), "cannot fold the staging log: trying again");
+                    if retry.pause(&self.stop).await.is_stopped() {
+                        break;
+                    }
+                }
+                Err(error) => return Err(error.context("the staging log is not folded any more")),
+            }
+            tokio::select! {
+                () = world.sleep(LOOK) => {}
+                () = self.stop.stopped() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what is due, once.
+    pub async fn tidy(&mut self) -> Result<()> {
+        while self.is_fold_due().await? {
+            let begun = self.log.world().now();
+            let mut writer = self.writer().await?;
+            let folded = self.log.fold(&mut writer, self.settings.format, &self.stop).await;
+            if !self.keep(writer, folded).await? || self.stop.is_stopped() {
+                break;
+            }
+            self.pause(begun).await;
+        }
+        self.clear().await
+    }
+
+    /// Says that nothing of it can become visible any more.
+    pub async fn retire(&mut self) -> Result<()> {
+        match self.writer.take() {
+            Some(writer) if writer.has_written() && writer.is_resolved() => {
+                self.log.retire(writer.name()).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn is_fold_due(&mut self) -> Result<bool> {
+        let unfolded = self.log.unfolded();
+        if unfolded == 0 {
+            return Ok(false);
+        }
+        if unfolded >= DUE_COMMITS || self.log.0.unfolded.load(Ordering::Relaxed) >= DUE_BYTES {
+            return Ok(true);
+        }
+        let oldest = self.log.layout().folded() + 1;
+        if self.oldest.is_none_or(|(sequence, _)| sequence != oldest) {
+            self.oldest = Some((oldest, self.log.commit(oldest).await?.time()));
+        }
+        let now = self.log.world().now();
+        let age = |(_, time)| Duration::from_micros(now.micros_since(time));
+        Ok(self.oldest.map(age).is_some_and(|age| age >= self.settings.fold_after))
+    }
+
+    async fn clear(&mut self) -> Result<()> {
+        let layout = self.log.layout();
+        if layout.doomed.is_empty() && layout.fences.is_empty() {
+            return Ok(());
+        }
+        let mut writer = self.writer().await?;
+        let cleared = async {
+            self.log.clear(&mut writer, &self.stop).await?;
+            if writer.has_written() && !self.has_cleared_garbage {
+                self.log.clear_garbage(&writer).await?;
+                self.has_cleared_garbage = true;
+            }
+            Ok(())
+        };
+        let cleared = cleared.await;
+        self.keep(writer, cleared).await
+    }
+
+    /// Leaves the processors to others for a while, unless much is waiting.
+    async fn pause(&self, begun: Time) {
+        if self.log.unfolded() < BACKLOG {
+            let world = self.log.world();
+            world.sleep(Duration::from_micros(world.now().micros_since(begun))).await;
+        }
+    }
+
+    async fn writer(&mut self) -> Result<LayoutWriter> {
+        match self.writer.take() {
+            Some(writer) => Ok(writer),
+            None => LayoutWriter::open(&self.log).await,
+        }
+    }
+
+    /// Keeps `writer` for the next step, unless this one failed: then the next writer finds out what became of it.
+    async fn keep<T>(&mut self, writer: LayoutWriter, outcome: Result<T>) -> Result<T> {
+        self.writer = Some(writer);
+        if outcome.is_err() {
+            self.retire().await?;
+        }
+        outcome
+    }
+}
