@@ -24,12 +24,14 @@
 //! | Which initial syncs are under way? | `sync` |
 //! | What has somebody asked for? | `requests` |
 //! | What could destinations not take? | `letters` |
+//! | Is all of it whole? | `inspection` |
 //! | Where do the objects live, and what is encrypted? | `store/` |
 
 mod chunks;
 mod clearing;
 mod commit;
 mod deliver;
+mod document;
 mod folder;
 mod folding;
 mod frame;
@@ -39,6 +41,7 @@ mod health;
 mod hexadecimal;
 mod housekeeping;
 mod identity;
+mod inspection;
 mod layout;
 mod letters;
 mod lock;
@@ -69,6 +72,7 @@ pub use commit::{Commit, Transaction};
 pub use deliver::Selection;
 pub use health::Trouble;
 pub use housekeeping::{Housekeeping, HousekeepingSettings};
+pub use inspection::{Findings, Lost, Problem, Range, Stray, StrayKind};
 pub(crate) use layout::LayoutWriter;
 pub(crate) use letters::letter_of;
 pub use letters::{DeadLetter, LetterId};
@@ -136,8 +140,16 @@ impl Log {
     }
 
     async fn with_identity(store: Store, identity: Identity, world: World) -> Result<Self> {
+        let log = Self::unlooked(store, identity, world);
+        log.refresh_layout().await?;
+        log.refresh().await?;
+        Ok(log)
+    }
+
+    /// The log of which only the identity is known.
+    fn unlooked(store: Store, identity: Identity, world: World) -> Self {
         store.attend(&world);
-        let log = Self(Arc::new(Shared {
+        Self(Arc::new(Shared {
             store,
             world,
             layout: View::new(identity.log.clone()),
@@ -149,10 +161,7 @@ impl Log {
             recent: Recent::default(),
             last_look: LastLook::default(),
             head: watch::Sender::new(Head::default()),
-        }));
-        log.refresh_layout().await?;
-        log.refresh().await?;
-        Ok(log)
+        }))
     }
 
     /// Which log this is.
