@@ -39,7 +39,7 @@ const SMALL_SEGMENT: u64 = 256 << 10;
 /// A segment of folded changes is ended at about this size.
 const SEGMENT_BYTES: usize = 4 << 20;
 /// Objects are removed so long after nothing needs them: commits, which a reader finds again by itself,
-const COMMITS_STAY: i64 = 60_000_000;
+const COMMITS_STAY: i64 = 15_000_000;
 /// and what may be read for a while, microseconds.
 const OTHERS_STAY: i64 = 600_000_000;
 

@@ -41,6 +41,17 @@ impl Identity {
         if let Some(identity) = Self::read(store).await? {
             return Ok(identity);
         }
+        if !store.objects(&names::commits()).await?.is_empty() {
+            // Unless somebody else has made it just now, it was there once.
+            let missing = || {
+                let place = store.description();
+                let message =
+                    format!("`{}` in `{place}` is missing, although there are commits", names::IDENTITY);
+                Error::conflict(message)
+                    .hint("restore it from a backup: without it nobody can tell whose changes these are")
+            };
+            return Self::read(store).await?.ok_or_else(missing);
+        }
         let identity = Self {
             format: FORMAT,
             log: LogId::new(world.name(12)),
