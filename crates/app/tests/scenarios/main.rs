@@ -6,6 +6,7 @@
     reason = "the binary runs in real time, and so does whoever waits for it"
 )]
 
+mod damaged;
 mod flights;
 mod formats;
 mod growth;

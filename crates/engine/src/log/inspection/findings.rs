@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{Error, LogId, Time, schema::StreamName};
+use crate::{Error, LogId, Time, log::names, schema::StreamName};
 
 /// More problems than this are only counted.
 const TOLD: usize = 1_000;
 /// And more strays of a kind.
 const STRAYS_TOLD: usize = 100;
+/// How the error of an object ends that is another log's.
+const FOREIGN: &str = "it belongs to another log";
 
 /// What was found in a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -121,6 +123,21 @@ impl Findings {
         match self.problems.len() < TOLD {
             true => self.problems.push(problem),
             false => self.more_problems += 1,
+        }
+    }
+
+    /// When not a single commit belongs to the log, it is the identity that is another's.
+    pub(super) fn is_another_log(&mut self) {
+        let is_foreign = |problem: &Problem| problem.what.ends_with(FOREIGN);
+        if self.readable.is_empty() && self.problems.iter().any(is_foreign) {
+            self.problems.retain(|problem| !is_foreign(problem));
+            let identity = Problem {
+                object: names::IDENTITY.to_owned(),
+                what: "every commit belongs to another log".to_owned(),
+                means: "nothing of the log can be read".to_owned(),
+                repair: "restore `pipeline.json` from a backup of this staging store".to_owned(),
+            };
+            self.problems.insert(0, identity);
         }
     }
 

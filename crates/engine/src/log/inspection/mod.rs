@@ -90,6 +90,7 @@ impl Log {
         inspection.beside().await?;
         inspection.commits().await?;
         inspection.strays().await?;
+        inspection.findings.is_another_log();
         Ok(Some(inspection.findings))
     }
 }
