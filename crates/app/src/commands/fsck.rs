@@ -108,12 +108,11 @@ fn without_backup(findings: &Findings) -> Option<String> {
     if (last.first, last.last) == (first, findings.head) {
         return None;
     }
+    let first = last.first;
     Some(format!(
-        "  without a backup: a destination that stands at commit {} or later goes on; a new one in `append` can be given what comes after, \
-         with `tidemark replay FILE --to DESTINATION --from seq:{}`; for everything else give the pipeline another `name`, which \
-         begins a new log with a new initial sync",
-        last.first.saturating_sub(1),
-        last.first
+        "  without a backup: a destination that stands at commit {first} or later goes on; a new one in `append` can be given what comes \
+         after that commit, with `tidemark replay FILE --to DESTINATION --from seq:{first}`; for everything else give the pipeline another \
+         `name`, which begins a new log with a new initial sync"
     ))
 }
 
@@ -126,7 +125,8 @@ fn stray(Stray { kind, count, objects }: &Stray) -> String {
         StrayKind::Foreign => "that are not Tidemark's",
     };
     let example = objects.first().map_or(String::new(), |object| format!(", such as `{object}`"));
-    format!("  no problem: {} objects {why}{example}", grouped(*count))
+    let objects = if *count == 1 { "1 object".to_owned() } else { format!("{} objects", grouped(*count)) };
+    format!("  no problem: {objects} {why}{example}")
 }
 
 /// A time to the second.

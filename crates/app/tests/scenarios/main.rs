@@ -11,6 +11,7 @@ mod flights;
 mod formats;
 mod growth;
 mod help;
+mod inspection;
 mod modes;
 mod pipeline_file;
 mod postgres;
