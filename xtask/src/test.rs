@@ -11,7 +11,8 @@ use crate::{
 };
 
 pub(crate) fn everything(project: &Project, install: bool) -> Result {
-    needs::meet(project, &[Need::Flights, Need::CargoDeny, Need::Postgres], install, "cargo xtask test")?;
+    let needs = [Need::Flights, Need::CargoDeny, Need::Postgres, Need::Readers, Need::TextTools];
+    needs::meet(project, &needs, install, "cargo xtask test")?;
     let mut steps = Steps::default();
     steps.step("Format", || run(&mut cargo(project, &["fmt", "--check"])));
     steps.step("Links and the README's pipeline file", || docs::check(project));

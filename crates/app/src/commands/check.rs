@@ -6,7 +6,7 @@ use clap::Args;
 use futures::future::{join, join_all};
 use serde_json::json;
 use tidemark_connectors::config::{Interval, Place, Writing};
-use tidemark_engine::{Error, schema::StreamName};
+use tidemark_engine::{Error, log::Log, schema::StreamName};
 
 use crate::{
     cli::EXIT_CODES,
@@ -18,7 +18,7 @@ use crate::{
 
 /// Check a pipeline file and report every problem at once
 ///
-/// First the file itself; if that is sound, the source and every destination are tried, and nothing is changed. Each
+/// First the file itself; if that is sound, the source, the staging log and every destination are tried, and nothing is changed. Each
 /// problem comes with its line, what is allowed there, and what to do. Exits with 2 if there is any.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
@@ -26,7 +26,7 @@ pub(crate) struct Check {
     /// The pipeline file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Check the file alone, without touching the source or any destination
+    /// Check the file alone, without touching the source, the staging log or any destination
     #[arg(long)]
     offline: bool,
     /// Print the problems as a JSON array; an empty one if all is well
@@ -66,18 +66,25 @@ async fn try_systems(pipeline: &Pipeline) -> Result<Vec<Error>, Problems> {
         problems.extend(findings.problems.iter().map(|error| origin.problem(&part, error)));
         warnings.extend(findings.warnings.into_iter().map(|warning| warning.context(part.join("."))));
     }
+    let log = staging::find(pipeline).await;
+    if let Err(error) = &log {
+        let part =
+            if pipeline.staging.encryption.is_some() { &["staging", "encryption"][..] } else { &["staging"] };
+        problems.push(origin.problem(part, error));
+    }
     if problems.is_empty() {
         problems.extend(overwritten_sources(pipeline).await);
     }
-    if problems.is_empty() {
-        warnings.extend(outlook(pipeline).await);
+    if problems.is_empty()
+        && let Ok(Some(log)) = log
+    {
+        warnings.extend(outlook(pipeline, &log).await);
     }
     if problems.is_empty() { Ok(warnings) } else { Err(origin.problems(problems)) }
 }
 
 /// What the next run will do with what is staged already. Where that cannot be told, the run itself will say so.
-async fn outlook(pipeline: &Pipeline) -> Vec<Error> {
-    let Ok(log) = staging::existing_log(pipeline).await else { return Vec::new() };
+async fn outlook(pipeline: &Pipeline, log: &Log) -> Vec<Error> {
     let outlook = pipeline.source.outlook(&pipeline.home, &log.cursor()).await;
     outlook.unwrap_or_else(|error| vec![error]).into_iter().map(|error| error.context("source")).collect()
 }
@@ -115,9 +122,10 @@ fn picture(pipeline: &Pipeline) -> String {
         Trigger::Always => "always".into(),
         Trigger::Every(time) => format!("every {}", Interval(*time)),
     };
+    let encrypted = if staging.encryption.is_some() { ", encrypted" } else { "" };
     let mut lines = vec![
         format!("  reads    {} `{}`, {when}", source.system(), shown(&source.place(&home.folder))),
-        format!("  keeps    `{}`", shown(&Place::path(&staging.path.join(name)))),
+        format!("  keeps    `{}`{encrypted}", shown(&Place::path(&staging.path.join(name)))),
     ];
     for Destination { writing, live, system, .. } in destinations {
         let Writing { destination, mode, .. } = writing;

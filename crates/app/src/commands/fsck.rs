@@ -36,7 +36,7 @@ Examples:
 impl Fsck {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let pipeline = pipeline_file::load(&self.file)?;
-        let store = staging::existing_store(&pipeline)?;
+        let store = staging::existing_store(&pipeline).await?;
         let found = match store {
             Some(store) => Log::inspect(store, World::real()).await?,
             None => None,

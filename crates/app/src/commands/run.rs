@@ -52,7 +52,7 @@ impl Run {
         refuse_overwriting(&pipeline).await?;
         let world = World::real();
         let begun = world.now();
-        let store = staging::store(&pipeline)?;
+        let store = staging::store(&pipeline).await?;
         let mut lock = RunLock::take(&store, &world).await?;
         let trouble = store.trouble();
         let log = Log::open_or_create(store, &pipeline.name, world.clone()).await?;

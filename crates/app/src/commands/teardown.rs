@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use tidemark_engine::{Error, log::RunLock};
+use tidemark_engine::Error;
 
 use crate::{
     cli::EXIT_CODES,
@@ -92,9 +92,7 @@ impl<'p> Part<'p> {
 
 /// What a running pipeline needs must not be taken from under it.
 fn refuse_while_running(pipeline: &Pipeline) -> Result<(), Failure> {
-    let folder = pipeline.staging.path.join(&pipeline.name);
-    let holder = if folder.is_dir() { RunLock::holder(&staging::store(pipeline)?) } else { None };
-    match holder {
+    match staging::holder(pipeline)? {
         None => Ok(()),
         Some(holder) => {
             let message = format!("pipeline `{}` is being run by {holder}", pipeline.name);

@@ -5,7 +5,7 @@ use std::{borrow::Cow, path::PathBuf, time::Duration};
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use tidemark_connectors::config::{ByteSize, DestinationConfig, Interval, SourceConfig};
+use tidemark_connectors::config::{ByteSize, DestinationConfig, Interval, Secret, SourceConfig};
 
 use super::schema::share_keys;
 
@@ -71,6 +71,37 @@ pub(super) struct StagingKeys {
     pub(super) fold_after: Interval,
     /// How much memory changes may take on their way into the log.
     pub(super) memory: ByteSize,
+    /// Encrypts everything that is staged, under a key of yours. Left out: nothing is encrypted.
+    pub(super) encryption: Option<Encryption>,
+}
+
+/// How what is staged is encrypted.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Encryption {
+    /// The key: 32 bytes as base64 or hexadecimal, such as `openssl rand -base64 32` prints. One of `key`, `key_file` and
+    /// `key_command` is needed.
+    pub(super) key: Option<Secret>,
+    /// A file that holds the key, from the pipeline file's folder.
+    pub(super) key_file: Option<PathBuf>,
+    /// A program that prints the key, and its arguments.
+    pub(super) key_command: Option<Vec<String>>,
+    /// The keys before this one, each given in the same way. What they encrypted is taken over by the next run; after that they
+    /// can go.
+    #[serde(default)]
+    pub(super) previous: Vec<PreviousKey>,
+}
+
+/// A key that staging was encrypted under before.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PreviousKey {
+    /// The key itself.
+    pub(super) key: Option<Secret>,
+    /// A file that holds it.
+    pub(super) key_file: Option<PathBuf>,
+    /// A program that prints it, and its arguments.
+    pub(super) key_command: Option<Vec<String>>,
 }
 
 /// The format of staged data.
@@ -79,6 +110,10 @@ pub(super) struct StagingKeys {
 pub(super) enum StagingFormat {
     /// Apache Parquet: small, and readable by other tools.
     Parquet,
+    /// JSON Lines, compressed with zstd: readable by every other tool.
+    Jsonl,
+    /// XML with its XML Schema inside, compressed with zstd.
+    Xml,
     /// Arrow IPC: quick.
     Arrow,
 }
@@ -97,6 +132,7 @@ impl Default for StagingKeys {
             max_delay: Interval(Duration::from_millis(100)),
             fold_after: Interval(Duration::from_secs(60 * 60)),
             memory: ByteSize(32 << 20),
+            encryption: None,
         }
     }
 }

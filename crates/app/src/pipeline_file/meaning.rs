@@ -5,15 +5,17 @@ use std::{collections::BTreeMap, path::Path};
 use tidemark_connectors::config::{self, Home, NamedStreams, Place, SourceConfig, TableName, Writing};
 use tidemark_engine::{
     codec::Format,
+    log::MasterKey,
     schema::StreamName,
     write::{OnError, OnTruncate, SchemaPolicy, WriteMode},
 };
 
 use super::{
-    document::{self, Document, StagingFormat, StagingKeys, Write},
+    document::{self, Document, PreviousKey, StagingFormat, StagingKeys, Write},
     origin::Origin,
-    pipeline::{Destination, Pipeline, Staging, Trigger},
+    pipeline::{Destination, Encryption, KeySource, Pipeline, Staging, Trigger},
     problem::{Problem, Step},
+    tree::{Node, Value},
 };
 
 /// Reads the meaning out of a document whose structure is sound. The pipeline is only sound if no problem was added.
@@ -33,6 +35,24 @@ pub(super) fn interpret(document: Document, origin: Origin, problems: &mut Vec<P
     Pipeline { name: name.0, home, source, staging, trigger, destinations, origin }
 }
 
+/// The way to the value at `path`, where a number is an index if a list stands there.
+fn steps(root: &Node, path: &[&str]) -> Vec<Step> {
+    let mut node = Some(root);
+    let step = |step: &&str| match node.map(|node| &node.value) {
+        Some(Value::List(items)) => {
+            let index = step.parse().unwrap_or(usize::MAX);
+            node = items.get(index);
+            Step::Index(index)
+        }
+        Some(Value::Map(_)) => {
+            node = node.and_then(|node| node.get(step)).map(|entry| &entry.value);
+            Step::Key((*step).to_owned())
+        }
+        Some(Value::Scalar(_)) | None => Step::Key((*step).to_owned()),
+    };
+    path.iter().map(step).collect()
+}
+
 /// Collects problems and finds where they stand.
 struct Findings<'f> {
     origin: &'f Origin,
@@ -43,8 +63,7 @@ impl Findings<'_> {
     /// Adds a problem of the value at `path`.
     fn add(&mut self, path: &[&str], message: &str, hint: Option<&str>) {
         let at = self.origin.root.locate(path.iter().copied());
-        let steps: Vec<_> = path.iter().map(|step| Step::Key((*step).to_owned())).collect();
-        let problem = Problem::new(at, &steps, self.origin.hide(message));
+        let problem = Problem::new(at, &steps(&self.origin.root, path), self.origin.hide(message));
         self.problems.push(Problem { hint: hint.map(|hint| self.origin.hide(hint)), ..problem });
     }
 
@@ -79,12 +98,62 @@ impl Findings<'_> {
             path: folder.join(keys.path),
             format: match keys.format {
                 StagingFormat::Parquet => Format::Parquet,
+                StagingFormat::Jsonl => Format::Jsonl,
+                StagingFormat::Xml => Format::Xml,
                 StagingFormat::Arrow => Format::Arrow,
             },
             max_delay: keys.max_delay.0,
             fold_after: keys.fold_after.0,
             memory: keys.memory.0,
+            encryption: keys.encryption.and_then(|typed| self.encryption(typed, folder)),
         }
+    }
+
+    /// `None` where no key is given; then there is a problem as well.
+    fn encryption(&mut self, typed: document::Encryption, folder: &Path) -> Option<Encryption> {
+        let document::Encryption { key, key_file, key_command, previous } = typed;
+        let current =
+            self.key(&["staging", "encryption"], PreviousKey { key, key_file, key_command }, folder);
+        let mut before = Vec::new();
+        for (index, typed) in previous.into_iter().enumerate() {
+            let path = ["staging", "encryption", "previous", &index.to_string()];
+            before.extend(self.key(&path, typed, folder));
+        }
+        Some(Encryption { key: current?, previous: before })
+    }
+
+    /// The one form in which the key at `path` is given.
+    fn key(&mut self, path: &[&str], typed: PreviousKey, folder: &Path) -> Option<KeySource> {
+        let PreviousKey { key, key_file, key_command } = typed;
+        let forms = [
+            ("key", key.map(KeySource::Typed)),
+            ("key_file", key_file.map(|path| KeySource::File(folder.join(path)))),
+            ("key_command", key_command.map(KeySource::Command)),
+        ];
+        let mut given: Vec<_> = forms.into_iter().filter_map(|(form, key)| Some((form, key?))).collect();
+        let hint = "give one of `key`, `key_file` and `key_command`";
+        if let [(one, _), (other, _), ..] = given.as_slice() {
+            let message = format!("`{one}` and `{other}` are given for one key");
+            self.add(path, &message, Some(hint));
+            return None;
+        }
+        let Some((form, source)) = given.pop() else {
+            self.add(path, "there is no key here", Some(hint));
+            return None;
+        };
+        let path: Vec<_> = path.iter().copied().chain([form]).collect();
+        match &source {
+            KeySource::Typed(key) => {
+                if let Err(error) = MasterKey::parse(key.expose()) {
+                    self.add(&path, error.message(), error.hint_text());
+                }
+            }
+            KeySource::Command(command) if command.first().is_none_or(String::is_empty) => {
+                self.add(&path, "`key_command` names no program", Some("write [program, argument]"));
+            }
+            KeySource::File(_) | KeySource::Command(_) => {}
+        }
+        Some(source)
     }
 
     fn trigger(&mut self, typed: Option<document::Trigger>) -> Trigger {

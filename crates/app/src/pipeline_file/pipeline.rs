@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use tidemark_connectors::config::{DestinationConfig, Home, SourceConfig, Writing};
+use tidemark_connectors::config::{DestinationConfig, Home, Secret, SourceConfig, Writing};
 use tidemark_engine::{
     Error, Result,
     codec::Format,
@@ -42,6 +42,27 @@ pub(crate) struct Staging {
     pub(crate) fold_after: Duration,
     /// Bytes that changes may take on their way into the log.
     pub(crate) memory: u64,
+    /// What it is encrypted with.
+    pub(crate) encryption: Option<Encryption>,
+}
+
+/// Where the keys of a log are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Encryption {
+    pub(crate) key: KeySource,
+    /// Those before it.
+    pub(crate) previous: Vec<KeySource>,
+}
+
+/// Where a key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum KeySource {
+    /// In the pipeline file, or in a variable that it names.
+    Typed(Secret),
+    /// In a file; a relative path begins at the working folder.
+    File(PathBuf),
+    /// A program prints it. The program and its arguments.
+    Command(Vec<String>),
 }
 
 /// When the source is read.

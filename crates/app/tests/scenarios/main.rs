@@ -7,12 +7,14 @@
 )]
 
 mod damaged;
+mod encryption;
 mod flights;
 mod formats;
 mod growth;
 mod help;
 mod inspection;
 mod modes;
+mod outside;
 mod pipeline_file;
 mod postgres;
 mod process;

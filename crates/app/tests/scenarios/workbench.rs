@@ -68,12 +68,17 @@ impl Workbench {
 
     /// The same with environment variables.
     pub(crate) fn tidemark_with(&self, variables: &[(&str, &str)], arguments: &str) -> Outcome {
-        Running::start(self.folder.path(), variables, arguments).ends()
+        self.start_with(variables, arguments).ends()
     }
 
     /// Starts `tidemark` with `arguments`, as typed in this folder.
     pub(crate) fn start(&self, arguments: &str) -> Running {
-        Running::start(self.folder.path(), &[], arguments)
+        self.start_with(&[], arguments)
+    }
+
+    /// The same with environment variables.
+    pub(crate) fn start_with(&self, variables: &[(&str, &str)], arguments: &str) -> Running {
+        Running::start(self.folder.path(), variables, arguments)
     }
 }
 

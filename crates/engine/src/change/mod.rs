@@ -21,3 +21,5 @@ pub use exceptions::{Exceptions, ExceptionsBuilder};
 pub use json::write_json;
 pub use op::Op;
 pub use value::{Cell, Column, Value};
+
+pub(crate) use record_batch::reserved;

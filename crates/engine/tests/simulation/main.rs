@@ -21,13 +21,14 @@ mod store;
 mod table;
 mod weather;
 mod world;
+mod year;
 
 use std::{ops::Range, time::Duration};
 
 use tidemark_engine::{
     Error, ErrorKind, Stop,
     codec::Format,
-    log::{Housekeeping, HousekeepingSettings, Log, Store},
+    log::{Housekeeping, HousekeepingSettings, Log, MasterKey, MasterKeys, Store},
     read::{ReadLoop, ReadSettings},
     schema::StreamName,
     write::{OnError, Plan, WriteLoop},
@@ -43,6 +44,8 @@ use source::Source;
 struct Universe {
     model: Model,
     store: store::Durable,
+    /// Whether the store is encrypted. Then each process has another key than the one before.
+    encrypted: bool,
     source: source::Durable,
     appended: destination::Durable<Appended>,
     mirrored: destination::Durable<Mirrored>,
@@ -55,9 +58,21 @@ impl Universe {
             source: source::Durable::new(&model),
             model,
             store: store::Durable::default(),
+            encrypted: seed.is_multiple_of(2),
             appended: destination::Durable::default(),
             mirrored: destination::Durable::default(),
         }
+    }
+
+    /// The store as a process sees it.
+    fn store(&self, seed: u64, fate: &Fate) -> Store {
+        let store = Store::new(self.store.connect(fate), "simulation");
+        if !self.encrypted {
+            return store;
+        }
+        let key = |number| MasterKey::parse(&format!("{:064x}", number % 3)).expect("these are keys");
+        let keys = MasterKeys::new(key(seed), vec![key(seed + 1), key(seed + 2)]);
+        store.encrypted(keys.expect("they differ"), world::simulated(seed))
     }
 
     /// One process, from start to its end or death. Returns whether it lived to do everything.
@@ -84,7 +99,7 @@ impl Universe {
 
     /// What `run --once` does.
     async fn run_once(&self, seed: u64, fate: &Fate) -> Result<(), Error> {
-        let store = Store::new(self.store.connect(fate), "simulation");
+        let store = self.store(seed, fate);
         let log =
             patiently(|| Log::open_or_create(store.clone(), "simulation", world::simulated(seed))).await?;
         let settings = ReadSettings {
@@ -134,6 +149,7 @@ impl Universe {
         let replayed = Self {
             model: self.model.clone(),
             store: self.store.clone(),
+            encrypted: self.encrypted,
             source: self.source.clone(),
             appended: destination::Durable::default(),
             mirrored: destination::Durable::default(),
@@ -159,8 +175,8 @@ async fn keep_house(log: &Log, fate: &Fate) {
             tokio::task::yield_now().await;
         }
         match housekeeping.tidy().await {
-            Err(error) if error.kind() != ErrorKind::Unavailable => panic!("housekeeping failed: {error}"),
-            _ => {}
+            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Denied) => {}
+            outcome => outcome.expect("housekeeping goes well"),
         }
     }
     if fate.draw(2) == 0 {
@@ -181,9 +197,18 @@ async fn patiently<T, F: Future<Output = Result<T, Error>>>(attempt: impl Fn() -
 /// Dies once, at each place there is, and lives on.
 #[test]
 fn a_process_may_die_at_any_await() {
+    for (seed, kind) in [(1, "plain"), (2, "encrypted")] {
+        let places = die_at_every_place(seed);
+        println!("died at {places} places over a store that is {kind}");
+        assert!(places > 200, "the run has far more places than {places} where it waits");
+    }
+}
+
+/// Returns how many places there are.
+fn die_at_every_place(seed: u64) -> u64 {
     let (mut places, mut replaced) = (0, 0);
     loop {
-        let universe = Universe::new(1);
+        let universe = Universe::new(seed);
         let survived = universe.live(1, &Fate::dies_at(places));
         if !survived {
             assert!(universe.live(2, &Fate::kind()), "the second life is a quiet one");
@@ -196,9 +221,8 @@ fn a_process_may_die_at_any_await() {
         }
         places += 1;
     }
-    println!("died at {places} places");
     assert!(replaced > 0, "some shadow has taken a place");
-    assert!(places > 200, "the run has far more places than {places} where it waits");
+    places
 }
 
 /// Dies again and again, while everything it uses fails now and then.

@@ -115,7 +115,7 @@ impl Store {
     /// The object at `path`; `None` when there is none.
     pub(crate) async fn get(&self, path: &Path) -> Result<Option<Bytes>> {
         match self.get_stored(path).await? {
-            Some(object) => self.open(path, object).await.map(Some),
+            Some(object) => self.decrypt(path, object).await.map(Some),
             None => Ok(None),
         }
     }
@@ -135,7 +135,7 @@ impl Store {
     /// An error of kind [`ErrorKind::Unavailable`] leaves open whether the object is there now. An fsync that failed is
     /// [`ErrorKind::Internal`] and must not be tried again: the system may have dropped what it could not write.
     pub(crate) async fn create(&self, path: &Path, bytes: Bytes) -> Result<Created> {
-        self.create_stored(path, self.seal(path, bytes).await?).await
+        self.create_stored(path, self.encrypt(path, bytes).await?).await
     }
 
     /// The same for what is stored as it is.
@@ -165,7 +165,7 @@ impl Store {
 
     /// Puts `bytes` at `path`, in the place of what may be there. Returns once it is durable; readers see the one or the other.
     pub(crate) async fn replace(&self, path: &Path, bytes: Bytes) -> Result<()> {
-        self.replace_stored(path, self.seal(path, bytes).await?).await
+        self.replace_stored(path, self.encrypt(path, bytes).await?).await
     }
 
     async fn replace_stored(&self, path: &Path, bytes: Bytes) -> Result<()> {

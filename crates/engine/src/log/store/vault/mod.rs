@@ -61,10 +61,13 @@ impl Vault {
         self.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Keeps `ring`, unless a later one is known, and returns the one that is.
     fn keep(&self, ring: Ring) -> Arc<Ring> {
-        let ring = Arc::new(ring);
-        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Some(ring.clone());
-        ring
+        let mut known = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some(later) if later.number > ring.number => later.clone(),
+            _ => known.insert(Arc::new(ring)).clone(),
+        }
     }
 
     /// Does `work` on `bytes` bytes where it is in nobody's way.
@@ -188,13 +191,13 @@ impl Store {
 
     /// All rings there have been.
     async fn rings(&self) -> Result<Vec<(u64, ObjectMeta)>> {
+        let keys = names::keys();
+        let listing = self.objects.list(Some(&keys)).try_collect();
+        let rings: object_store::Result<Vec<ObjectMeta>> =
+            self.call(Doing::Reading, "list", &keys, listing).await;
+        let rings = rings.map_err(|error| self.error(Doing::Reading, "list", &keys, error))?;
+        self.check_there().await?;
         let numbered = |meta: ObjectMeta| Some((names::number(&meta.location)?, meta));
-        let rings: Vec<ObjectMeta> = self
-            .objects
-            .list(Some(&names::keys()))
-            .try_collect()
-            .await
-            .map_err(|error| self.error(Doing::Reading, "list", &names::keys(), error))?;
         Ok(rings.into_iter().filter_map(numbered).collect())
     }
 
@@ -209,7 +212,7 @@ impl Store {
     }
 
     /// What is to be kept at `path` for `content` to be found there.
-    pub(super) async fn seal(&self, path: &Path, content: Bytes) -> Result<Bytes> {
+    pub(super) async fn encrypt(&self, path: &Path, content: Bytes) -> Result<Bytes> {
         let Some(vault) = &self.vault else { return Ok(content) };
         let ring = vault
             .ring()
@@ -222,7 +225,7 @@ impl Store {
     }
 
     /// The content of an `object` found at `path`.
-    pub(super) async fn open(&self, path: &Path, object: Bytes) -> Result<Bytes> {
+    pub(super) async fn decrypt(&self, path: &Path, object: Bytes) -> Result<Bytes> {
         let Some(vault) = &self.vault else {
             return if envelope::is_sealed(&object) { Err(self.locked().await) } else { Ok(object) };
         };
