@@ -64,13 +64,21 @@ fn exists(pipeline: &Pipeline) -> bool {
     }
 }
 
+/// The store that holds the log of `pipeline`; `None` when there is none. Makes nothing.
+pub(crate) async fn existing_store(pipeline: &Pipeline) -> Result<Option<Store>, Error> {
+    if exists(pipeline) { store(pipeline).await.map(Some) } else { Ok(None) }
+}
+
 /// The log of `pipeline`, which must be there already. Makes nothing.
 pub(crate) async fn existing_log(pipeline: &Pipeline) -> Result<Log, Failure> {
-    find(pipeline).await?.ok_or_else(|| {
-        Error::config(format!("pipeline `{}` has staged nothing yet", pipeline.name))
-            .hint("run it first: tidemark run FILE")
-            .into()
-    })
+    find(pipeline).await?.ok_or_else(|| nothing_staged(pipeline))
+}
+
+/// Why a command that reads the log of `pipeline` cannot.
+pub(crate) fn nothing_staged(pipeline: &Pipeline) -> Failure {
+    Error::config(format!("pipeline `{}` has staged nothing yet", pipeline.name))
+        .hint("run it first: tidemark run FILE")
+        .into()
 }
 
 /// The log of `pipeline`; `None` when nothing has been staged yet. Makes nothing.

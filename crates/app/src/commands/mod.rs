@@ -5,6 +5,7 @@ mod changes;
 mod check;
 mod dead_letters;
 mod discover;
+mod fsck;
 mod init;
 mod replay;
 mod resync;
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     DeadLetters(dead_letters::DeadLetters),
     Resync(resync::Resync),
     Verify(verify::Verify),
+    Fsck(fsck::Fsck),
     Teardown(teardown::Teardown),
     Schema(schema::Schema),
 }
@@ -47,6 +49,7 @@ impl Command {
             Self::DeadLetters(dead_letters) => dead_letters.json,
             Self::Resync(resync) => resync.json,
             Self::Verify(verify) => verify.json,
+            Self::Fsck(fsck) => fsck.json,
             Self::Teardown(teardown) => teardown.json,
             Self::Init(_) | Self::Schema(_) => false,
         }

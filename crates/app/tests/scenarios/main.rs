@@ -6,11 +6,13 @@
     reason = "the binary runs in real time, and so does whoever waits for it"
 )]
 
+mod damaged;
 mod encryption;
 mod flights;
 mod formats;
 mod growth;
 mod help;
+mod inspection;
 mod modes;
 mod outside;
 mod pipeline_file;

@@ -52,7 +52,8 @@ impl Disk {
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn();
-            let mut keeper = keeper.expect("`unshare` is there: it is in the package `util-linux`");
+            // In the package `util-linux`, as `nsenter` is.
+            let mut keeper = keeper.unwrap();
             let mut said = String::new();
             BufReader::new(keeper.stdout.take().unwrap()).read_line(&mut said).unwrap();
             if said == "mounted\n" {

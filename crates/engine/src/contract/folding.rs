@@ -20,7 +20,7 @@ use crate::{
     ErrorKind, Result, Stop, Time,
     change::ChangeBatch,
     codec::Format,
-    log::{LayoutWriter, Log, LogWriter, SegmentSettings, SegmentWriter, Selection, Span, Store},
+    log::{LayoutWriter, Log, LogWriter, SegmentSettings, SegmentWriter, Selection, Span, Store, Unnamed},
     read::Phase,
     world::{Clock, Processors, Random, World},
 };
@@ -139,6 +139,7 @@ async fn write_all_shapes(log: &Log, writer: &mut LogWriter, from: i64) {
             writer: writer.name().to_owned(),
             stop: Stop::new(),
             begun: AtomicU64::new(u64::try_from(from).unwrap() * 10 + rows),
+            unnamed: Unnamed::default(),
         };
         let mut segments = SegmentWriter::new(settings.into(), Phase::Changes);
         let many = super::samples::distinct("b", usize::try_from(rows).unwrap()).numbered_from(0);

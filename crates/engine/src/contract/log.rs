@@ -12,7 +12,7 @@ use crate::{
     codec::Format,
     log::{
         Cut, Entry, Former, Group, KeyRange, Log, LogWriter, Mark, MarkState, Marks, Place, SegmentSettings,
-        SegmentWriter, Selection, Span, Store, SyncStep, Syncing,
+        SegmentWriter, Selection, Span, Store, SyncStep, Syncing, Unnamed,
     },
     read::Phase,
     schema::StreamName,
@@ -126,6 +126,7 @@ async fn segments_are_delivered_in_order_and_orphans_removed(store: Store) {
             writer: writer.name().to_owned(),
             begun: AtomicU64::new(round * 100),
             stop: Stop::new(),
+            unnamed: Unnamed::default(),
         };
         let mut orphan = SegmentWriter::new(settings().into(), Phase::InitialSync);
         orphan.write(numbered_rows("o %/", 0, 10).numbered_from(0)).await.unwrap();

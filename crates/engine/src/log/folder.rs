@@ -123,7 +123,8 @@ mod tests {
     fn only_old_torn_files_are_removed() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::open_or_create(root.path()).unwrap();
-        let old = SystemTime::now() - 2 * BEING_WRITTEN;
+        let now = Duration::from_micros(World::real().now().as_micros() as u64);
+        let old = SystemTime::UNIX_EPOCH + now - 2 * BEING_WRITTEN;
         fs::create_dir(root.path().join("data")).unwrap();
         for (name, is_old) in
             [("data/a.parquet#1", true), ("data/b.parquet#2", false), ("data/c#x", true), ("7", true)]

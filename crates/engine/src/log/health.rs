@@ -14,6 +14,8 @@ use crate::{Error, Time, world::World};
 
 /// A call that takes longer than this is told of, and again whenever that time has doubled.
 const SLOW: Duration = Duration::from_secs(10);
+/// After so long, at the latest.
+const SLOWEST: Duration = Duration::from_secs(3_600);
 
 /// Why the store does not do what is asked of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +85,8 @@ impl Health {
                 outcome = &mut call => return outcome,
                 () = world.sleep(next) => {}
             }
-            passed += next;
-            next = passed;
+            passed = passed.saturating_add(next);
+            next = passed.min(SLOWEST);
             let message =
                 format!("the staging store has not answered for {} s: {}", passed.as_secs(), what());
             tracing::warn!("{message}");

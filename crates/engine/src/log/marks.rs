@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Log, names, store::Placed};
+use super::{Log, document, names, store::Placed};
 use crate::{
     Error, Position, Result, Time,
     schema::StreamName,
@@ -86,12 +86,12 @@ impl Marks {
             return Ok((marks, None));
         }
         let path = names::position(destination, number);
-        let damaged = || {
-            Error::conflict(format!("the mark `{path}` of destination `{destination}` cannot be read"))
-                .hint("delete it: the destination itself knows where it stands")
+        let damaged = |what: &str| {
+            let message = format!("the mark `{path}` of destination `{destination}` is damaged: {what}");
+            Error::conflict(message).hint("delete it: the destination itself knows where it stands")
         };
-        let bytes = log.store().get(&path).await?.ok_or_else(damaged)?;
-        let mark = serde_json::from_slice(&bytes).map_err(|error| damaged().source(error))?;
+        let bytes = log.store().get(&path).await?.ok_or_else(|| damaged("it is missing"))?;
+        let mark = document::read(&path, &bytes).map_err(|what| damaged(&what))?;
         Ok((marks, Some(mark)))
     }
 
@@ -107,10 +107,6 @@ impl Marks {
     ///
     /// Fails with [`crate::ErrorKind::Conflict`] when another process marks the same destination.
     pub async fn add(&mut self, mark: &Mark) -> Result<()> {
-        let bytes: Bytes = match serde_json::to_vec(mark) {
-            Ok(bytes) => bytes.into(),
-            Err(error) => return Err(Error::internal("cannot write a mark").source(error)),
-        };
         let store = self.log.store();
         let mut number = self.number + 1;
         if let Some(unresolved) = self.unresolved.take()
@@ -118,8 +114,10 @@ impl Marks {
         {
             number += 1;
         }
+        let path = names::position(&self.destination, number);
+        let bytes = document::write(&path, mark, "a mark")?;
         self.unresolved = Some(bytes.clone());
-        if store.place(&names::position(&self.destination, number), bytes).await? != Placed::Ours {
+        if store.place(&path, bytes).await? != Placed::Ours {
             // Whoever is left in the end goes on behind what the other has said.
             self.unresolved = None;
             self.number = newest(&self.log, &self.destination).await?;

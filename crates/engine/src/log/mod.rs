@@ -25,12 +25,14 @@
 //! | Which initial syncs are under way? | `sync` |
 //! | What has somebody asked for? | `requests` |
 //! | What could destinations not take? | `letters` |
+//! | Is all of it whole? | `inspection` |
 //! | Where do the objects live, and what is encrypted? | `store/` |
 
 mod chunks;
 mod clearing;
 mod commit;
 mod deliver;
+mod document;
 mod folder;
 mod folding;
 mod frame;
@@ -40,6 +42,7 @@ mod health;
 mod hexadecimal;
 mod housekeeping;
 mod identity;
+mod inspection;
 mod layout;
 mod letters;
 mod lock;
@@ -71,6 +74,7 @@ pub use commit::{Commit, Transaction};
 pub use deliver::Selection;
 pub use health::Trouble;
 pub use housekeeping::{Housekeeping, HousekeepingSettings};
+pub use inspection::{Findings, Lost, Problem, Range, Stray, StrayKind};
 pub(crate) use layout::LayoutWriter;
 pub(crate) use letters::letter_of;
 pub use letters::{DeadLetter, LetterId};
@@ -80,7 +84,7 @@ pub use playing::Playing;
 pub use requests::Request;
 pub use schema_changes::SchemaChange;
 pub use seek::{Cut, Moment, Place};
-pub(crate) use segment::{SegmentSettings, SegmentWriter};
+pub(crate) use segment::{SegmentSettings, SegmentWriter, Unnamed};
 pub use store::{KeyId, MasterKey, MasterKeys, Store};
 pub use sync::{Former, KeyRange, SyncStep, Syncing};
 pub(crate) use uploads::Uploads;
@@ -139,8 +143,16 @@ impl Log {
     }
 
     async fn with_identity(store: Store, identity: Identity, world: World) -> Result<Self> {
+        let log = Self::unlooked(store, identity, world);
+        log.refresh_layout().await?;
+        log.refresh().await?;
+        Ok(log)
+    }
+
+    /// The log of which only the identity is known.
+    fn unlooked(store: Store, identity: Identity, world: World) -> Self {
         store.attend(&world);
-        let log = Self(Arc::new(Shared {
+        Self(Arc::new(Shared {
             store,
             world,
             layout: View::new(identity.log.clone()),
@@ -152,10 +164,7 @@ impl Log {
             recent: Recent::default(),
             last_look: LastLook::default(),
             head: watch::Sender::new(Head::default()),
-        }));
-        log.refresh_layout().await?;
-        log.refresh().await?;
-        Ok(log)
+        }))
     }
 
     /// Which log this is.

@@ -1,9 +1,12 @@
 //! Changes in objects of their own: the initial sync, and transactions too large for a commit. A segment is invisible until
 //! a commit names it; one that no commit ever names is an orphan.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arrow_schema::SchemaRef;
@@ -35,6 +38,28 @@ pub(crate) struct SegmentSettings {
     pub(crate) begun: AtomicU64,
     /// Ends the wait for a store that takes nothing.
     pub(crate) stop: Stop,
+    pub(crate) unnamed: Unnamed,
+}
+
+/// The segments of one writer that no commit names yet. Cheap to clone; clones share what they know.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unnamed(Arc<Mutex<HashSet<String>>>);
+
+impl Unnamed {
+    fn locked(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a commit names these.
+    pub(crate) fn named(&self, names: &[String]) {
+        let mut unnamed = self.locked();
+        names.iter().for_each(|name| _ = unnamed.remove(name));
+    }
+
+    /// Takes all of them: nobody will name them any more.
+    pub(crate) fn take(&self) -> HashSet<String> {
+        std::mem::take(&mut self.locked())
+    }
 }
 
 /// Writes the changes of one stream, within one boundary, into as many segments as they need.
@@ -138,7 +163,7 @@ impl SegmentWriter {
 
     async fn end(&mut self, open: OpenSegment) -> Result<()> {
         let OpenSegment { schema, encoder, rows, .. } = open;
-        let SegmentSettings { log, format, epoch, writer, begun, stop } = self.settings.as_ref();
+        let SegmentSettings { log, format, epoch, writer, begun, stop, unnamed } = self.settings.as_ref();
         let name = names::segment(&SegmentName {
             stream: schema.stream(),
             phase: self.phase,
@@ -148,6 +173,8 @@ impl SegmentWriter {
             writer,
             extension: format.codec().extension(),
         });
+        // Before it is there: an outcome may stay open.
+        unnamed.locked().insert(name.to_string());
         let (bytes, digest) = encoded(log, encoder).await?;
         let length = bytes.len() as u64;
         self.uploads.put(log, name.clone(), bytes, stop).await?;

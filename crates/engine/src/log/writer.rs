@@ -35,6 +35,12 @@ impl Entry {
 }
 
 impl Entry {
+    /// The segments that it names.
+    pub(crate) fn segments(&self) -> Vec<String> {
+        let segments = self.groups.iter().flat_map(|group| &group.segments);
+        segments.map(|segment| segment.name.clone()).collect()
+    }
+
     /// The schema of each change, in order.
     fn schemas(&self) -> impl Iterator<Item = (StreamName, Digest)> {
         self.groups.iter().flat_map(|group| {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{lane::Boundary, memory::Held};
 use crate::{
     Cursor, Result, Stop,
-    log::{Entry, Group, Log, LogWriter, SyncStep, Uploads},
+    log::{Entry, Group, Log, LogWriter, SyncStep, Unnamed, Uploads},
 };
 
 /// Inline changes that end a group early.
@@ -26,6 +26,8 @@ pub(super) struct Committer<'a> {
     pub(super) max_delay: Duration,
     pub(super) durable: watch::Sender<Cursor>,
     pub(super) stop: Stop,
+    /// Told which segments are named.
+    pub(super) unnamed: Unnamed,
     /// Thrown when the strategy has returned: there will be no more boundaries, even if somebody kept a lane.
     pub(super) ended: Stop,
 }
@@ -93,7 +95,9 @@ impl<'a> Committer<'a> {
         for uploads in uploads {
             uploads.finish().await?;
         }
+        let segments = entry.segments();
         self.writer.commit(entry, &self.stop).await?;
+        self.unnamed.named(&segments);
         drop(held);
         self.durable.send_replace(self.writer.cursor().clone());
         for ticket in tickets {

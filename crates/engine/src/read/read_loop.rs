@@ -13,7 +13,7 @@ use super::{End, Outlet, ReadContext, ReadStrategy, Resyncs, committer::Committe
 use crate::{
     Cursor, Error, Result, Stop,
     codec::Format,
-    log::{Log, LogWriter, SegmentSettings},
+    log::{Log, LogWriter, SegmentSettings, Unnamed},
     retry::Retry,
 };
 
@@ -118,6 +118,7 @@ impl ReadLoop {
         writer.check_not_replaced().await?;
         let (predecessor, owned) = (writer.epoch() - 1, writer.owns_epoch());
         let from = writer.cursor().clone();
+        let unnamed = Unnamed::default();
         let segments = SegmentSettings {
             log: self.log.clone(),
             format: self.settings.format,
@@ -125,6 +126,7 @@ impl ReadLoop {
             writer: writer.name().to_owned(),
             begun: AtomicU64::new(0),
             stop: self.stop.clone(),
+            unnamed: unnamed.clone(),
         };
         let (durable, watching) = watch::channel(from.clone());
         let tidying = self.tidy(watching.clone(), (!owned).then_some(predecessor));
@@ -139,6 +141,7 @@ impl ReadLoop {
             max_delay: self.settings.max_delay,
             durable,
             stop: self.stop.clone(),
+            unnamed: unnamed.clone(),
             ended: ended.clone(),
         };
         let stop = Stop::new();
@@ -165,6 +168,8 @@ impl ReadLoop {
         ended.stop();
         // Whole boundaries are good, whatever became of the strategy after them.
         committing.await?;
+        // Every boundary is committed: what no commit names by now belongs to one that never was, and is read again.
+        self.log.remove_unnamed(&unnamed).await;
         outcome
     }
 

@@ -229,6 +229,7 @@ fn die_at_every_place(seed: u64) -> u64 {
 #[test]
 fn nothing_is_lost_or_doubled_whatever_fails() {
     for seed in seeds(300) {
+        println!("seed {seed}");
         lives_to_the_end(seed, Fate::random);
     }
 }
@@ -238,6 +239,7 @@ fn nothing_is_lost_or_doubled_whatever_fails() {
 fn nothing_is_lost_or_doubled_in_any_weather() {
     let mut weathered = 0;
     for seed in seeds(300) {
+        println!("seed {seed}");
         let mut lives = Vec::new();
         lives_to_the_end(seed, |seed| {
             let fate = Fate::in_any_weather(seed);
@@ -263,7 +265,6 @@ fn seeds(many: u64) -> Range<u64> {
 }
 
 fn lives_to_the_end(seed: u64, mut fate: impl FnMut(u64) -> Fate) {
-    println!("seed {seed}");
     let universe = Universe::new(seed);
     // Some lives begin with a stream that a destination refuses, in vain or not.
     universe.mirrored.refuse([None, Some("orders"), Some("accounts")][(seed % 3) as usize]);

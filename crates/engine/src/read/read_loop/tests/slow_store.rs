@@ -3,7 +3,6 @@
 use object_store::{memory::InMemory, throttle::ThrottledStore};
 
 use super::*;
-use crate::{PartId, contract::samples::numbered_rows, read::Phase};
 
 /// A source that hands over batches for ever, on two lanes, and knows how far it may acknowledge.
 struct Endless {
