@@ -235,7 +235,7 @@ async fn patiently<T, F: Future<Output = Result<T, Error>>>(attempt: impl Fn() -
 #[test]
 fn a_process_may_die_at_any_await() {
     for (seed, kind) in [(1, "plain"), (2, "encrypted")] {
-        let (places, _) = die_at_every_place(|| Universe::new(seed), seed);
+        let (places, _) = die_at_every_place(|| Universe::new(seed));
         println!("died at {places} places over a store that is {kind}");
         assert!(places > 200, "the run has far more places than {places} where it waits");
     }
@@ -244,12 +244,12 @@ fn a_process_may_die_at_any_await() {
 /// The same, while the log drops what every destination has.
 #[test]
 fn a_process_may_die_at_any_await_while_it_drops_what_is_old() {
-    let (places, dropped) = die_at_every_place(|| Universe::dropping(1), 1);
+    let (places, dropped) = die_at_every_place(|| Universe::dropping(1));
     assert!(places > 200 && dropped > 0, "some log has been cut off");
 }
 
 /// Returns how many places there are, and how often what is old was dropped in the end.
-fn die_at_every_place(universe: impl Fn() -> Universe, seed: u64) -> (u64, usize) {
+fn die_at_every_place(universe: impl Fn() -> Universe) -> (u64, usize) {
     let (mut places, mut replaced, mut dropped) = (0, 0, 0);
     loop {
         let universe = universe();
