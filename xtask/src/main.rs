@@ -30,6 +30,8 @@ Tidemark's chores
   cargo xtask bench postgres [--rows N] [--install]
                                           measure an initial sync of N (2,000,000) rows from PostgreSQL to PostgreSQL,
                                           and changes in proportion
+  cargo xtask bench staging [--commits N] [--in FOLDER]
+                                          measure what becomes of N (1,000,000) commits of one small change
   cargo xtask advisories [--install]      look for known weaknesses in the dependencies (reaches GitHub)
   cargo xtask example-data [--install]    cut the data of examples/flights anew
 
@@ -39,6 +41,8 @@ Tidemark's chores
 /// The rows of the benchmark with PostgreSQL, unless another number is asked for; and the fewest that its changes can be made of.
 const ROWS: u64 = 2_000_000;
 const LEAST_ROWS: u64 = 10_000;
+/// The commits of the benchmark of the staging log, unless another number is asked for.
+const COMMITS: u64 = 1_000_000;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -55,12 +59,13 @@ fn main() -> ExitCode {
         ["bench", "postgres", "--rows", rows] if rows.parse().is_ok_and(|rows: u64| rows >= LEAST_ROWS) => {
             rows.parse().map_err(Into::into).and_then(|rows| bench::postgres(&project, install, rows))
         }
+        ["bench", "staging", options @ ..] => match staging_options(options) {
+            Some((commits, folder)) => bench::staging(&project, commits, folder),
+            None => return usage(),
+        },
         ["advisories"] => advisories::check(&project, install),
         ["example-data"] => example_data::cut(&project, install),
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(2);
-        }
+        _ => return usage(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,4 +74,22 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> ExitCode {
+    eprint!("{USAGE}");
+    ExitCode::from(2)
+}
+
+/// How many commits, and where; `None` when the options are no such.
+fn staging_options<'a>(options: &[&'a str]) -> Option<(u64, Option<&'a str>)> {
+    let (mut commits, mut folder) = (COMMITS, None);
+    for option in options.chunks(2) {
+        match option {
+            ["--commits", number] => commits = number.parse().ok().filter(|number| *number >= 100)?,
+            ["--in", place] => folder = Some(*place),
+            _ => return None,
+        }
+    }
+    Some((commits, folder))
 }

@@ -60,6 +60,7 @@ async fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::DeadLetters(dead_letters) => dead_letters.run(output).await,
         Command::Resync(resync) => resync.run(output).await,
         Command::Verify(verify) => verify.run(output).await,
+        Command::Fsck(fsck) => fsck.run(output).await,
         Command::Teardown(teardown) => teardown.run(output).await,
         Command::Schema(schema) => schema.run(output),
     }

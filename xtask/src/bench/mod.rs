@@ -4,9 +4,11 @@
 mod flights;
 mod postgres;
 mod report;
+mod staging;
 
 pub(crate) use flights::flights;
 pub(crate) use postgres::postgres;
+pub(crate) use staging::staging;
 
 use crate::{
     Result,

@@ -3,22 +3,23 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use futures::future::{join, join_all};
+use futures::future::{join_all, join3};
 use serde_json::json;
 use tidemark_connectors::config::{Interval, Place, Writing};
-use tidemark_engine::{Error, schema::StreamName};
+use tidemark_engine::{Error, log::Log, schema::StreamName};
 
 use crate::{
     cli::EXIT_CODES,
     failure::Failure,
     output::Output,
-    pipeline_file::{self, Destination, Pipeline, Problem, Problems, Trigger},
+    pipeline_file::{self, Destination, Pipeline, Problem, Problems, StagingPlace, Trigger},
     staging,
 };
 
 /// Check a pipeline file and report every problem at once
 ///
-/// First the file itself; if that is sound, the source and every destination are tried, and nothing is changed. Each
+/// First the file itself; if that is sound, the source, the staging store and every destination are tried, and nothing is changed: an
+/// object that is put into object storage for trial is removed again. Each
 /// problem comes with its line, what is allowed there, and what to do. Exits with 2 if there is any.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
@@ -26,7 +27,7 @@ pub(crate) struct Check {
     /// The pipeline file
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Check the file alone, without touching the source or any destination
+    /// Check the file alone, without touching the source, the staging log or any destination
     #[arg(long)]
     offline: bool,
     /// Print the problems as a JSON array; an empty one if all is well
@@ -60,24 +61,38 @@ async fn try_systems(pipeline: &Pipeline) -> Result<Vec<Error>, Problems> {
     let of_destinations = join_all(destinations.iter().map(|Destination { writing, system, .. }| async {
         (vec!["destinations", writing.destination.as_str()], system.check(home, writing).await)
     }));
-    let (of_source, of_destinations) = join(source.check(home), of_destinations).await;
+    let (of_source, of_staging, of_destinations) =
+        join3(source.check(home), staging::probe(pipeline), of_destinations).await;
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     for (part, findings) in std::iter::once((vec!["source"], of_source)).chain(of_destinations) {
         problems.extend(findings.problems.iter().map(|error| origin.problem(&part, error)));
         warnings.extend(findings.warnings.into_iter().map(|warning| warning.context(part.join("."))));
     }
+    let log = match of_staging {
+        Ok(()) => staging::find(pipeline).await,
+        Err(error) => {
+            problems.push(origin.problem(&["staging"], &error));
+            Ok(None)
+        }
+    };
+    if let Err(error) = &log {
+        let part =
+            if pipeline.staging.encryption.is_some() { &["staging", "encryption"][..] } else { &["staging"] };
+        problems.push(origin.problem(part, error));
+    }
     if problems.is_empty() {
         problems.extend(overwritten_sources(pipeline).await);
     }
-    if problems.is_empty() {
-        warnings.extend(outlook(pipeline).await);
+    if problems.is_empty()
+        && let Ok(Some(log)) = log
+    {
+        warnings.extend(outlook(pipeline, &log).await);
     }
     if problems.is_empty() { Ok(warnings) } else { Err(origin.problems(problems)) }
 }
 
 /// What the next run will do with what is staged already. Where that cannot be told, the run itself will say so.
-async fn outlook(pipeline: &Pipeline) -> Vec<Error> {
-    let Ok(log) = staging::existing_log(pipeline).await else { return Vec::new() };
+async fn outlook(pipeline: &Pipeline, log: &Log) -> Vec<Error> {
     let outlook = pipeline.source.outlook(&pipeline.home, &log.cursor()).await;
     outlook.unwrap_or_else(|error| vec![error]).into_iter().map(|error| error.context("source")).collect()
 }
@@ -115,9 +130,14 @@ fn picture(pipeline: &Pipeline) -> String {
         Trigger::Always => "always".into(),
         Trigger::Every(time) => format!("every {}", Interval(*time)),
     };
+    let encrypted = if staging.encryption.is_some() { ", encrypted" } else { "" };
+    let kept = match &staging.place {
+        StagingPlace::Folder(path) => shown(&Place::path(&path.join(name))),
+        StagingPlace::Objects(url) => url.join(name).to_string(),
+    };
     let mut lines = vec![
         format!("  reads    {} `{}`, {when}", source.system(), shown(&source.place(&home.folder))),
-        format!("  keeps    `{}`", shown(&Place::path(&staging.path.join(name)))),
+        format!("  keeps    `{kept}`{encrypted}"),
     ];
     for Destination { writing, live, system, .. } in destinations {
         let Writing { destination, mode, .. } = writing;

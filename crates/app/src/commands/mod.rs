@@ -5,6 +5,7 @@ mod changes;
 mod check;
 mod dead_letters;
 mod discover;
+mod fsck;
 mod init;
 mod replay;
 mod resync;
@@ -15,6 +16,7 @@ mod teardown;
 mod verify;
 
 use clap::Subcommand;
+use tidemark_engine::log::Runner;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -29,6 +31,7 @@ pub(crate) enum Command {
     DeadLetters(dead_letters::DeadLetters),
     Resync(resync::Resync),
     Verify(verify::Verify),
+    Fsck(fsck::Fsck),
     Teardown(teardown::Teardown),
     Schema(schema::Schema),
 }
@@ -46,8 +49,21 @@ impl Command {
             Self::DeadLetters(dead_letters) => dead_letters.json,
             Self::Resync(resync) => resync.json,
             Self::Verify(verify) => verify.json,
+            Self::Fsck(fsck) => fsck.json,
             Self::Teardown(teardown) => teardown.json,
             Self::Init(_) | Self::Schema(_) => false,
         }
+    }
+}
+
+/// What programs read where nothing tells who runs a pipeline.
+const UNKNOWN: &str = "unknown";
+
+/// Who runs a pipeline, as programs read it.
+fn running_for_programs(runner: &Runner) -> Option<&str> {
+    match runner {
+        Runner::Nobody => None,
+        Runner::Process(holder) => Some(&holder.process),
+        Runner::Untold => Some(UNKNOWN),
     }
 }

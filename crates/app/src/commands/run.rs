@@ -1,14 +1,15 @@
 //! `tidemark run`
 
-use std::{path::PathBuf, time::Duration};
+use std::{convert::Infallible, future, path::PathBuf, time::Duration};
 
 use clap::Args;
 use serde_json::json;
 use tidemark_engine::{
     Error, ErrorKind,
-    log::{Log, Marks, RunLock},
+    log::{Log, Marks, RunLock, Runner, Trouble},
     world::World,
 };
+use tokio::sync::watch;
 
 use super::check::refuse_overwriting;
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
     failure::{Failure, error_for_programs},
     output::Output,
     pipeline_file::{self, Pipeline},
-    running::{Outcome, PipelineRun, Written, stop_on_signals, watch},
+    running::{self, Outcome, PipelineRun, Written, stop_on_signals},
     staging,
 };
 
@@ -51,9 +52,11 @@ impl Run {
         refuse_overwriting(&pipeline).await?;
         let world = World::real();
         let begun = world.now();
-        let store = staging::store(&pipeline)?;
-        let _lock = RunLock::take(&store, &world).await?;
+        let store = staging::sound_store(&pipeline).await?;
+        let mut lock = RunLock::take(&store, &world).await?;
+        let trouble = store.trouble();
         let log = Log::open_or_create(store, &pipeline.name, world.clone()).await?;
+        warn_of_another(&pipeline, &log).await?;
         let stop = stop_on_signals()?;
         check_whole(&pipeline, &log).await?;
         let run = PipelineRun::new(&pipeline, log, self.once, stop)?;
@@ -64,7 +67,8 @@ impl Run {
         let watched = run.watched();
         let outcome = tokio::select! {
             outcome = run.run() => outcome,
-            never = watch(watched) => match never {},
+            never = running::watch(watched) => match never {},
+            never = note_trouble(trouble, &mut lock) => match never {},
         };
         let taken = Duration::from_micros(world.now().micros_since(begun));
         if self.json {
@@ -80,6 +84,29 @@ impl Run {
             Some(error) => Err(error.into()),
         }
     }
+}
+
+/// Has `status` say what is wrong with the staging store, which cannot always keep a word on that itself.
+async fn note_trouble(mut trouble: watch::Receiver<Option<Trouble>>, lock: &mut RunLock) -> Infallible {
+    while trouble.changed().await.is_ok() {
+        let trouble = trouble.borrow_and_update().clone();
+        lock.note(trouble.as_ref());
+    }
+    future::pending().await
+}
+
+/// Where no lock keeps two apart, they meet in the log and at the destinations, and whoever comes second there ends. Whoever did not mean
+/// that should hear of it.
+async fn warn_of_another(pipeline: &Pipeline, log: &Log) -> Result<(), Failure> {
+    if RunLock::runner(log.store()) == Runner::Untold
+        && let Some((destination, time)) = staging::sign_of_life(pipeline, log).await?
+    {
+        tracing::warn!(
+            hint = "let only one process run this pipeline",
+            "destination `{destination}` was being written to at {time}: if another process runs this pipeline, the two cannot both go on"
+        );
+    }
+    Ok(())
 }
 
 /// A destination that a replay filled in part must not be taken for one that has everything.

@@ -5,7 +5,7 @@ use std::{borrow::Cow, path::PathBuf, time::Duration};
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use tidemark_connectors::config::{ByteSize, DestinationConfig, Interval, SourceConfig};
+use tidemark_connectors::config::{ByteSize, DestinationConfig, Interval, Secret, SourceConfig};
 
 use super::schema::share_keys;
 
@@ -18,7 +18,7 @@ pub(super) struct Document {
     pub(super) name: Name,
     /// What to read.
     pub(super) source: SourceConfig,
-    /// Where the staging log is kept: a folder, or its long form.
+    /// Where the staging log is kept: a folder, the URL of object storage, or the long form.
     #[serde(default)]
     pub(super) staging: Staging,
     /// When to read. Left out: always, where the source can wait for changes.
@@ -47,13 +47,16 @@ impl JsonSchema for Name {
     }
 }
 
+/// Where the staging log is kept unless it is said.
+pub(super) const DEFAULT_URL: &str = "./staging";
+
 /// Where the staging log is kept.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Staging {
-    /// A folder, from the pipeline file's folder.
-    Folder(PathBuf),
-    /// A folder and how it is filled.
+    /// A folder, from the pipeline file's folder, or the URL of object storage.
+    Url(String),
+    /// That and how it is filled.
     Keys(StagingKeys),
 }
 
@@ -61,18 +64,27 @@ pub(super) enum Staging {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct StagingKeys {
-    /// The folder, from the pipeline file's folder.
-    pub(super) path: PathBuf,
+    /// A folder, from the pipeline file's folder, or object storage: `az://container/folder`, `s3://bucket/folder`,
+    /// `gs://bucket/folder`. Credentials come from the environment.
+    #[schemars(with = "String", extend("default" = DEFAULT_URL))]
+    pub(super) url: Option<String>,
+    /// The former name of `url`.
+    #[schemars(with = "String", extend("default" = DEFAULT_URL))]
+    pub(super) path: Option<String>,
     /// The format of the data.
     pub(super) format: StagingFormat,
-    /// How long a change may wait for others before it is committed.
-    pub(super) max_delay: Interval,
+    /// How long a change may wait for others before it is committed. Left out: `100ms` in a folder, `500ms` in object storage,
+    /// where every commit costs.
+    #[schemars(with = "Interval", extend("default" = "100ms"))]
+    pub(super) max_delay: Option<Interval>,
     /// How long changes may stay in commits before they are folded into files of `format`.
     pub(super) fold_after: Interval,
     /// How much memory changes may take on their way into the log.
     pub(super) memory: ByteSize,
     /// How much of the past is kept. Left out: all of it.
     pub(super) retention: Retention,
+    /// Encrypts everything that is staged, under a key of yours. Left out: nothing is encrypted.
+    pub(super) encryption: Option<Encryption>,
 }
 
 /// How much of the past the staging log keeps. What is dropped is kept as the state of each stream that has a key.
@@ -98,12 +110,45 @@ pub(super) enum Slow {
     Expire,
 }
 
+/// How what is staged is encrypted.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Encryption {
+    /// The key: 32 bytes as base64 or hexadecimal, such as `openssl rand -base64 32` prints. One of `key`, `key_file` and
+    /// `key_command` is needed.
+    pub(super) key: Option<Secret>,
+    /// A file that holds the key, from the pipeline file's folder.
+    pub(super) key_file: Option<PathBuf>,
+    /// A program that prints the key, and its arguments.
+    pub(super) key_command: Option<Vec<String>>,
+    /// The keys before this one, each given in the same way. What they encrypted is taken over by the next run; after that they
+    /// can go.
+    #[serde(default)]
+    pub(super) previous: Vec<PreviousKey>,
+}
+
+/// A key that staging was encrypted under before.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PreviousKey {
+    /// The key itself.
+    pub(super) key: Option<Secret>,
+    /// A file that holds it.
+    pub(super) key_file: Option<PathBuf>,
+    /// A program that prints it, and its arguments.
+    pub(super) key_command: Option<Vec<String>>,
+}
+
 /// The format of staged data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum StagingFormat {
     /// Apache Parquet: small, and readable by other tools.
     Parquet,
+    /// JSON Lines, compressed with zstd: readable by every other tool.
+    Jsonl,
+    /// XML with its XML Schema inside, compressed with zstd.
+    Xml,
     /// Arrow IPC: quick.
     Arrow,
 }
@@ -117,11 +162,13 @@ impl Default for Staging {
 impl Default for StagingKeys {
     fn default() -> Self {
         Self {
-            path: "./staging".into(),
+            url: None,
+            path: None,
             format: StagingFormat::Parquet,
-            max_delay: Interval(Duration::from_millis(100)),
+            max_delay: None,
             fold_after: Interval(Duration::from_secs(60 * 60)),
             memory: ByteSize(32 << 20),
+            encryption: None,
             retention: Retention::default(),
         }
     }

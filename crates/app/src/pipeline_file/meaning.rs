@@ -1,20 +1,24 @@
 //! From what was typed to what it means, with every problem that a schema cannot express.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use tidemark_connectors::config::{self, Home, NamedStreams, Place, SourceConfig, TableName, Writing};
+use tidemark_connectors::{
+    config::{self, Home, NamedStreams, Place, SourceConfig, TableName, Writing},
+    object_stores::StoreUrl,
+};
 use tidemark_engine::{
     codec::Format,
-    log::Retention,
+    log::{MasterKey, Retention},
     schema::StreamName,
     write::{OnError, OnTruncate, SchemaPolicy, WriteMode},
 };
 
 use super::{
-    document::{self, Document, Slow, StagingFormat, StagingKeys, Write},
+    document::{self, DEFAULT_URL, Document, PreviousKey, Slow, StagingFormat, StagingKeys, Write},
     origin::Origin,
-    pipeline::{Destination, Pipeline, Staging, Trigger},
+    pipeline::{Destination, Encryption, KeySource, Pipeline, Staging, StagingPlace, Trigger},
     problem::{Problem, Step},
+    tree::{Node, Value},
 };
 
 /// Reads the meaning out of a document whose structure is sound. The pipeline is only sound if no problem was added.
@@ -38,6 +42,24 @@ pub(super) fn interpret(document: Document, origin: Origin, problems: &mut Vec<P
     Pipeline { name: name.0, home, source, staging, trigger, destinations, origin }
 }
 
+/// The way to the value at `path`, where a number is an index if a list stands there.
+fn steps(root: &Node, path: &[&str]) -> Vec<Step> {
+    let mut node = Some(root);
+    let step = |step: &&str| match node.map(|node| &node.value) {
+        Some(Value::List(items)) => {
+            let index = step.parse().unwrap_or(usize::MAX);
+            node = items.get(index);
+            Step::Index(index)
+        }
+        Some(Value::Map(_)) => {
+            node = node.and_then(|node| node.get(step)).map(|entry| &entry.value);
+            Step::Key((*step).to_owned())
+        }
+        Some(Value::Scalar(_)) | None => Step::Key((*step).to_owned()),
+    };
+    path.iter().map(step).collect()
+}
+
 /// Collects problems and finds where they stand.
 struct Findings<'f> {
     origin: &'f Origin,
@@ -48,8 +70,7 @@ impl Findings<'_> {
     /// Adds a problem of the value at `path`.
     fn add(&mut self, path: &[&str], message: &str, hint: Option<&str>) {
         let at = self.origin.root.locate(path.iter().copied());
-        let steps: Vec<_> = path.iter().map(|step| Step::Key((*step).to_owned())).collect();
-        let problem = Problem::new(at, &steps, self.origin.hide(message));
+        let problem = Problem::new(at, &steps(&self.origin.root, path), self.origin.hide(message));
         self.problems.push(Problem { hint: hint.map(|hint| self.origin.hide(hint)), ..problem });
     }
 
@@ -64,29 +85,27 @@ impl Findings<'_> {
 
     fn staging(&mut self, typed: document::Staging, folder: &Path) -> Staging {
         let keys = match typed {
-            document::Staging::Folder(path) => StagingKeys { path, ..StagingKeys::default() },
+            document::Staging::Url(url) => StagingKeys { url: Some(url), ..StagingKeys::default() },
             document::Staging::Keys(keys) => keys,
         };
-        if keys.path.as_os_str().is_empty() {
-            self.add(
-                &["staging", "path"],
-                "`staging` is an empty path",
-                Some("name a folder, such as `./staging`"),
-            );
-        } else if keys.path.to_string_lossy().contains("://") {
-            let hint = "name a local folder; object stores are not supported yet";
-            self.add(&["staging", "path"], "`staging` is a URL", Some(hint));
-        }
+        let place = self.staging_place(keys.url, keys.path, folder);
         if keys.memory.0 < 1 << 20 {
             self.add(&["staging", "memory"], "`memory` of `staging` must be at least `1MiB`", None);
         }
+        let max_delay = match (keys.max_delay, &place) {
+            (Some(given), _) => given.0,
+            (None, StagingPlace::Folder(_)) => Duration::from_millis(100),
+            (None, StagingPlace::Objects(_)) => Duration::from_millis(500),
+        };
         Staging {
-            path: folder.join(keys.path),
+            place,
             format: match keys.format {
                 StagingFormat::Parquet => Format::Parquet,
+                StagingFormat::Jsonl => Format::Jsonl,
+                StagingFormat::Xml => Format::Xml,
                 StagingFormat::Arrow => Format::Arrow,
             },
-            max_delay: keys.max_delay.0,
+            max_delay,
             fold_after: keys.fold_after.0,
             memory: keys.memory.0,
             retention: Retention {
@@ -96,6 +115,78 @@ impl Findings<'_> {
                 // The destinations are added when they are known.
                 ..Retention::default()
             },
+            encryption: keys.encryption.and_then(|typed| self.encryption(typed, folder)),
+        }
+    }
+
+    /// `None` where no key is given; then there is a problem as well.
+    fn encryption(&mut self, typed: document::Encryption, folder: &Path) -> Option<Encryption> {
+        let document::Encryption { key, key_file, key_command, previous } = typed;
+        let current =
+            self.key(&["staging", "encryption"], PreviousKey { key, key_file, key_command }, folder);
+        let mut before = Vec::new();
+        for (index, typed) in previous.into_iter().enumerate() {
+            let path = ["staging", "encryption", "previous", &index.to_string()];
+            before.extend(self.key(&path, typed, folder));
+        }
+        Some(Encryption { key: current?, previous: before })
+    }
+
+    /// The one form in which the key at `path` is given.
+    fn key(&mut self, path: &[&str], typed: PreviousKey, folder: &Path) -> Option<KeySource> {
+        let PreviousKey { key, key_file, key_command } = typed;
+        let forms = [
+            ("key", key.map(KeySource::Typed)),
+            ("key_file", key_file.map(|path| KeySource::File(folder.join(path)))),
+            ("key_command", key_command.map(KeySource::Command)),
+        ];
+        let mut given: Vec<_> = forms.into_iter().filter_map(|(form, key)| Some((form, key?))).collect();
+        let hint = "give one of `key`, `key_file` and `key_command`";
+        if let [(one, _), (other, _), ..] = given.as_slice() {
+            let message = format!("`{one}` and `{other}` are given for one key");
+            self.add(path, &message, Some(hint));
+            return None;
+        }
+        let Some((form, source)) = given.pop() else {
+            self.add(path, "there is no key here", Some(hint));
+            return None;
+        };
+        let path: Vec<_> = path.iter().copied().chain([form]).collect();
+        match &source {
+            KeySource::Typed(key) => {
+                if let Err(error) = MasterKey::parse(key.expose()) {
+                    self.add(&path, error.message(), error.hint_text());
+                }
+            }
+            KeySource::Command(command) if command.first().is_none_or(String::is_empty) => {
+                self.add(&path, "`key_command` names no program", Some("write [program, argument]"));
+            }
+            KeySource::File(_) | KeySource::Command(_) => {}
+        }
+        Some(source)
+    }
+
+    fn staging_place(&mut self, url: Option<String>, path: Option<String>, folder: &Path) -> StagingPlace {
+        if let (Some(_), Some(_)) = (&url, &path) {
+            let hint = "keep `url`: `path` is its former name";
+            self.add(&["staging", "path"], "`staging` has both a `url` and a `path`", Some(hint));
+        }
+        let key = if url.is_none() && path.is_some() { "path" } else { "url" };
+        let text = url.or(path).unwrap_or_else(|| DEFAULT_URL.to_owned());
+        if text.is_empty() {
+            let hint = "name a folder, such as `./staging`";
+            self.add(&["staging", key], &format!("`{key}` of `staging` is empty"), Some(hint));
+        }
+        if !StoreUrl::is_meant(&text) {
+            return StagingPlace::Folder(folder.join(text));
+        }
+        match StoreUrl::parse(&text) {
+            Ok(url) => StagingPlace::Objects(url),
+            Err(error) => {
+                let message = format!("`{key}` of `staging` cannot be read: {error}");
+                self.add(&["staging", key], &message, error.hint_text());
+                StagingPlace::Folder(folder.join(DEFAULT_URL))
+            }
         }
     }
 
@@ -191,12 +282,15 @@ impl Findings<'_> {
         staging: &Staging,
         destinations: &[Destination],
     ) {
-        let log = Place::path(&staging.path);
+        let log = match &staging.place {
+            StagingPlace::Folder(path) => Some(Place::path(path)),
+            StagingPlace::Objects(_) => None,
+        };
         let read = source.place(folder);
-        if log == read {
+        if log.as_ref() == Some(&read) {
             let hint = "give the staging log a folder of its own";
             self.add(
-                &["staging", "path"],
+                &["staging", "url"],
                 "the staging log is kept in the folder that `source` reads",
                 Some(hint),
             );
@@ -215,7 +309,7 @@ impl Findings<'_> {
                 let hint = "give the destination a place of its own";
                 self.add(&path, &format!("destination `{name}` writes to what `source` reads"), Some(hint));
             }
-            if place == log {
+            if Some(&place) == log.as_ref() {
                 let hint = "give the destination a place of its own";
                 self.add(&path, &format!("destination `{name}` writes into the staging log"), Some(hint));
             }

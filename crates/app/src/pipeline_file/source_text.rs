@@ -86,7 +86,7 @@ fn mask_secrets(line: &str) -> String {
 
 /// `password: hunter2`, `"api_key": "a b"`; in flow style up to the comma or brace.
 const SECRET: &str = concat!(
-    r#"(?i)(?<key>\w*(?:password|passwd|secret|token|api_?key)\w*["']?\s*:\s+)"#,
+    r#"(?i)(?<key>(?:\w*(?:password|passwd|secret|token|api_?key)\w*|\bkey)["']?\s*:\s+)"#,
     r#"(?<value>"[^"]*"?|'[^']*'?|\$\{[^}]*\}|[^\s,}{\[\]][^,}]*)"#
 );
 
@@ -123,6 +123,9 @@ mod tests {
             ("\"token\": \"${T}\"", "\"token\": \"${T}\""),
             ("password:", "password:"),
             ("key: [id]", "key: [id]"),
+            ("encryption: {key: abc=, previous: []}", "encryption: {key: ***, previous: []}"),
+            ("- key: 'abc='", "- key: ***"),
+            ("key_file: ./key", "key_file: ./key"),
         ] {
             assert_eq!(mask_secrets(line), masked);
         }

@@ -35,6 +35,11 @@ fn discover() {
 }
 
 #[test]
+fn fsck() {
+    insta::assert_snapshot!(help("fsck --help"));
+}
+
+#[test]
 fn run() {
     insta::assert_snapshot!(help("run --help"));
 }

@@ -6,11 +6,15 @@
     reason = "the binary runs in real time, and so does whoever waits for it"
 )]
 
+mod damaged;
+mod encryption;
 mod flights;
 mod formats;
 mod growth;
 mod help;
+mod inspection;
 mod modes;
+mod outside;
 mod pipeline_file;
 mod postgres;
 mod process;
@@ -21,4 +25,6 @@ mod running;
 mod samples;
 mod staging;
 mod starter;
+mod stores;
+mod troubled_disk;
 mod workbench;

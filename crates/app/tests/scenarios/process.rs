@@ -39,9 +39,19 @@ pub(crate) struct Outcome {
 impl Running {
     /// Starts it with `arguments`, separated by spaces, in `folder` and with no other environment than `variables`.
     pub(crate) fn start(folder: &Path, variables: &[(&str, &str)], arguments: &str) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_tidemark")), folder, variables, arguments)
+    }
+
+    /// The same, by a command that runs the program, or becomes it.
+    pub(crate) fn start_by(
+        mut command: Command,
+        folder: &Path,
+        variables: &[(&str, &str)],
+        arguments: &str,
+    ) -> Self {
         // Files, not pipes: they never fill, so nobody has to read along.
         let output = tempfile::tempdir().unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_tidemark"))
+        let child = command
             .args(arguments.split_whitespace())
             .current_dir(folder)
             .env_clear()

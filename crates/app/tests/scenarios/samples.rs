@@ -11,6 +11,13 @@ pub(crate) fn nycflights13() -> PathBuf {
     folder
 }
 
+/// Where Python finds DuckDB and PyArrow.
+pub(crate) fn readers() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../tools/readers");
+    assert!(folder.exists(), "{} is missing: run `cargo xtask test --install`", folder.display());
+    folder
+}
+
 /// A file of `examples/flights`.
 pub(crate) fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/flights").join(path)

@@ -23,3 +23,5 @@ pub use json::write_json;
 pub(crate) use keys::Keys;
 pub use op::Op;
 pub use value::{Cell, Column, Value};
+
+pub(crate) use record_batch::reserved;

@@ -24,18 +24,24 @@ use arrow_array::{
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::{Field, Fields, Schema};
 
+use self::reserved::{
+    BEFORE, BEFORE_UNKNOWN, EXCEPTIONS, OP, ORDINAL, SOURCE_POSITION, SOURCE_TIME, TRANSACTION, UNCHANGED,
+};
 use super::{Before, Bitmap, ChangeBatch, Columns, Exceptions};
 use crate::{Error, Result, schema::StreamSchema};
 
-const OP: &str = "_tidemark_op";
-const ORDINAL: &str = "_tidemark_ordinal";
-const SOURCE_POSITION: &str = "_tidemark_source_position";
-const SOURCE_TIME: &str = "_tidemark_source_time";
-const TRANSACTION: &str = "_tidemark_transaction";
-const UNCHANGED: &str = "_tidemark_unchanged";
-const EXCEPTIONS: &str = "_tidemark_exceptions";
-const BEFORE: &str = "_tidemark_before";
-const BEFORE_UNKNOWN: &str = "_tidemark_before_unknown";
+/// Names of the columns of our own.
+pub(crate) mod reserved {
+    pub(crate) const OP: &str = "_tidemark_op";
+    pub(crate) const ORDINAL: &str = "_tidemark_ordinal";
+    pub(crate) const SOURCE_POSITION: &str = "_tidemark_source_position";
+    pub(crate) const SOURCE_TIME: &str = "_tidemark_source_time";
+    pub(crate) const TRANSACTION: &str = "_tidemark_transaction";
+    pub(crate) const UNCHANGED: &str = "_tidemark_unchanged";
+    pub(crate) const EXCEPTIONS: &str = "_tidemark_exceptions";
+    pub(crate) const BEFORE: &str = "_tidemark_before";
+    pub(crate) const BEFORE_UNKNOWN: &str = "_tidemark_before_unknown";
+}
 
 impl ChangeBatch {
     /// The batch as one Arrow record batch.

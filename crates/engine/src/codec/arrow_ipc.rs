@@ -11,6 +11,9 @@ use bytes::Bytes;
 use super::{Batches, Codec, Encoder, pieces};
 use crate::{Error, Result};
 
+/// What ends a stream: a continuation of length 0.
+const END: [u8; 8] = [0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0];
+
 pub(super) struct ArrowIpc;
 
 impl Codec for ArrowIpc {
@@ -24,6 +27,10 @@ impl Codec for ArrowIpc {
     }
 
     fn decode(&self, bytes: Bytes) -> Result<Batches> {
+        // Without what ends a stream, the reader would take a part of it for the whole.
+        if !bytes.ends_with(&END) {
+            return Err(Error::conflict("cannot decode staged changes from Arrow IPC: the end is missing"));
+        }
         let reader = StreamReader::try_new(Cursor::new(bytes), None).map_err(cannot_read)?;
         Ok(Box::new(reader.map(|batch| batch.map_err(cannot_read))))
     }

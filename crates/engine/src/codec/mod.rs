@@ -2,7 +2,10 @@
 
 mod arrow_ipc;
 mod columns;
+mod jsonl;
 mod parquet;
+mod text;
+mod xml;
 
 use std::sync::Arc;
 
@@ -22,15 +25,24 @@ pub enum Format {
     /// Apache Parquet, zstd level 1.
     #[default]
     Parquet,
+    /// JSON Lines, zstd level 1.
+    Jsonl,
+    /// XML with its XML Schema inside, zstd level 1.
+    Xml,
     /// The Apache Arrow IPC stream format.
     Arrow,
 }
 
 impl Format {
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::Parquet, Self::Jsonl, Self::Xml, Self::Arrow];
+
     /// The codec of this format.
     pub fn codec(self) -> &'static dyn Codec {
         match self {
             Self::Parquet => &parquet::Parquet,
+            Self::Jsonl => &jsonl::JsonLines,
+            Self::Xml => &xml::Xml,
             Self::Arrow => &arrow_ipc::ArrowIpc,
         }
     }
@@ -88,3 +100,6 @@ fn pieces(batch: &RecordBatch) -> Vec<(RecordBatch, usize)> {
     halves.extend(pieces(&batch.slice(rows / 2, rows - rows / 2)));
     halves
 }
+
+#[cfg(test)]
+mod tests;

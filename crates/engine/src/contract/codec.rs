@@ -95,17 +95,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parquet() {
-        keeps_everything(Format::Parquet);
-        gives_batches_that_fit(Format::Parquet);
-        refuses_damage(Format::Parquet);
-    }
-
-    #[test]
-    fn arrow() {
-        keeps_everything(Format::Arrow);
-        gives_batches_that_fit(Format::Arrow);
-        refuses_damage(Format::Arrow);
+    fn every_format() {
+        for format in Format::ALL {
+            keeps_everything(format);
+            gives_batches_that_fit(format);
+            refuses_damage(format);
+        }
     }
 
     #[test]

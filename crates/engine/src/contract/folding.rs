@@ -20,7 +20,7 @@ use crate::{
     ErrorKind, Result, Stop, Time,
     change::ChangeBatch,
     codec::Format,
-    log::{LayoutWriter, Log, LogWriter, SegmentSettings, SegmentWriter, Selection, Span, Store},
+    log::{LayoutWriter, Log, LogWriter, SegmentSettings, SegmentWriter, Selection, Span, Store, Unnamed},
     read::Phase,
     world::{Clock, Processors, Random, World},
 };
@@ -50,8 +50,9 @@ impl Clock for Hands {
         Time::from_micros(self.0.load(Ordering::Relaxed))
     }
 
-    async fn sleep(&self, _: Duration) {
-        tokio::task::yield_now().await;
+    #[expect(clippy::disallowed_methods, reason = "whoever waits for a store waits for real")]
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
     }
 }
 
@@ -129,13 +130,16 @@ async fn write_all_shapes(log: &Log, writer: &mut LogWriter, from: i64) {
     commit(writer, vec![group(vec![numbered_rows("a", from + 2, 1), wide()], "3", Some(from))])
         .await
         .unwrap();
-    for rows in [10, 60_000] {
+    // One that is kept as it is takes its time to write: it comes once.
+    for rows in [10, if from == 0 { 60_000 } else { 20 }] {
         let settings = SegmentSettings {
             log: log.clone(),
             format: Format::Parquet,
             epoch: writer.epoch(),
             writer: writer.name().to_owned(),
+            stop: Stop::new(),
             begun: AtomicU64::new(u64::try_from(from).unwrap() * 10 + rows),
+            unnamed: Unnamed::default(),
         };
         let mut segments = SegmentWriter::new(settings.into(), Phase::Changes);
         let many = super::samples::distinct("b", usize::try_from(rows).unwrap()).numbered_from(0);
@@ -221,7 +225,7 @@ async fn a_fold_goes_on_where_the_last_one_ended(store: Store) {
         !log.fold(&mut layouts, Format::Parquet, &Stop::new()).await.unwrap(),
         "there is nothing to fold"
     );
-    assert_eq!(objects(&store, "volumes").await.len(), 1, "a volume that is not full is folded again");
+    assert!(objects(&store, "volumes").await.len() <= 3, "small volumes are folded again");
     assert!(objects(&store, "layout").await.len() <= 3);
     let later = open(&store, &hands).await;
     assert_reads_alike(&all_of(&log).await, &all_of(&later).await);
@@ -348,6 +352,14 @@ async fn what_a_dead_fold_left_is_removed(store: Store) {
     log.fold(&mut dead, Format::Parquet, &Stop::new()).await.unwrap_err();
     assert!(objects(&store, "data").await.len() > whole && objects(&store, "volumes").await.len() == 2);
     log.clear_garbage(&living).await.unwrap();
+    assert_eq!((objects(&store, "data").await.len(), objects(&store, "volumes").await.len()), (whole, 1));
+
+    // Nor does the next one take what others have made for garbage.
+    let mut next = LayoutWriter::open(&log).await.unwrap();
+    hands.move_on(DAY);
+    log.clear(&mut next, &Stop::new()).await.unwrap();
+    let whole = objects(&store, "data").await.len();
+    log.clear_garbage(&next).await.unwrap();
     assert_eq!((objects(&store, "data").await.len(), objects(&store, "volumes").await.len()), (whole, 1));
     assert_eq!(all_of(&open(&store, &hands).await).await.len(), 6);
 }

@@ -12,7 +12,7 @@ use crate::{
     codec::Format,
     log::{
         Cut, Entry, Former, Group, KeyRange, Log, LogWriter, Mark, MarkState, Marks, Place, SegmentSettings,
-        SegmentWriter, Selection, Span, Store, SyncStep, Syncing,
+        SegmentWriter, Selection, Span, Store, SyncStep, Syncing, Unnamed,
     },
     read::Phase,
     schema::StreamName,
@@ -125,6 +125,8 @@ async fn segments_are_delivered_in_order_and_orphans_removed(store: Store) {
             epoch: writer.epoch(),
             writer: writer.name().to_owned(),
             begun: AtomicU64::new(round * 100),
+            stop: Stop::new(),
+            unnamed: Unnamed::default(),
         };
         let mut orphan = SegmentWriter::new(settings().into(), Phase::InitialSync);
         orphan.write(numbered_rows("o %/", 0, 10).numbered_from(0)).await.unwrap();
@@ -326,10 +328,24 @@ async fn marks_tell_the_last_and_forget_the_old(store: Store) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::{MasterKey, MasterKeys};
 
     #[tokio::test]
     async fn memory() {
         all(Store::memory).await;
+    }
+
+    #[tokio::test]
+    async fn encrypted() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = std::cell::Cell::new(0);
+        let keys = || MasterKeys::new(MasterKey::parse(&"ab".repeat(32)).unwrap(), Vec::new()).unwrap();
+        all(|| {
+            folders.set(folders.get() + 1);
+            let folder = root.path().join(folders.get().to_string());
+            Store::local(folder).unwrap().encrypted(keys(), World::real())
+        })
+        .await;
     }
 
     /// A process may die after it made a folder of commits and before it put the first.

@@ -16,7 +16,7 @@ impl Log {
     /// Says that nothing of `writer` can become visible any more.
     pub(crate) async fn retire(&self, writer: &str) -> Result<()> {
         // Whether it was there before makes no difference.
-        self.store().create(&names::retired_writer(writer), "retired".into()).await.map(drop)
+        self.store().create(&names::retired_writer(writer), names::RETIRED.into()).await.map(drop)
     }
 
     /// Removes doomed objects whose time has come, and then their names from the layout. Fences that keep out nobody join them.

@@ -15,10 +15,9 @@ use super::{
     Commit, Log,
     clearing::after,
     commit::Segment,
-    layout::{Doomed, Fence, Fenced, LayoutWriter, VolumeRef},
+    layout::{Doomed, Fence, Fenced, Layout, LayoutWriter, VolumeRef},
     names::{self, FoldedName},
     segment::put_segment,
-    store::Created,
     volume::{Binding, Piece},
 };
 use crate::{
@@ -41,7 +40,7 @@ const SMALL_SEGMENT: u64 = 256 << 10;
 /// A segment of folded changes is ended at about this size.
 pub(super) const SEGMENT_BYTES: usize = 4 << 20;
 /// Objects are removed so long after nothing needs them: commits, which a reader finds again by itself,
-const COMMITS_STAY: i64 = 60_000_000;
+const COMMITS_STAY: i64 = 15_000_000;
 /// and what may be read for a while, microseconds.
 pub(super) const OTHERS_STAY: i64 = 600_000_000;
 
@@ -49,10 +48,22 @@ pub(super) const OTHERS_STAY: i64 = 600_000_000;
 const SEQUENCE: &str = "_tidemark_sequence";
 const TIME: &str = "_tidemark_time";
 
-impl VolumeRef {
-    /// Whether it is to stay as it is when more commits are folded. Others are folded again, together with those.
-    fn is_full(&self) -> bool {
-        self.last - self.first + 1 >= FULL_COMMITS / 2 || self.weight >= FULL_WEIGHT / 2
+impl Layout {
+    /// The last volumes, which are to be folded again together with `new` commits: each that is small beside what comes after it, so
+    /// that a commit is folded a few times at most, as long as all of them fill no volume.
+    fn folded_again(&self, new: u64) -> &[VolumeRef] {
+        let (mut commits, mut weight, mut plain) = (0, 0, 0);
+        let mut begin = self.volumes.len();
+        for volume in self.volumes.iter().rev() {
+            let more = volume.last - volume.first + 1;
+            let is_small = more <= 2 * (new + commits);
+            (commits, weight, plain) = (commits + more, weight + volume.weight, plain + volume.plain);
+            if !is_small || commits > FULL_COMMITS / 2 || weight > FULL_WEIGHT / 2 || plain > FULL_BYTES / 2 {
+                break;
+            }
+            begin -= 1;
+        }
+        &self.volumes[begin..]
     }
 }
 
@@ -62,17 +73,17 @@ impl Log {
         self.head().sequence.saturating_sub(1).saturating_sub(self.layout().folded())
     }
 
-    /// Folds the next commits, as many as fill one volume; a volume that is not full is folded again with them. `false` when there
-    /// is nothing to fold.
+    /// Folds the next commits, as many as fill one volume; small volumes before are folded again with them. `false` when there is
+    /// nothing to fold.
     pub(crate) async fn fold(&self, writer: &mut LayoutWriter, format: Format, stop: &Stop) -> Result<bool> {
         let layout = writer.layout().clone();
-        let again = layout.volumes.last().filter(|volume| !volume.is_full());
-        let first = again.map_or(layout.folded() + 1, |volume| volume.first);
         let last = self.head().sequence.saturating_sub(1);
         if last <= layout.folded() {
             return Ok(false);
         }
-        let mut fold = Fold::new(self, writer, format);
+        let again = layout.folded_again(last - layout.folded());
+        let first = again.first().map_or(layout.folded() + 1, |volume| volume.first);
+        let mut fold = Fold::new(self, writer, format, stop);
         let mut commits = std::pin::pin!(self.commits(first, self.commit(last).await?));
         let mut held = 0;
         let mut former = match first {
@@ -94,18 +105,16 @@ impl Log {
             }
         }
         let folded = fold.finish().await?;
-        let replaced = match again {
-            Some(volume) => self.replaced_by(volume, &folded).await?,
-            None => Vec::new(),
-        };
+        let mut replaced = Vec::new();
+        for volume in again {
+            replaced.extend(self.replaced_by(volume, &folded).await?);
+        }
         let now = self.world().now();
         let commits = (layout.folded() + 1, folded.volume.last);
-        let is_again = again.is_some();
+        let kept = layout.volumes.len() - again.len();
         let put = writer.put(
             move |layout| {
-                if is_again {
-                    layout.volumes.pop();
-                }
+                layout.volumes.truncate(kept);
                 layout.volumes.push(folded.volume);
                 layout.fences.extend(folded.fences);
                 let commits =
@@ -139,6 +148,7 @@ impl Log {
 struct Fold<'a> {
     log: &'a Log,
     format: Format,
+    stop: &'a Stop,
     /// The entry of the layout that it is for, and who will write that.
     layout: u64,
     writer: &'a str,
@@ -174,10 +184,11 @@ struct Folded {
 }
 
 impl<'a> Fold<'a> {
-    fn new(log: &'a Log, writer: &'a LayoutWriter, format: Format) -> Self {
+    fn new(log: &'a Log, writer: &'a LayoutWriter, format: Format, stop: &'a Stop) -> Self {
         Self {
             log,
             format,
+            stop,
             layout: writer.next_number(),
             writer: writer.name(),
             binding: Binding::default(),
@@ -239,14 +250,14 @@ impl<'a> Fold<'a> {
         self.weight += delivery.changes.byte_size() as u64;
         let key = (schema.stream().clone(), delivery.phase);
         let mut columns = record.schema();
-        if let Some(open) = self.open.get(&key) {
-            let fits = open.schema.digest() == schema.digest() && conform(&record, &open.columns).is_some();
-            if !fits || open.encoder.size() >= SEGMENT_BYTES {
-                if open.schema.digest() == schema.digest() {
-                    columns = union([&open.columns, &columns].into_iter());
-                }
-                self.end(&key).await?;
-            }
+        let fits = |open: &Open| {
+            let is_alike = open.schema.digest() == schema.digest();
+            is_alike && open.encoder.size() < SEGMENT_BYTES && conform(&record, &open.columns).is_some()
+        };
+        if self.open.get(&key).is_some_and(|open| !fits(open)) {
+            // Columns that some changes have had will come again.
+            columns = self.columns_with(&key, schema, &columns);
+            self.end(&key).await?;
         }
         let mut open = match self.open.remove(&key) {
             Some(open) => open,
@@ -266,6 +277,17 @@ impl<'a> Fold<'a> {
             None => pieces.push(Piece { segment: at, skip, rows, first_ordinal: 0 }),
         }
         Ok(())
+    }
+
+    /// `columns` and, under the same schema, those of the open segment.
+    fn columns_with(
+        &self,
+        key: &(StreamName, Phase),
+        schema: &StreamSchema,
+        columns: &SchemaRef,
+    ) -> SchemaRef {
+        let former = self.open.get(key).filter(|open| open.schema.digest() == schema.digest());
+        union(former.map(|open| &open.columns).into_iter().chain([columns]))
     }
 
     fn begin(
@@ -306,7 +328,7 @@ impl<'a> Fold<'a> {
     /// Ends a segment and makes it durable.
     async fn end(&mut self, key: &(StreamName, Phase)) -> Result<()> {
         let Some(Open { encoder, rows, at, name, .. }) = self.open.remove(key) else { return Ok(()) };
-        let (bytes, digest) = put_segment(self.log, &name, encoder).await?;
+        let (bytes, digest) = put_segment(self.log, &name, encoder, self.stop).await?;
         let segment = self.segments.get_mut(at);
         let segment = segment.ok_or_else(|| Error::internal("a folded segment has no place"))?;
         (segment.rows, segment.of) = (rows, Some(rows));
@@ -316,30 +338,17 @@ impl<'a> Fold<'a> {
 
     /// Makes everything durable.
     async fn finish(mut self) -> Result<Folded> {
-        while let Some(key) = self.open.keys().next().cloned() {
+        let open: Vec<_> = self.open.keys().cloned().collect();
+        for key in open {
             self.end(&key).await?;
         }
-        let Self { log, layout, writer, binding, segments, replaced, fences, weight, .. } = self;
+        let Self { log, stop, layout, writer, binding, segments, replaced, fences, weight, .. } = self;
         let names = segments.iter().map(|segment| segment.name.clone()).collect();
         let (sealed, card) = log.world().compute(move || binding.finish(segments, weight)).await??;
         let path = names::volume(card.first, card.last, layout, writer);
         let volume = VolumeRef { name: path.to_string(), ..card };
-        log.create_own(&path, sealed.bytes).await?;
+        log.put_own(&path, &sealed.bytes, stop).await?;
         Ok(Folded { volume, segments: names, replaced, fences })
-    }
-}
-
-impl Log {
-    /// Creates an object whose name nobody else would choose.
-    pub(super) async fn create_own(&self, path: &Path, bytes: bytes::Bytes) -> Result<()> {
-        if self.store().create(path, bytes.clone()).await? == Created::Exists {
-            // A put that was repeated on its way may find what it wrote itself.
-            if self.store().get(path).await?.is_none_or(|found| found != bytes) {
-                return Err(Error::conflict(format!("`{path}` exists, and is not ours")));
-            }
-            self.store().settle(path).await?;
-        }
-        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{Log, Retention, layout::LayoutWriter};
-use crate::{Result, Stop, Time, codec::Format, retry::Retry};
+use crate::{ErrorKind, Result, Stop, Time, codec::Format, retry::Retry};
 
 /// How often it is looked whether something is to be done.
 const LOOK: Duration = Duration::from_secs(5);
@@ -58,7 +58,8 @@ impl Housekeeping {
         while !self.stop.is_stopped() {
             match self.step(begun).await {
                 Ok(()) => retry.reset(),
-                Err(error) if error.kind().is_transient() => {
+                // A store that denies what it has granted before may grant it again.
+                Err(error) if error.kind().is_transient() || error.kind() == ErrorKind::Denied => {
                     tracing::warn!(%error, hint = error.hint_text(), "cannot fold the staging log: trying again");
                     if retry.pause(&self.stop).await.is_stopped() {
                         break;

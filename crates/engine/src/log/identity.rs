@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, names, store::Created};
+use super::{Store, document, names, store::Placed};
 use crate::{Error, LogId, Result, Time, world::World};
 
 /// The format this program writes. A log of a later format is refused.
@@ -24,10 +24,9 @@ impl Identity {
     pub(super) async fn read(store: &Store) -> Result<Option<Self>> {
         let Some(bytes) = store.get(&names::identity()).await? else { return Ok(None) };
         let place = store.description();
-        let identity: Self = serde_json::from_slice(&bytes).map_err(|error| {
-            Error::conflict(format!("`{}` in `{place}` cannot be read", names::IDENTITY))
+        let identity: Self = document::read(&names::identity(), &bytes).map_err(|what| {
+            Error::conflict(format!("`{}` in `{place}` is damaged: {what}", names::IDENTITY))
                 .hint("restore it from a backup: without it nobody can tell whose changes these are")
-                .source(error)
         })?;
         if identity.format > FORMAT {
             let message =
@@ -42,18 +41,29 @@ impl Identity {
         if let Some(identity) = Self::read(store).await? {
             return Ok(identity);
         }
+        if !store.objects(&names::commits()).await?.is_empty() {
+            // Unless somebody else has made it just now, it was there once.
+            let missing = || {
+                let place = store.description();
+                let message =
+                    format!("`{}` in `{place}` is missing, although there are commits", names::IDENTITY);
+                Error::conflict(message)
+                    .hint("restore it from a backup: without it nobody can tell whose changes these are")
+            };
+            return Self::read(store).await?.ok_or_else(missing);
+        }
         let identity = Self {
             format: FORMAT,
             log: LogId::new(world.name(12)),
             pipeline: pipeline.to_owned(),
             created: world.now(),
         };
-        let bytes = serde_json::to_vec_pretty(&identity)
-            .map_err(|error| Error::internal("cannot write the identity of a log").source(error))?;
-        match store.create(&names::identity(), bytes.into()).await? {
-            Created::Yes => Ok(identity),
+        let path = names::identity();
+        let bytes = document::write(&path, &identity, "the identity of a log")?;
+        match store.place(&path, bytes).await? {
+            Placed::Ours => Ok(identity),
             // Whoever was first decides.
-            Created::Exists => Self::read(store)
+            Placed::Theirs(_) => Self::read(store)
                 .await?
                 .ok_or_else(|| Error::unavailable("the log disappeared while it was being opened")),
         }

@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Log, Playing, names, store::Created};
+use super::{Log, Playing, document, names, store::Placed};
 use crate::{
     Error, ErrorKind, Result, Time,
     change::Op,
@@ -143,10 +143,9 @@ impl Log {
         let read = stream::iter(objects).map(async |path| {
             // One that goes while we look has been seen to.
             let Some(bytes) = self.store().get(&path).await? else { return Ok(None) };
-            let letter: DeadLetter = serde_json::from_slice(&bytes).map_err(|error| {
-                Error::conflict(format!("the dead letter `{path}` cannot be read"))
+            let letter: DeadLetter = document::read(&path, &bytes).map_err(|what| {
+                Error::conflict(format!("the dead letter `{path}` is damaged: {what}"))
                     .hint("restore it from a backup, or upgrade Tidemark")
-                    .source(error)
             })?;
             Ok(Some((letter.id, letter)))
         });
@@ -178,8 +177,8 @@ impl Log {
     pub(crate) async fn keep_letters(&self, destination: &str, letters: &[DeadLetter]) -> Result<()> {
         let objects = letters.iter().map(|letter| object(destination, letter)).collect::<Result<Vec<_>>>()?;
         let kept = stream::iter(objects).map(async |(path, bytes)| {
-            // What is there already is ours, of an attempt that seemed to fail or of a process that died.
-            let (Created::Yes | Created::Exists) = self.store().create(&path, bytes).await?;
+            // What is there already is a letter of the same change, of an attempt that seemed to fail or of a process that died.
+            let (Placed::Ours | Placed::Theirs(_)) = self.store().place(&path, bytes).await?;
             Ok(())
         });
         kept.buffer_unordered(AT_ONCE).try_collect().await
@@ -201,9 +200,9 @@ impl Log {
 }
 
 fn object(destination: &str, letter: &DeadLetter) -> Result<(Path, Bytes)> {
-    let unwritable = |error| Error::internal("cannot write down a dead letter").source(error);
-    let bytes = serde_json::to_vec(letter).map_err(unwritable)?;
-    Ok((names::dead_letter(destination, &letter.id.to_string()), bytes.into()))
+    let path = names::dead_letter(destination, &letter.id.to_string());
+    let bytes = document::write(&path, letter, "a dead letter")?;
+    Ok((path, bytes))
 }
 
 /// The letter of `op` as it is kept.

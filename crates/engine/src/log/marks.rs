@@ -7,7 +7,7 @@ use bytes::Bytes;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use super::{Log, names, store::Created};
+use super::{Log, document, names, store::Placed};
 use crate::{
     Error, Position, Result, Time,
     schema::StreamName,
@@ -99,10 +99,6 @@ impl Marks {
     ///
     /// Fails with [`crate::ErrorKind::Conflict`] when another process marks the same destination.
     pub async fn add(&mut self, mark: &Mark) -> Result<()> {
-        let bytes: Bytes = match serde_json::to_vec(mark) {
-            Ok(bytes) => bytes.into(),
-            Err(error) => return Err(Error::internal("cannot write a mark").source(error)),
-        };
         let store = self.log.store();
         let mut number = self.number + 1;
         if let Some(unresolved) = self.unresolved.take()
@@ -110,8 +106,13 @@ impl Marks {
         {
             number += 1;
         }
+        let path = names::position(&self.destination, number);
+        let bytes = document::write(&path, mark, "a mark")?;
         self.unresolved = Some(bytes.clone());
-        if store.create(&names::position(&self.destination, number), bytes).await? == Created::Exists {
+        if store.place(&path, bytes).await? != Placed::Ours {
+            // Whoever is left in the end goes on behind what the other has said.
+            self.unresolved = None;
+            self.number = self.log.newest_mark_number(&names::positions(&self.destination)).await?;
             let message = format!("another process marks destination `{}`", self.destination);
             return Err(Error::conflict(message).hint("let only one process run this pipeline"));
         }
@@ -138,18 +139,17 @@ impl Log {
                 return Ok(None);
             }
             let path = names::mark(folder, number);
-            let damaged = || {
-                Error::conflict(format!("the mark `{path}` of a destination cannot be read"))
-                    .hint("delete it: the destination itself knows where it stands")
+            let damaged = |what: &str| {
+                let message = format!("the mark `{path}` of a destination is damaged: {what}");
+                Error::conflict(message).hint("delete it: the destination itself knows where it stands")
             };
             match self.store().get(&path).await? {
                 Some(bytes) => {
-                    let mark = serde_json::from_slice(&bytes).map_err(|error| damaged().source(error))?;
-                    return Ok(Some(mark));
+                    return document::read(&path, &bytes).map(Some).map_err(|what| damaged(&what));
                 }
                 // Others have been added since, and this one removed.
                 None if self.newest_mark_number(folder).await? != number => {}
-                None => return Err(damaged()),
+                None => return Err(damaged("it is missing")),
             }
         }
     }

@@ -9,6 +9,7 @@
 //! | What are the objects called? | `names` |
 //! | What is in a commit? | `commit/` |
 //! | How does a commit come to be? | `writer` |
+//! | What if the store is full, or away? | `putting`, `health`, `folder` |
 //! | How is it found and verified? | `reader` |
 //! | How do changes get in and out of commits? | `frame`, `segment`, `slices` |
 //! | What becomes of commits in the end? | `folding`, `volume/` |
@@ -18,25 +19,32 @@
 //! | What changes does a commit hold? | `deliver` |
 //! | What does a destination get of a commit? | `playing`, `generation`, `chunks` |
 //! | Where does the log end? | `head` |
+//! | How do segments come into the store? | `uploads` |
 //! | What becomes of segments that no commit names? | `orphans` |
 //! | Which commit was at a given time? | `seek` |
 //! | Where do destinations stand? | `marks` |
 //! | Which initial syncs are under way? | `sync` |
 //! | What has somebody asked for? | `requests` |
 //! | What could destinations not take? | `letters` |
+//! | Is all of it whole? | `inspection` |
+//! | Where do the objects live, and what is encrypted? | `store/` |
 
 mod base;
 mod chunks;
 mod clearing;
 mod commit;
 mod deliver;
+mod document;
+mod folder;
 mod folding;
 mod frame;
 mod generation;
 mod head;
+mod health;
 mod hexadecimal;
 mod housekeeping;
 mod identity;
+mod inspection;
 mod layout;
 mod letters;
 mod lock;
@@ -44,6 +52,7 @@ mod marks;
 mod names;
 mod orphans;
 mod playing;
+mod putting;
 mod reader;
 mod requests;
 mod retention;
@@ -55,6 +64,7 @@ mod segment;
 mod slices;
 mod store;
 mod sync;
+mod uploads;
 mod volume;
 mod writer;
 
@@ -65,20 +75,23 @@ use tokio::sync::watch;
 pub(crate) use commit::Segment;
 pub use commit::{Commit, Transaction};
 pub use deliver::Selection;
+pub use health::Trouble;
 pub use housekeeping::{Housekeeping, HousekeepingSettings};
+pub use inspection::{Findings, Lost, Problem, Range, Stray, StrayKind};
 pub(crate) use layout::LayoutWriter;
 pub(crate) use letters::letter_of;
 pub use letters::{DeadLetter, LetterId};
-pub use lock::RunLock;
+pub use lock::{Holder, RunLock, Runner};
 pub use marks::{Mark, MarkState, Marks};
 pub use playing::Playing;
 pub use requests::Request;
 pub use retention::{Kept, Need, Retention};
 pub use schema_changes::SchemaChange;
 pub use seek::{Cut, Moment, Place};
-pub(crate) use segment::{SegmentSettings, SegmentWriter};
-pub use store::Store;
+pub(crate) use segment::{SegmentSettings, SegmentWriter, Unnamed};
+pub use store::{KeyId, MasterKey, MasterKeys, Store};
 pub use sync::{Former, KeyRange, SyncStep, Syncing};
+pub(crate) use uploads::Uploads;
 pub use writer::Span;
 pub(crate) use writer::{Entry, Group, LogWriter};
 
@@ -119,12 +132,14 @@ impl Log {
     /// Fails with [`crate::ErrorKind::Conflict`] when the log is damaged at its end, with
     /// [`crate::ErrorKind::Config`] when a later version wrote it.
     pub async fn open_or_create(store: Store, pipeline: &str, world: World) -> Result<Self> {
+        store.unlock_or_begin().await?;
         let identity = Identity::read_or_create(&store, pipeline, &world).await?;
         Self::with_identity(store, identity, world).await
     }
 
     /// Opens the log in `store`; `None` when there is none.
     pub async fn open(store: Store, world: World) -> Result<Option<Self>> {
+        store.unlock().await?;
         match Identity::read(&store).await? {
             Some(identity) => Self::with_identity(store, identity, world).await.map(Some),
             None => Ok(None),
@@ -132,7 +147,16 @@ impl Log {
     }
 
     async fn with_identity(store: Store, identity: Identity, world: World) -> Result<Self> {
-        let log = Self(Arc::new(Shared {
+        let log = Self::unlooked(store, identity, world);
+        log.refresh_layout().await?;
+        log.refresh().await?;
+        Ok(log)
+    }
+
+    /// The log of which only the identity is known.
+    fn unlooked(store: Store, identity: Identity, world: World) -> Self {
+        store.attend(&world);
+        Self(Arc::new(Shared {
             store,
             world,
             layout: View::new(identity.log.clone()),
@@ -144,10 +168,7 @@ impl Log {
             recent: Recent::default(),
             last_look: LastLook::default(),
             head: watch::Sender::new(Head::default()),
-        }));
-        log.refresh_layout().await?;
-        log.refresh().await?;
-        Ok(log)
+        }))
     }
 
     /// Which log this is.

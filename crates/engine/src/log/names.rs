@@ -13,6 +13,8 @@
 //! | `positions/<destination>/<n>` | where a destination stands, as it last said |
 //! | `requests/<time>-<name>` | what somebody has asked for |
 //! | `dead-letters/<destination>/<sequence>-<ordinal>.json` | a change that a destination could not take; one of a shadow has a third number |
+//! | `keys/<n>` | the keys that all others are encrypted with, themselves encrypted |
+//! | `probes/<time>-<name>` | what tries out an object store, and is removed at once |
 //! | `scratch/<base>/<part>-<n>` | what is known of keys while a base is made; nobody's when that is over |
 //! | `run.lock` | held by the running process (local folders only) |
 
@@ -28,6 +30,8 @@ const LONGEST_PART: usize = 200;
 const LONGEST_HEAD: usize = 150;
 
 pub(super) const IDENTITY: &str = "pipeline.json";
+/// The content of an object that says that a writer has ended.
+pub(super) const RETIRED: &str = "retired";
 pub(super) const LOCK: &str = "run.lock";
 
 pub(super) fn identity() -> Path {
@@ -109,6 +113,14 @@ pub(super) fn request(id: &str) -> Path {
     Path::from_iter([part("requests"), part(id)])
 }
 
+pub(super) fn probes() -> Path {
+    Path::from("probes")
+}
+
+pub(super) fn probe(id: &str) -> Path {
+    Path::from_iter([part("probes"), part(id)])
+}
+
 pub(super) fn dead_letters(destination: &str) -> Path {
     Path::from_iter([part("dead-letters"), part(destination)])
 }
@@ -171,6 +183,56 @@ pub(super) fn retired() -> Path {
 
 pub(super) fn retired_writer(writer: &str) -> Path {
     Path::from_iter([part("retired"), part(writer)])
+}
+
+pub(super) fn keys() -> Path {
+    Path::from("keys")
+}
+
+pub(super) fn key_ring(number: u64) -> Path {
+    Path::from_iter([part("keys"), part(&format!("{number:08}"))])
+}
+
+pub(super) fn all_dead_letters() -> Path {
+    Path::from("dead-letters")
+}
+
+/// What an object is, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ObjectKind {
+    Identity,
+    Schema,
+    Segment,
+    Commit(u64),
+    Volume,
+    Layout,
+    Retired,
+    Mark,
+    Request,
+    Letter,
+    Keys,
+    Lock,
+}
+
+/// What the object at `path` is; `None` for a stranger's file.
+pub(super) fn kind(path: &Path) -> Option<ObjectKind> {
+    let parts: Vec<_> = path.parts().collect();
+    let parts: Vec<&str> = parts.iter().map(|part| part.as_ref()).collect();
+    Some(match parts.as_slice() {
+        [IDENTITY] => ObjectKind::Identity,
+        [LOCK] => ObjectKind::Lock,
+        ["schemas", _, _] => ObjectKind::Schema,
+        ["data", _, "init" | "cdc", _] => ObjectKind::Segment,
+        ["log", _, _] => ObjectKind::Commit(number(path).filter(|sequence| commit(*sequence) == *path)?),
+        ["volumes", _] => meant_for(path).map(|_| ObjectKind::Volume)?,
+        ["layout", _] => number(path).map(|_| ObjectKind::Layout)?,
+        ["retired", _] => ObjectKind::Retired,
+        ["positions", _, _] => number(path).map(|_| ObjectKind::Mark)?,
+        ["requests", _] => ObjectKind::Request,
+        ["dead-letters", _, _] => ObjectKind::Letter,
+        ["keys", _] => number(path).map(|_| ObjectKind::Keys)?,
+        _ => return None,
+    })
 }
 
 /// The number that the last part of a path spells; `None` for a stranger's file.

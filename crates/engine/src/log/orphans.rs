@@ -4,10 +4,30 @@ use std::{collections::HashSet, sync::Arc};
 
 use object_store::path::Path;
 
-use super::{Log, commit::Segment, names, volume::damaged};
+use super::{Log, Unnamed, commit::Segment, names, volume::damaged};
 use crate::Result;
 
 impl Log {
+    /// Removes what processes that died had begun to write and nobody can see. It may be what fills the disk.
+    pub(crate) async fn remove_torn(&self) -> Result<()> {
+        let removed = self.store().remove_torn(self.world()).await?;
+        if removed > 0 {
+            tracing::info!(files = removed, "removed files that a former run had begun to write");
+        }
+        Ok(())
+    }
+
+    /// Removes the segments of a writer's attempt that has ended, but for those that its commits name. What cannot be removed now
+    /// stays until another epoch begins.
+    pub(crate) async fn remove_unnamed(&self, unnamed: &Unnamed) {
+        for name in unnamed.take() {
+            let Ok(path) = Path::parse(&name) else { continue };
+            if let Err(error) = self.store().delete(&path).await {
+                tracing::warn!(%error, "cannot remove a segment that no commit names");
+            }
+        }
+    }
+
     /// Removes the orphans of `epoch`. The caller has committed under a later epoch, so whoever wrote them can never
     /// commit them any more.
     pub(crate) async fn remove_orphans(&self, epoch: u64) -> Result<()> {

@@ -201,7 +201,7 @@ impl Log {
     }
 
     /// The commits from `first` up to `last`, one at a time, each verified to follow upon the one before.
-    pub(crate) fn commits(
+    pub fn commits(
         &self,
         first: u64,
         last: Arc<Commit>,

@@ -204,7 +204,7 @@ impl Log {
     }
 
     /// The object of commit `sequence`, verified; `None` when there is none.
-    async fn find_object(&self, sequence: u64) -> Result<Option<Arc<Commit>>> {
+    pub(super) async fn find_object(&self, sequence: u64) -> Result<Option<Arc<Commit>>> {
         let path = names::commit(sequence);
         let Some(body) = self.0.store.get(&path).await? else { return Ok(None) };
         let damaged = |what: &str| {

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::{Log, names, store::Created};
+use super::{Log, document, names, store::Placed};
 use crate::{Error, Result, Time, schema::StreamName};
 
 /// What was there when somebody of this process last looked.
@@ -47,11 +46,11 @@ pub enum Request {
 impl Log {
     /// Keeps `request` until it is seen to, and names it.
     pub async fn ask(&self, request: &Request) -> Result<String> {
-        let unwritable = |error| Error::internal("cannot write down a request").source(error);
-        let bytes: Bytes = serde_json::to_vec(request).map_err(unwritable)?.into();
         loop {
             let id = format!("{}-{}", self.world().now().compact(), self.world().name(4));
-            if self.store().create(&names::request(&id), bytes.clone()).await? == Created::Yes {
+            let path = names::request(&id);
+            let bytes = document::write(&path, request, "a request")?;
+            if self.store().place(&path, bytes).await? == Placed::Ours {
                 return Ok(id);
             }
         }
@@ -62,10 +61,9 @@ impl Log {
         let mut requests = Vec::new();
         for path in self.store().objects(&names::requests()).await? {
             let (Some(id), Some(bytes)) = (path.filename(), self.store().get(&path).await?) else { continue };
-            let request = serde_json::from_slice(&bytes).map_err(|error| {
-                Error::conflict(format!("the request `{path}` cannot be read"))
+            let request = document::read(&path, &bytes).map_err(|what| {
+                Error::conflict(format!("the request `{path}` is damaged: {what}"))
                     .hint("remove it, and ask again")
-                    .source(error)
             })?;
             requests.push((id.to_owned(), request));
         }

@@ -5,9 +5,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Commit, Log, Store, names, store::Created};
+use object_store::path::Path;
+
+use super::{Commit, Log, Store, names, putting::Put};
 use crate::{
-    Digest, Error, Result,
+    Digest, Error, Result, Stop,
     schema::{StreamName, StreamSchema},
 };
 
@@ -16,20 +18,6 @@ use crate::{
 pub(super) struct Schemas(Mutex<HashMap<Digest, Arc<StreamSchema>>>);
 
 impl Schemas {
-    /// Makes `schema` durable, if it is not yet.
-    pub(super) async fn put(&self, store: &Store, schema: &Arc<StreamSchema>) -> Result<()> {
-        if self.seen(schema.digest()).is_some() {
-            return Ok(());
-        }
-        let path = names::schema(schema.stream(), schema.digest());
-        // It is named by its content: one that exists is the same.
-        if store.create(&path, schema.to_json()?.into()).await? == Created::Exists {
-            store.settle(&path).await?;
-        }
-        self.remember(schema.clone());
-        Ok(())
-    }
-
     /// The schema of `stream` that is called `digest`.
     pub(super) async fn get(
         &self,
@@ -41,10 +29,7 @@ impl Schemas {
             return Ok(schema);
         }
         let path = names::schema(stream, digest);
-        let fail = |what: &str| {
-            Error::conflict(format!("the schema `{path}` {what}"))
-                .hint("restore the staging store from a backup: changes cannot be read without their schema")
-        };
+        let fail = |what: &str| damaged(&path, what);
         let json = store.get(&path).await?.ok_or_else(|| fail("is missing"))?;
         let schema = StreamSchema::from_json(&json).map_err(|error| fail("cannot be read").source(error))?;
         if Digest::of(&json) != digest {
@@ -63,7 +48,26 @@ impl Schemas {
     }
 }
 
+fn damaged(path: &Path, what: &str) -> Error {
+    Error::conflict(format!("the schema `{path}` {what}"))
+        .hint("restore the staging store from a backup: changes cannot be read without their schema")
+}
+
 impl Log {
+    /// Makes `schema` durable, if it is not yet. An outage of the store only delays it, until `stop`.
+    pub(super) async fn put_schema(&self, schema: &Arc<StreamSchema>, stop: &Stop) -> Result<()> {
+        if self.0.schemas.seen(schema.digest()).is_some() {
+            return Ok(());
+        }
+        let path = names::schema(schema.stream(), schema.digest());
+        // It is named by its content: one that exists is the same, or damaged.
+        if self.put(&path, &schema.to_json()?.into(), stop).await? == Put::Theirs {
+            return Err(damaged(&path, "does not match its name"));
+        }
+        self.0.schemas.remember(schema.clone());
+        Ok(())
+    }
+
     /// The newest schema of every stream, up to `commit`.
     pub(super) async fn schemas_after(&self, commit: &Commit) -> Result<BTreeMap<StreamName, Digest>> {
         match commit.header().schemas_at {

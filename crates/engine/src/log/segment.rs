@@ -1,9 +1,12 @@
 //! Changes in objects of their own: the initial sync, and transactions too large for a commit. A segment is invisible until
 //! a commit names it; one that no commit ever names is an orphan.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arrow_schema::SchemaRef;
@@ -14,12 +17,13 @@ use super::{
     Log,
     commit::Segment,
     names::{self, SegmentName},
+    uploads::Uploads,
 };
 use crate::{
-    Digest, Error, Result,
+    Digest, Error, Result, Stop,
     change::ChangeBatch,
     codec::{Batches, Encoder, Format, conform},
-    read::Phase,
+    read::{Memory, Phase},
     schema::StreamSchema,
 };
 
@@ -32,6 +36,30 @@ pub(crate) struct SegmentSettings {
     pub(crate) writer: String,
     /// How many this writer has begun.
     pub(crate) begun: AtomicU64,
+    /// Ends the wait for a store that takes nothing.
+    pub(crate) stop: Stop,
+    pub(crate) unnamed: Unnamed,
+}
+
+/// The segments of one writer that no commit names yet. Cheap to clone; clones share what they know.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unnamed(Arc<Mutex<HashSet<String>>>);
+
+impl Unnamed {
+    fn locked(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a commit names these.
+    pub(crate) fn named(&self, names: &[String]) {
+        let mut unnamed = self.locked();
+        names.iter().for_each(|name| _ = unnamed.remove(name));
+    }
+
+    /// Takes all of them: nobody will name them any more.
+    pub(crate) fn take(&self) -> HashSet<String> {
+        std::mem::take(&mut self.locked())
+    }
 }
 
 /// Writes the changes of one stream, within one boundary, into as many segments as they need.
@@ -40,6 +68,7 @@ pub(crate) struct SegmentWriter {
     phase: Phase,
     open: Option<OpenSegment>,
     finished: Vec<Segment>,
+    uploads: Uploads,
 }
 
 struct OpenSegment {
@@ -51,8 +80,7 @@ struct OpenSegment {
 
 impl SegmentSettings {
     async fn begin(&self, schema: &Arc<StreamSchema>, columns: SchemaRef) -> Result<OpenSegment> {
-        let shared = &self.log.0;
-        shared.schemas.put(&shared.store, schema).await?;
+        self.log.put_schema(schema, &self.stop).await?;
         let encoder = self.format.codec().encode(columns.clone())?;
         Ok(OpenSegment { schema: schema.clone(), columns, encoder, rows: 0 })
     }
@@ -64,7 +92,13 @@ impl SegmentWriter {
     pub(crate) const TARGET_BYTES: usize = 4 << 20;
 
     pub(crate) fn new(settings: Arc<SegmentSettings>, phase: Phase) -> Self {
-        Self { settings, phase, open: None, finished: Vec::new() }
+        Self { settings, phase, open: None, finished: Vec::new(), uploads: Uploads::default() }
+    }
+
+    /// The same, which goes on while its segments are put, as long as `memory` has room for them.
+    #[must_use]
+    pub(crate) fn uploading_beside(self, memory: Memory) -> Self {
+        Self { uploads: Uploads::beside(memory), ..self }
     }
 
     /// Adds changes, numbered from the last boundary.
@@ -115,14 +149,21 @@ impl SegmentWriter {
     }
 
     /// Makes everything durable. The segments are ready to be named by a commit.
-    pub(crate) async fn finish(mut self) -> Result<Vec<Segment>> {
+    pub(crate) async fn finish(self) -> Result<Vec<Segment>> {
+        let (segments, uploads) = self.finish_beside().await?;
+        uploads.finish().await?;
+        Ok(segments)
+    }
+
+    /// The segments, which may be named once the uploads have finished.
+    pub(crate) async fn finish_beside(mut self) -> Result<(Vec<Segment>, Uploads)> {
         self.end_open().await?;
-        Ok(self.finished)
+        Ok((self.finished, self.uploads))
     }
 
     async fn end(&mut self, open: OpenSegment) -> Result<()> {
         let OpenSegment { schema, encoder, rows, .. } = open;
-        let SegmentSettings { log, format, epoch, writer, begun } = self.settings.as_ref();
+        let SegmentSettings { log, format, epoch, writer, begun, stop, unnamed } = self.settings.as_ref();
         let name = names::segment(&SegmentName {
             stream: schema.stream(),
             phase: self.phase,
@@ -132,7 +173,11 @@ impl SegmentWriter {
             writer,
             extension: format.codec().extension(),
         });
-        let (length, digest) = put_segment(log, &name, encoder).await?;
+        // Before it is there: an outcome may stay open.
+        unnamed.locked().insert(name.to_string());
+        let (bytes, digest) = encoded(log, encoder).await?;
+        let length = bytes.len() as u64;
+        self.uploads.put(log, name.clone(), bytes, stop).await?;
         self.finished.push(Segment {
             stream: schema.stream().clone(),
             schema: schema.digest(),
@@ -151,16 +196,26 @@ impl SegmentWriter {
 }
 
 /// Ends a blob and makes it durable under `name`, which nobody else would choose. Returns its length and its hash.
-pub(super) async fn put_segment(log: &Log, name: &Path, encoder: Box<dyn Encoder>) -> Result<(u64, Digest)> {
-    let finish = move || {
+pub(super) async fn put_segment(
+    log: &Log,
+    name: &Path,
+    encoder: Box<dyn Encoder>,
+    stop: &Stop,
+) -> Result<(u64, Digest)> {
+    let (bytes, digest) = encoded(log, encoder).await?;
+    let length = bytes.len() as u64;
+    log.put_own(name, &bytes, stop).await?;
+    Ok((length, digest))
+}
+
+/// What `encoder` has encoded, and its digest.
+async fn encoded(log: &Log, encoder: Box<dyn Encoder>) -> Result<(Bytes, Digest)> {
+    let encode = move || {
         let bytes = encoder.finish()?;
         let digest = Digest::of(&bytes);
-        Ok::<_, Error>((bytes, digest))
+        Ok((bytes, digest))
     };
-    let (bytes, digest) = log.world().compute(finish).await??;
-    let length = bytes.len() as u64;
-    log.create_own(name, bytes).await?;
-    Ok((length, digest))
+    log.world().compute(encode).await?
 }
 
 impl Segment {

@@ -1,6 +1,6 @@
 //! The commit protocol: how one step is added to the log, once, by one writer.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
@@ -10,12 +10,11 @@ use super::{
     frame,
     head::Head,
     names,
-    store::Created,
+    putting::Put,
     sync,
 };
 use crate::{
-    Cursor, Digest, Error, ErrorKind, PartId, Result, Stop, Time, change::ChangeBatch, read::Phase,
-    schema::StreamName,
+    Cursor, Digest, Error, PartId, Result, Stop, Time, change::ChangeBatch, read::Phase, schema::StreamName,
 };
 
 /// What one commit is made of: boundaries of the source, whole and in order.
@@ -36,6 +35,12 @@ impl Entry {
 }
 
 impl Entry {
+    /// The segments that it names.
+    pub(crate) fn segments(&self) -> Vec<String> {
+        let segments = self.groups.iter().flat_map(|group| &group.segments);
+        segments.map(|segment| segment.name.clone()).collect()
+    }
+
     /// The schema of each change, in order.
     fn schemas(&self) -> impl Iterator<Item = (StreamName, Digest)> {
         self.groups.iter().flat_map(|group| {
@@ -114,9 +119,6 @@ pub(crate) struct LogWriter {
     schemas: BTreeMap<StreamName, Digest>,
 }
 
-/// The pause before an unanswered put is offered again.
-const RETRY: Duration = Duration::from_millis(250);
-
 impl LogWriter {
     /// A writer that continues `log` at its end. It opens no epoch before it has something to commit.
     pub(crate) async fn open(log: &Log) -> Result<Self> {
@@ -170,7 +172,7 @@ impl LogWriter {
     pub(crate) async fn commit(&mut self, entry: Entry, stop: &Stop) -> Result<Arc<Commit>> {
         entry.groups.iter().try_for_each(Group::check)?;
         for batch in entry.groups.iter().flat_map(|group| &group.batches) {
-            self.log.0.schemas.put(self.log.store(), batch.schema()).await?;
+            self.log.put_schema(batch.schema(), stop).await?;
         }
         let mut header = self.next_header(&entry)?;
         header.source_position = header.source_position.clone().max(self.completed_up_to(&header).await?);
@@ -192,13 +194,7 @@ impl LogWriter {
 
     /// The first put of a writer proves nothing when its number had been taken long ago, and folded: then the name was free again.
     async fn check_not_in_the_past(&self, commit: &Commit, stop: &Stop) -> Result<()> {
-        while let Err(error) = self.log.refresh_layout().await {
-            if stop.is_stopped() || error.kind() != ErrorKind::Unavailable {
-                return Err(error);
-            }
-            tracing::warn!(commit = commit.sequence(), %error, "the staging store does not answer: trying again");
-            self.log.world().sleep(self.log.world().jitter(RETRY)).await;
-        }
+        self.log.refresh_layout_patiently(stop).await?;
         if !self.log.layout().covers(commit.sequence()) {
             return Ok(());
         }
@@ -285,30 +281,9 @@ impl LogWriter {
 
     /// Offers the frozen commit under its number until it is known what became of it.
     async fn put(&self, commit: &Commit, stop: &Stop) -> Result<()> {
-        let store = self.log.store();
-        let path = names::commit(commit.sequence());
-        loop {
-            let unclear = match store.create(&path, commit.body().clone()).await {
-                Ok(Created::Yes) => return Ok(()),
-                Ok(Created::Exists) => None,
-                Err(error) if error.kind() == ErrorKind::Unavailable => Some(error),
-                Err(error) => return Err(error),
-            };
-            // The put may have happened although it failed, and what exists may be ours: only the content tells.
-            match store.get(&path).await {
-                Ok(Some(found)) if found == *commit.body() => return store.settle(&path).await,
-                Ok(Some(_)) => return Err(self.replaced(commit.sequence())),
-                Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::Unavailable => {}
-                Err(error) => return Err(error),
-            }
-            let error =
-                unclear.unwrap_or_else(|| Error::unavailable(format!("`{path}` exists but cannot be read")));
-            if stop.is_stopped() {
-                return Err(error);
-            }
-            tracing::warn!(commit = commit.sequence(), %error, "the staging store does not answer: trying again");
-            self.log.world().sleep(self.log.world().jitter(RETRY)).await;
+        match self.log.put(&names::commit(commit.sequence()), commit.body(), stop).await? {
+            Put::Ours => Ok(()),
+            Put::Theirs => Err(self.replaced(commit.sequence())),
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{lane::Boundary, memory::Held};
 use crate::{
     Cursor, Result, Stop,
-    log::{Entry, Group, Log, LogWriter, SyncStep},
+    log::{Entry, Group, Log, LogWriter, SyncStep, Unnamed, Uploads},
 };
 
 /// Inline changes that end a group early.
@@ -26,6 +26,8 @@ pub(super) struct Committer<'a> {
     pub(super) max_delay: Duration,
     pub(super) durable: watch::Sender<Cursor>,
     pub(super) stop: Stop,
+    /// Told which segments are named.
+    pub(super) unnamed: Unnamed,
     /// Thrown when the strategy has returned: there will be no more boundaries, even if somebody kept a lane.
     pub(super) ended: Stop,
 }
@@ -89,8 +91,13 @@ impl<'a> Committer<'a> {
     }
 
     async fn commit(&mut self, gathered: Gathered) -> Result<()> {
-        let Gathered { entry, held, tickets, .. } = gathered;
+        let Gathered { entry, held, uploads, tickets, .. } = gathered;
+        for uploads in uploads {
+            uploads.finish().await?;
+        }
+        let segments = entry.segments();
         self.writer.commit(entry, &self.stop).await?;
+        self.unnamed.named(&segments);
         drop(held);
         self.durable.send_replace(self.writer.cursor().clone());
         for ticket in tickets {
@@ -106,6 +113,8 @@ impl<'a> Committer<'a> {
 struct Gathered {
     entry: Entry,
     held: Vec<Held>,
+    /// What has to be in the store before.
+    uploads: Vec<Uploads>,
     tickets: Vec<oneshot::Sender<()>>,
     rows: u64,
     bytes: usize,
@@ -123,13 +132,14 @@ impl From<Boundary> for Gathered {
 
 impl Gathered {
     fn add(&mut self, boundary: Boundary) {
-        let Boundary { group, held, ticket } = boundary;
+        let Boundary { group, held, uploads, ticket } = boundary;
         self.rows += group.rows;
         self.bytes += held.bytes();
         self.transactions += group.transactions.len().max(1);
         self.shape = self.shape.and(Shape::of(&group));
         self.entry.groups.push(group);
         self.held.push(held);
+        self.uploads.extend(uploads);
         self.tickets.push(ticket);
     }
 

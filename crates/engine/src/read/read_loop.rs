@@ -13,7 +13,7 @@ use super::{End, Outlet, ReadContext, ReadStrategy, Resyncs, committer::Committe
 use crate::{
     Cursor, Error, Result, Stop,
     codec::Format,
-    log::{Log, LogWriter, SegmentSettings},
+    log::{Log, LogWriter, SegmentSettings, Unnamed},
     retry::Retry,
 };
 
@@ -118,12 +118,15 @@ impl ReadLoop {
         writer.check_not_replaced().await?;
         let (predecessor, owned) = (writer.epoch() - 1, writer.owns_epoch());
         let from = writer.cursor().clone();
+        let unnamed = Unnamed::default();
         let segments = SegmentSettings {
             log: self.log.clone(),
             format: self.settings.format,
             epoch: writer.epoch(),
             writer: writer.name().to_owned(),
             begun: AtomicU64::new(0),
+            stop: self.stop.clone(),
+            unnamed: unnamed.clone(),
         };
         let (durable, watching) = watch::channel(from.clone());
         let tidying = self.tidy(watching.clone(), (!owned).then_some(predecessor));
@@ -138,6 +141,7 @@ impl ReadLoop {
             max_delay: self.settings.max_delay,
             durable,
             stop: self.stop.clone(),
+            unnamed: unnamed.clone(),
             ended: ended.clone(),
         };
         let stop = Stop::new();
@@ -164,6 +168,8 @@ impl ReadLoop {
         ended.stop();
         // Whole boundaries are good, whatever became of the strategy after them.
         committing.await?;
+        // Every boundary is committed: what no commit names by now belongs to one that never was, and is read again.
+        self.log.remove_unnamed(&unnamed).await;
         outcome
     }
 
@@ -179,6 +185,11 @@ impl ReadLoop {
 
     /// Once this writer has committed, removes what `predecessor` left behind: beside the reading, for it takes time.
     async fn tidy(&self, mut durable: watch::Receiver<Cursor>, predecessor: Option<u64>) -> Infallible {
+        if predecessor.is_some()
+            && let Err(error) = self.log.remove_torn().await
+        {
+            tracing::warn!(%error, "cannot remove what a former run had begun to write");
+        }
         if let Some(epoch) = predecessor
             && durable.changed().await.is_ok()
             && let Err(error) = self.log.remove_orphans(epoch).await

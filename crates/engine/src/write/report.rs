@@ -26,11 +26,23 @@ pub(super) struct Report<'a> {
     standing: Option<Standing>,
     rows: u64,
     said: Option<(Time, Option<Standing>)>,
+    /// Whether the last mark could not be written: a store that is full is told of once.
+    failed: bool,
 }
 
 impl<'a> Report<'a> {
     pub(super) fn new(log: &'a Log, destination: &'a str, plan: &'a Plan, leaves_marks: bool) -> Self {
-        Self { log, destination, plan, leaves_marks, marks: None, standing: None, rows: 0, said: None }
+        Self {
+            log,
+            destination,
+            plan,
+            leaves_marks,
+            marks: None,
+            standing: None,
+            rows: 0,
+            said: None,
+            failed: false,
+        }
     }
 
     /// Notes that the destination stands at `standing` after `rows` more changes.
@@ -71,9 +83,13 @@ impl<'a> Report<'a> {
         if !self.leaves_marks {
             return;
         }
-        if let Err(error) = self.try_say(state).await {
+        let outcome = self.try_say(state).await;
+        if let Err(error) = &outcome
+            && !self.failed
+        {
             tracing::warn!(destination = self.destination, %error, "cannot note where the destination stands");
         }
+        self.failed = outcome.is_err();
     }
 
     /// Goes on from what was said before this process: unless the destination has been emptied since.

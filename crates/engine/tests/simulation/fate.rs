@@ -1,13 +1,19 @@
 //! What befalls a process: when it dies, and which of its calls fail.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::sync::Notify;
 
-use crate::world::Seeded;
+use crate::{
+    weather::{Forecast, Weather},
+    world::Seeded,
+};
 
 /// The fate of one process. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -21,6 +27,28 @@ struct Inner {
     /// Calls in a thousand that fail.
     failing: u64,
     random: Mutex<Seeded>,
+    weather: Option<Mutex<Forecast>>,
+    /// How many calls of the store went otherwise for it.
+    weathered: AtomicU64,
+    /// Whether the store has taken anything from this process, and whether it refused something before it had.
+    has_written: AtomicBool,
+    was_refused_first: AtomicBool,
+}
+
+impl Inner {
+    fn new(dies_at: u64, failing: u64, seed: u64) -> Self {
+        Self {
+            places: AtomicU64::new(0),
+            dies_at,
+            died: Notify::new(),
+            failing,
+            random: Mutex::new(Seeded::new(seed ^ 0x5eed)),
+            weather: None,
+            weathered: AtomicU64::new(0),
+            has_written: AtomicBool::new(false),
+            was_refused_first: AtomicBool::new(false),
+        }
+    }
 }
 
 /// How a call goes.
@@ -54,9 +82,47 @@ impl Fate {
         Self::new(Seeded::new(seed).below(3_000), 5, seed)
     }
 
+    /// The same as a random one, with a store that is full, read-only, slow or silent for a while.
+    pub(crate) fn in_any_weather(seed: u64) -> Self {
+        let weather = Some(Mutex::new(Forecast::changing(seed)));
+        Self(Arc::new(Inner { weather, ..Inner::new(Seeded::new(seed).below(900), 20, seed) }))
+    }
+
     fn new(dies_at: u64, failing: u64, seed: u64) -> Self {
-        let random = Mutex::new(Seeded::new(seed ^ 0x5eed));
-        Self(Arc::new(Inner { places: AtomicU64::new(0), dies_at, died: Notify::new(), failing, random }))
+        Self(Arc::new(Inner::new(dies_at, failing, seed)))
+    }
+
+    /// How the store is now, and for how long.
+    pub(crate) fn weather(&self) -> (Weather, Duration) {
+        let forecast = self.0.weather.as_ref();
+        let Some(forecast) = forecast else { return (Weather::Fair, Duration::MAX) };
+        let now = forecast.lock().expect("nobody panics while looking").now();
+        if now.0 != Weather::Fair {
+            self.0.weathered.fetch_add(1, Ordering::Relaxed);
+        }
+        now
+    }
+
+    /// How many calls of the store met anything but fair weather.
+    pub(crate) fn weathered(&self) -> u64 {
+        self.0.weathered.load(Ordering::Relaxed)
+    }
+
+    /// The store has taken something.
+    pub(crate) fn wrote(&self) {
+        self.0.has_written.store(true, Ordering::Relaxed);
+    }
+
+    /// The store may not be written to now.
+    pub(crate) fn refused(&self) {
+        if !self.0.has_written.load(Ordering::Relaxed) {
+            self.0.was_refused_first.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether that was so before it took anything: then it may be a wrong setting.
+    pub(crate) fn was_refused_first(&self) -> bool {
+        self.0.was_refused_first.load(Ordering::Relaxed)
     }
 
     /// Returns when the process dies.

@@ -7,7 +7,8 @@
 //! `mirror` looks like the source, a table that was read in chunks while it changed included, again and again beside its own changes,
 //! and the source was never told that it may forget what was not durable.
 //!
-//! A failing run prints its seed; `TIDEMARK_SEED=n cargo test -p tidemark-engine --test simulation` repeats it.
+//! A failing run prints its seed; `TIDEMARK_SEED=n cargo test -p tidemark-engine --test simulation` repeats it, and
+//! `TIDEMARK_SEED=300..5000` tries more.
 
 #![expect(clippy::expect_used, reason = "what fails here fails the test")]
 
@@ -18,14 +19,16 @@ mod poison;
 mod source;
 mod store;
 mod table;
+mod weather;
 mod world;
+mod year;
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use tidemark_engine::{
     Error, ErrorKind, Stop,
     codec::Format,
-    log::{Housekeeping, HousekeepingSettings, Log, Retention, Store},
+    log::{Housekeeping, HousekeepingSettings, Log, MasterKey, MasterKeys, Retention, Store},
     read::{ReadLoop, ReadSettings},
     schema::StreamName,
     write::{OnError, Plan, WriteLoop},
@@ -41,6 +44,8 @@ use source::Source;
 struct Universe {
     model: Model,
     store: store::Durable,
+    /// Whether the store is encrypted. Then each process has another key than the one before.
+    encrypted: bool,
     source: source::Durable,
     appended: destination::Durable<Appended>,
     mirrored: destination::Durable<Mirrored>,
@@ -57,6 +62,7 @@ impl Universe {
             source: source::Durable::new(&model),
             model,
             store: store::Durable::default(),
+            encrypted: seed.is_multiple_of(2),
             appended: destination::Durable::default(),
             mirrored: destination::Durable::default(),
             drops: false,
@@ -67,6 +73,17 @@ impl Universe {
     /// The same, but that the log drops what nobody needs.
     fn dropping(seed: u64) -> Self {
         Self { drops: true, ..Self::new(seed) }
+    }
+
+    /// The store as a process sees it.
+    fn store(&self, seed: u64, fate: &Fate) -> Store {
+        let store = Store::new(self.store.connect(fate), "simulation");
+        if !self.encrypted {
+            return store;
+        }
+        let key = |number| MasterKey::parse(&format!("{:064x}", number % 3)).expect("these are keys");
+        let keys = MasterKeys::new(key(seed), vec![key(seed + 1), key(seed + 2)]);
+        store.encrypted(keys.expect("they differ"), world::simulated(seed))
     }
 
     /// One process, from start to its end or death. Returns whether it lived to do everything.
@@ -84,6 +101,8 @@ impl Universe {
             Some(Ok(())) => true,
             // A stream is held: whoever runs it does something about it, and runs it again.
             Some(Err(error)) if error.stream().is_some() => false,
+            // A store that may not be written to from the start is a matter for a person, who has seen to it by the next life.
+            Some(Err(error)) if error.kind() == ErrorKind::Denied && fate.was_refused_first() => false,
             // A store that was down for long while nobody asked to stop cannot end a run.
             Some(Err(error)) => panic!("the run failed: {error}"),
         }
@@ -91,7 +110,7 @@ impl Universe {
 
     /// What `run --once` does.
     async fn run_once(&self, seed: u64, fate: &Fate) -> Result<(), Error> {
-        let store = Store::new(self.store.connect(fate), "simulation");
+        let store = self.store(seed, fate);
         let log =
             patiently(|| Log::open_or_create(store.clone(), "simulation", world::simulated(seed))).await?;
         let settings = ReadSettings {
@@ -142,6 +161,7 @@ impl Universe {
         let replayed = Self {
             model: self.model.clone(),
             store: self.store.clone(),
+            encrypted: self.encrypted,
             source: self.source.clone(),
             appended: destination::Durable::default(),
             mirrored: destination::Durable::default(),
@@ -191,10 +211,8 @@ impl Universe {
                 outcome => outcome,
             };
             match outcome {
-                Err(error) if error.kind() != ErrorKind::Unavailable => {
-                    panic!("housekeeping failed: {error}")
-                }
-                _ => {}
+                Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Denied) => {}
+                outcome => outcome.expect("housekeeping goes well"),
             }
         }
         if fate.draw(2) == 0 {
@@ -216,20 +234,25 @@ async fn patiently<T, F: Future<Output = Result<T, Error>>>(attempt: impl Fn() -
 /// Dies once, at each place there is, and lives on.
 #[test]
 fn a_process_may_die_at_any_await() {
-    dies_everywhere(Universe::new);
+    for (seed, kind) in [(1, "plain"), (2, "encrypted")] {
+        let (places, _) = die_at_every_place(|| Universe::new(seed));
+        println!("died at {places} places over a store that is {kind}");
+        assert!(places > 200, "the run has far more places than {places} where it waits");
+    }
 }
 
 /// The same, while the log drops what every destination has.
 #[test]
 fn a_process_may_die_at_any_await_while_it_drops_what_is_old() {
-    assert!(dies_everywhere(Universe::dropping) > 0, "some log has been cut off");
+    let (places, dropped) = die_at_every_place(|| Universe::dropping(1));
+    assert!(places > 200 && dropped > 0, "some log has been cut off");
 }
 
-/// Returns how often what is old was dropped in the end.
-fn dies_everywhere(universe: fn(u64) -> Universe) -> usize {
+/// Returns how many places there are, and how often what is old was dropped in the end.
+fn die_at_every_place(universe: impl Fn() -> Universe) -> (u64, usize) {
     let (mut places, mut replaced, mut dropped) = (0, 0, 0);
     loop {
-        let universe = universe(1);
+        let universe = universe();
         let survived = universe.live(1, &Fate::dies_at(places));
         if !survived {
             assert!(universe.live(2, &Fate::kind()), "the second life is a quiet one");
@@ -243,36 +266,62 @@ fn dies_everywhere(universe: fn(u64) -> Universe) -> usize {
         }
         places += 1;
     }
-    println!("died at {places} places");
     assert!(replaced > 0, "some shadow has taken a place");
-    assert!(places > 200, "the run has far more places than {places} where it waits");
-    dropped
+    (places, dropped)
 }
 
 /// Dies again and again, while everything it uses fails now and then.
 #[test]
 fn nothing_is_lost_or_doubled_whatever_fails() {
-    let seeds = match std::env::var("TIDEMARK_SEED") {
-        Ok(seed) => {
-            let seed: u64 = seed.parse().expect("TIDEMARK_SEED is a number");
-            seed..seed + 1
-        }
-        Err(_) => 0..300,
-    };
-    for seed in seeds {
+    for seed in seeds(300) {
         println!("seed {seed}");
-        let universe = if seed % 2 == 0 { Universe::new(seed) } else { Universe::dropping(seed) };
-        // Some lives begin with a stream that a destination refuses, in vain or not.
-        universe.mirrored.refuse([None, Some("orders"), Some("accounts")][(seed % 3) as usize]);
-        let mut life = 0;
-        while !universe.live(seed + life * 1_000_003, &Fate::random(seed * 31 + life)) {
-            life += 1;
-            if life == 3 {
-                universe.mirrored.refuse(None);
-            }
-            assert!(life < 1_000, "it never comes to its end");
-        }
-        universe.check();
-        universe.check_replay();
+        lives_to_the_end(seed, Fate::random);
     }
+}
+
+/// The same with a store that is full for a while, read-only, slow, or silent.
+#[test]
+fn nothing_is_lost_or_doubled_in_any_weather() {
+    let mut weathered = 0;
+    for seed in seeds(300) {
+        println!("seed {seed}");
+        let mut lives = Vec::new();
+        lives_to_the_end(seed, |seed| {
+            let fate = Fate::in_any_weather(seed);
+            lives.push(fate.clone());
+            fate
+        });
+        weathered += lives.iter().map(Fate::weathered).sum::<u64>();
+    }
+    println!("{weathered} calls met bad weather");
+    assert!(weathered > 50, "the weather was fair");
+}
+
+/// As many seeds, or those that somebody asks for.
+fn seeds(many: u64) -> Range<u64> {
+    match std::env::var("TIDEMARK_SEED") {
+        Ok(seeds) => {
+            let (from, until) = seeds.split_once("..").unwrap_or((&seeds, ""));
+            let from = from.parse().expect("TIDEMARK_SEED is a number, or two with `..` between");
+            from..until.parse().unwrap_or(from + 1)
+        }
+        Err(_) => 0..many,
+    }
+}
+
+fn lives_to_the_end(seed: u64, mut fate: impl FnMut(u64) -> Fate) {
+    // Encrypted and dropping what is old, each apart and both together.
+    let universe = if seed % 4 < 2 { Universe::new(seed) } else { Universe::dropping(seed) };
+    // Some lives begin with a stream that a destination refuses, in vain or not.
+    universe.mirrored.refuse([None, Some("orders"), Some("accounts")][(seed % 3) as usize]);
+    let mut life = 0;
+    while !universe.live(seed + life * 1_000_003, &fate(seed * 31 + life)) {
+        life += 1;
+        if life == 3 {
+            universe.mirrored.refuse(None);
+        }
+        assert!(life < 1_000, "it never comes to its end");
+    }
+    universe.check();
+    universe.check_replay();
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidemark_engine::{
     change::Op,
-    log::{DeadLetter, LetterId, Log, Request, Store},
+    log::{DeadLetter, LetterId, Log, Request},
 };
 
 use crate::{Universe, fate::Fate, patiently, world};
@@ -22,7 +22,7 @@ impl Universe {
     fn with_log<T>(&self, work: impl AsyncFn(&Log) -> T) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.expect("a runtime starts").block_on(async {
-            let store = Store::new(self.store.connect(&Fate::kind()), "simulation");
+            let store = self.store(1, &Fate::kind());
             let open = || Log::open_or_create(store.clone(), "simulation", world::simulated(1));
             work(&patiently(open).await.expect("the log opens")).await
         })
@@ -123,14 +123,7 @@ fn a_process_may_die_at_any_await_while_changes_are_refused_and_while_they_are_t
 
 #[test]
 fn what_is_refused_is_kept_and_written_later_whatever_fails() {
-    let seeds = match std::env::var("TIDEMARK_SEED") {
-        Ok(seed) => {
-            let seed: u64 = seed.parse().expect("TIDEMARK_SEED is a number");
-            seed..seed + 1
-        }
-        Err(_) => 0..60,
-    };
-    for seed in seeds {
+    for seed in crate::seeds(60) {
         println!("seed {seed}");
         let universe = Universe::new(seed);
         universe.mirrored.poison(Some(POISON));

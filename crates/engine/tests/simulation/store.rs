@@ -1,15 +1,18 @@
 //! An object store in memory whose calls fail before or after they took effect, and at which a process may die.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream::BoxStream};
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, memory::InMemory, path::Path,
 };
 
-use crate::fate::{Call, Fate};
+use crate::{
+    fate::{Call, Fate},
+    weather::Weather,
+};
 
 /// The store itself, which outlives processes.
 #[derive(Debug, Clone, Default)]
@@ -22,24 +25,65 @@ impl Durable {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Connection {
     store: Arc<InMemory>,
     fate: Fate,
 }
 
+/// What a call does to the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Reads,
+    Adds,
+    Removes,
+}
+
 impl Connection {
-    /// Makes a call, as fate will have it.
-    async fn call<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+    /// Makes a call, as fate and the weather will have it.
+    async fn call<T>(&self, effect: Effect, call: impl Future<Output = Result<T>>) -> Result<T> {
         self.fate.place().await;
+        self.weather(effect).await?;
         let fate = self.fate.call();
         if fate == Call::FailsBefore {
             return Err(timeout());
         }
         let outcome = call.await;
         self.fate.place().await;
-        if fate == Call::FailsAfter { Err(timeout()) } else { outcome }
+        if fate == Call::FailsAfter {
+            return Err(timeout());
+        }
+        if effect == Effect::Adds && outcome.is_ok() {
+            self.fate.wrote();
+        }
+        outcome
     }
+
+    /// What the weather has against a call.
+    #[expect(clippy::disallowed_methods, reason = "time is paused: the store is slow in simulated time")]
+    async fn weather(&self, effect: Effect) -> Result<()> {
+        let (weather, lasts) = self.fate.weather();
+        match (weather, effect) {
+            (Weather::Full, Effect::Adds) => Err(refused(io::ErrorKind::StorageFull)),
+            (Weather::ReadOnly, Effect::Adds | Effect::Removes) => {
+                self.fate.refused();
+                Err(refused(io::ErrorKind::ReadOnlyFilesystem))
+            }
+            (Weather::Slow, _) => {
+                tokio::time::sleep(Duration::from_millis(self.fate.draw(8_000))).await;
+                Ok(())
+            }
+            (Weather::Silent, _) => {
+                tokio::time::sleep(lasts).await;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn refused(why: io::ErrorKind) -> object_store::Error {
+    object_store::Error::Generic { store: "simulation", source: Box::new(io::Error::from(why)) }
 }
 
 fn timeout() -> object_store::Error {
@@ -49,7 +93,7 @@ fn timeout() -> object_store::Error {
 #[async_trait]
 impl ObjectStore for Connection {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        self.call(self.store.put_opts(location, payload, opts)).await
+        self.call(Effect::Adds, self.store.put_opts(location, payload, opts)).await
     }
 
     async fn put_multipart_opts(
@@ -57,20 +101,24 @@ impl ObjectStore for Connection {
         path: &Path,
         opts: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.call(self.store.put_multipart_opts(path, opts)).await
+        self.call(Effect::Adds, self.store.put_multipart_opts(path, opts)).await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.call(self.store.get_opts(location, options)).await
+        self.call(Effect::Reads, self.store.get_opts(location, options)).await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let fate = self.fate.clone();
-        let may_fail = locations.map(move |location| match fate.call() {
-            Call::FailsBefore => Err(timeout()),
-            _ => location,
+        let connection = self.clone();
+        let removed = locations.then(move |location| {
+            let connection = connection.clone();
+            async move {
+                connection.weather(Effect::Removes).await?;
+                let location = location?;
+                connection.store.delete(&location).await.map(|()| location)
+            }
         });
-        self.store.delete_stream(may_fail.boxed())
+        removed.boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -81,11 +129,11 @@ impl ObjectStore for Connection {
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.call(self.store.list_with_delimiter(prefix)).await
+        self.call(Effect::Reads, self.store.list_with_delimiter(prefix)).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.call(self.store.copy_opts(from, to, options)).await
+        self.call(Effect::Adds, self.store.copy_opts(from, to, options)).await
     }
 }
 

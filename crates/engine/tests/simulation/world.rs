@@ -35,11 +35,7 @@ impl Seeded {
 /// The world of one process.
 pub(crate) fn simulated(seed: u64) -> World {
     let clock = JumpyClock { start: tokio::time::Instant::now(), random: Mutex::new(Seeded::new(seed)) };
-    World::new(
-        Arc::new(clock),
-        Arc::new(SeededRandom(Mutex::new(Seeded::new(seed ^ 7)))),
-        Arc::new(OnTheSpot),
-    )
+    World::new(Arc::new(clock), Arc::new(SeededRandom::new(seed ^ 7)), Arc::new(OnTheSpot))
 }
 
 /// A clock that is now and then a day off, either way.
@@ -67,7 +63,13 @@ impl Clock for JumpyClock {
     }
 }
 
-struct SeededRandom(Mutex<Seeded>);
+pub(crate) struct SeededRandom(Mutex<Seeded>);
+
+impl SeededRandom {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Mutex::new(Seeded::new(seed)))
+    }
+}
 
 impl Random for SeededRandom {
     fn next(&self) -> u64 {
@@ -75,7 +77,7 @@ impl Random for SeededRandom {
     }
 }
 
-struct OnTheSpot;
+pub(crate) struct OnTheSpot;
 
 #[async_trait]
 impl Processors for OnTheSpot {

@@ -19,6 +19,7 @@ mod retention;
 mod schema_changes;
 mod slot;
 mod snapshot;
+mod staged;
 mod stream;
 mod tables;
 mod types;

@@ -38,7 +38,7 @@ use super::{
     sync::{Former, KeyRange},
     volume::{Binding, Piece},
 };
-use crate::{Error, Result, codec::Format};
+use crate::{Error, Result, Stop, codec::Format};
 use picking::Picker;
 use scope::Scope;
 use scratch::Scratch;
@@ -78,7 +78,7 @@ impl Log {
         };
         let (sealed, card) = self.world().compute(bound).await??;
         let path = names::volume(upper, upper, layout, name);
-        self.create_own(&path, sealed.bytes).await?;
+        self.put_own(&path, &sealed.bytes, &Stop::new()).await?;
         Ok(VolumeRef { name: path.to_string(), ..card })
     }
 

@@ -7,7 +7,7 @@ use arrow_schema::SchemaRef;
 
 use super::picking::{Part, Picked};
 use crate::{
-    Digest, Error, Result, Time,
+    Digest, Error, Result, Stop, Time,
     change::{ChangeBatch, Op},
     codec::{Encoder, Format, conform, union},
     log::{
@@ -127,7 +127,7 @@ impl<'a> Writing<'a> {
             extension: self.format.codec().extension(),
         });
         self.begun += 1;
-        let (bytes, digest): (u64, Digest) = put_segment(self.log, &name, encoder).await?;
+        let (bytes, digest): (u64, Digest) = put_segment(self.log, &name, encoder, &Stop::new()).await?;
         self.finished.entry(key.clone()).or_default().push(Segment {
             stream: schema.stream().clone(),
             schema: schema.digest(),

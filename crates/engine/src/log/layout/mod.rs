@@ -72,8 +72,9 @@ pub(crate) struct VolumeRef {
     pub(crate) rows: u64,
     /// Bytes that it and the segments of its commits take.
     pub(crate) bytes: u64,
-    /// What its changes take in memory, as far as they were folded: how full it is.
+    /// What its changes take in memory, as far as they were folded, and the rest of its commits before compression: how full it is.
     pub(crate) weight: u64,
+    pub(crate) plain: u64,
     /// Whether no initial sync is under way after it.
     pub(crate) settled: bool,
 }

@@ -22,7 +22,7 @@ impl View {
     }
 
     /// Makes `layout` the newest, unless a newer one is known.
-    pub(super) fn advance(&self, layout: Arc<Layout>) {
+    pub(in crate::log) fn advance(&self, layout: Arc<Layout>) {
         let mut newest = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if layout.number > newest.number {
             *newest = layout;
@@ -56,8 +56,13 @@ impl Log {
 
     /// The number of the newest entry of the chain.
     pub(super) async fn newest_layout_number(&self) -> Result<Option<u64>> {
+        Ok(self.layout_numbers().await?.into_iter().max())
+    }
+
+    /// The numbers of all entries of the chain that are there, in no order.
+    pub(in crate::log) async fn layout_numbers(&self) -> Result<Vec<u64>> {
         let objects = self.store().objects(&names::layouts()).await?;
-        Ok(objects.iter().filter_map(names::number).max())
+        Ok(objects.iter().filter_map(names::number).collect())
     }
 
     /// Entry `number` of the chain, verified; `None` when there is none.

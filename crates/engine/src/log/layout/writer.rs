@@ -5,18 +5,16 @@
 //! that has not written yet may still find its number free long after it was taken, so after its first put it looks whether it has
 //! written into the past.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{Fence, Fenced, Layout};
 use crate::{
-    Error, ErrorKind, Result, Stop,
-    log::{Log, names, store::Created},
+    Error, Result, Stop,
+    log::{Log, names, putting::Put},
 };
 
 /// How many entries are kept, the newest among them.
 const KEPT: u64 = 3;
-/// The pause before an unanswered put is offered again.
-const RETRY: Duration = Duration::from_millis(250);
 
 /// Adds to the chain.
 #[derive(Debug)]
@@ -66,7 +64,7 @@ impl LayoutWriter {
 
     /// Adds what `change` makes of the newest layout. It is durable when this returns, and everybody looks there.
     ///
-    /// Fails with [`ErrorKind::Conflict`] when somebody else has written since: this writer is out.
+    /// Fails with [`crate::ErrorKind::Conflict`] when somebody else has written since: this writer is out.
     pub(crate) async fn put(&mut self, change: impl FnOnce(&mut Layout), stop: &Stop) -> Result<()> {
         let former = self.layout.as_ref();
         let mut layout = former.clone();
@@ -80,7 +78,10 @@ impl LayoutWriter {
             layout.fences.push(fence);
         }
         self.is_unresolved = true;
-        self.offer(&layout, stop).await?;
+        let sealed = layout.seal()?;
+        if self.log.put(&names::layout(layout.number), &sealed.bytes, stop).await? == Put::Theirs {
+            return Err(self.replaced(layout.number));
+        }
         self.is_unresolved = false;
         if !self.has_written && self.log.newest_layout_number().await? > Some(layout.number) {
             self.log.store().delete(&names::layout(layout.number)).await?;
@@ -90,33 +91,6 @@ impl LayoutWriter {
         self.layout = Arc::new(layout);
         self.log.0.layout.advance(self.layout.clone());
         self.forget_old().await
-    }
-
-    /// Offers the entry under its number until it is known what became of it.
-    async fn offer(&self, layout: &Layout, stop: &Stop) -> Result<()> {
-        let (store, path) = (self.log.store(), names::layout(layout.number));
-        let sealed = layout.seal()?;
-        loop {
-            let unclear = match store.create(&path, sealed.bytes.clone()).await {
-                Ok(Created::Yes) => return Ok(()),
-                Ok(Created::Exists) => None,
-                Err(error) if error.kind() == ErrorKind::Unavailable => Some(error),
-                Err(error) => return Err(error),
-            };
-            // The put may have happened although it failed, and what exists may be ours: only the content tells.
-            match store.get(&path).await {
-                Ok(Some(found)) if found == sealed.bytes => return store.settle(&path).await,
-                Ok(Some(_)) => return Err(self.replaced(layout.number)),
-                Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::Unavailable => {}
-                Err(error) => return Err(error),
-            }
-            if stop.is_stopped() {
-                let error = || Error::unavailable(format!("`{path}` exists but cannot be read"));
-                return Err(unclear.unwrap_or_else(error));
-            }
-            self.log.world().sleep(self.log.world().jitter(RETRY)).await;
-        }
     }
 
     /// Removes entries that are neither among the newest nor somebody's first.

@@ -76,6 +76,7 @@ mod tests {
             rows: 0,
             bytes: 100,
             weight: 0,
+            plain: 0,
             settled,
         }
     }

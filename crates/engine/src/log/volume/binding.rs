@@ -57,6 +57,7 @@ impl Binding {
             rows: 0,
             bytes: 0,
             weight: 0,
+            plain: 0,
             settled: false,
         });
         card.last = header.sequence;
@@ -99,6 +100,7 @@ impl Binding {
         card.digest = sealed.hash;
         card.bytes = segment_bytes + sealed.bytes.len() as u64;
         card.weight = weight;
+        card.plain = self.plain;
         Ok((sealed, card))
     }
 

@@ -110,7 +110,7 @@ impl Volume {
     }
 
     /// The commits of the page that holds commit `sequence`.
-    fn page_of(&self, sequence: u64) -> Result<Vec<Arc<Commit>>> {
+    pub(super) fn page_of(&self, sequence: u64) -> Result<Vec<Arc<Commit>>> {
         let unsound = |what: &str| {
             let Contents { first, last, .. } = &self.contents;
             Error::conflict(format!("the volume of commits {first} to {last} {what}"))

@@ -1,12 +1,16 @@
 //! When a strategy is run again.
 
-use std::sync::{Arc, Mutex};
+mod slow_store;
+
+use std::sync::{Arc, Mutex, atomic::Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::*;
-use crate::{log::Store, schema::StreamName, world::World};
+use crate::{
+    PartId, contract::samples::numbered_rows, log::Store, read::Phase, schema::StreamName, world::World,
+};
 
 /// A source that goes on until it is stopped, and tells each of its runs.
 struct Source {
@@ -66,4 +70,40 @@ async fn a_request_ends_the_attempt_and_another_begins_with_it() {
     stop.stop();
     assert_eq!(running.await.unwrap().unwrap(), End::Stopped);
     assert_eq!(*asked.lock().unwrap(), [false, false, true, true, true]);
+}
+
+/// A source that hands over more than fits into a commit, and fails before the boundary the first two times.
+struct Failing(u32);
+
+#[async_trait]
+impl ReadStrategy for Failing {
+    async fn run(&mut self, _from: Cursor, out: Outlet, _cx: ReadContext) -> Result<End> {
+        let mut lane = out.lane(PartId::new("part"), Phase::Changes);
+        for _ in 0..40 {
+            lane.batch(numbered_rows("a %/b", 0, 100_000)).await?;
+        }
+        if self.0 > 0 {
+            self.0 -= 1;
+            return Err(Error::unavailable("it does not answer"));
+        }
+        lane.boundary("end".into(), None).await?;
+        Ok(End::CaughtUp)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_fails_leaves_no_segments_behind() {
+    let store = Store::memory();
+    let log = Log::open_or_create(store.clone(), "failing", World::real()).await.unwrap();
+    let settings = ReadSettings {
+        format: Format::Arrow,
+        max_delay: Duration::ZERO,
+        memory: 1 << 20,
+        until_caught_up: true,
+    };
+    let mut read_loop = ReadLoop::new(log.clone(), settings, Stop::new());
+    read_loop.run(&mut Failing(2)).await.unwrap();
+    let named = log.commit(1).await.unwrap().header().segments.len();
+    let there = store.objects(&"data".into()).await.unwrap().len();
+    assert!(named > 1 && there == named, "{there} segments for {named} that a commit names");
 }
