@@ -121,7 +121,7 @@ impl Housekeeping {
         let dropped = async {
             let base = tokio::select! {
                 biased;
-                base = self.log.prepare_base(upper, &writer, self.settings.format) => base?,
+                base = self.log.prepare_base(upper, &writer, self.settings.format, &self.stop) => base?,
                 () = stop.stopped() => return Ok(()),
             };
             self.log.begin_with(base, &mut writer, &self.stop).await

@@ -38,9 +38,10 @@ impl Log {
         upper: u64,
         writer: &LayoutWriter,
         format: Format,
+        stop: &Stop,
     ) -> Result<VolumeRef> {
         self.clear_scratch().await?;
-        self.base(upper, writer, format).await
+        self.base(upper, writer, format, stop).await
     }
 
     /// Has the log begin with `base`.
