@@ -389,19 +389,20 @@ mod tests {
     #[tokio::test]
     async fn what_is_folded_again_is_folded_whole() {
         let (store, hands) = (Store::memory(), Hands::default());
-        let log = open(&store, &hands).await;
-        let mut writer = LogWriter::open(&log).await.unwrap();
-        let mut layouts = LayoutWriter::open(&log).await.unwrap();
         for round in 0..3 {
+            // Another process, which has nothing in memory.
+            let log = open(&store, &hands).await;
+            let mut writer = LogWriter::open(&log).await.unwrap();
+            let mut layouts = LayoutWriter::open(&log).await.unwrap();
             for id in 0..100 {
                 commit(&mut writer, vec![group(vec![listed(round * 100 + id)], "1", None)]).await.unwrap();
             }
             assert!(log.fold(&mut layouts, Format::Parquet, &Stop::new()).await.unwrap());
             assert_eq!(layouts.layout().folded(), log.head().sequence - 1);
+            assert_eq!(layouts.layout().volumes.len(), 1, "all of it is small");
+            hands.move_on(DAY);
+            log.clear(&mut layouts, &Stop::new()).await.unwrap();
         }
-        assert_eq!(layouts.layout().volumes.len(), 1, "all of it is small");
-        hands.move_on(DAY);
-        log.clear(&mut layouts, &Stop::new()).await.unwrap();
         assert_eq!(all_of(&open(&store, &hands).await).await.len(), 300);
     }
 }
