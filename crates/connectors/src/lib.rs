@@ -6,5 +6,6 @@ pub mod comparing;
 pub mod config;
 pub mod files;
 mod metadata;
+pub mod object_stores;
 pub mod postgres;
 pub mod sqlite;

@@ -11,10 +11,10 @@ use std::{
 /// Runs a server, waits for an order, ends the server by that signal. Our end of its standard input closes whenever and however
 /// this process ends; without an order the server ends at once and its folder is removed.
 const SCRIPT: &str = r#"
-folder=$1; shift
+folder=$1 sudden=$2; shift 2
 "$@" </dev/null & server=$!
 read -r signal
-kill -s "${signal:-QUIT}" "$server"
+kill -s "${signal:-$sudden}" "$server"
 wait "$server"
 [ "$signal" ] || rm -rf "$folder"
 "#;
@@ -25,11 +25,13 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Starts `server`, whose data is in `folder` and whose output goes to `log`.
-    pub(crate) fn start(server: &[String], folder: &Path, log: &File) -> Self {
+    /// Starts `server`, whose data is in `folder` and whose output goes to `log`. `sudden` is the signal that ends it at once: a shell
+    /// has what it runs in the background ignore `INT` and `QUIT`, unless that knows what to do with them.
+    pub(crate) fn start(server: &[String], folder: &Path, log: &File, sudden: &str) -> Self {
         let shell = Command::new("sh")
             .args(["-c", SCRIPT, "guard"])
             .arg(folder)
+            .arg(sudden)
             .args(server)
             .current_dir("/")
             .stdin(Stdio::piped())

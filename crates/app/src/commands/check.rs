@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use futures::future::{join, join_all};
+use futures::future::{join_all, join3};
 use serde_json::json;
 use tidemark_connectors::config::{Interval, Place, Writing};
 use tidemark_engine::{Error, log::Log, schema::StreamName};
@@ -12,13 +12,14 @@ use crate::{
     cli::EXIT_CODES,
     failure::Failure,
     output::Output,
-    pipeline_file::{self, Destination, Pipeline, Problem, Problems, Trigger},
+    pipeline_file::{self, Destination, Pipeline, Problem, Problems, StagingPlace, Trigger},
     staging,
 };
 
 /// Check a pipeline file and report every problem at once
 ///
-/// First the file itself; if that is sound, the source, the staging log and every destination are tried, and nothing is changed. Each
+/// First the file itself; if that is sound, the source, the staging store and every destination are tried, and nothing is changed: an
+/// object that is put into object storage for trial is removed again. Each
 /// problem comes with its line, what is allowed there, and what to do. Exits with 2 if there is any.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
@@ -60,13 +61,20 @@ async fn try_systems(pipeline: &Pipeline) -> Result<Vec<Error>, Problems> {
     let of_destinations = join_all(destinations.iter().map(|Destination { writing, system, .. }| async {
         (vec!["destinations", writing.destination.as_str()], system.check(home, writing).await)
     }));
-    let (of_source, of_destinations) = join(source.check(home), of_destinations).await;
+    let (of_source, of_staging, of_destinations) =
+        join3(source.check(home), staging::probe(pipeline), of_destinations).await;
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     for (part, findings) in std::iter::once((vec!["source"], of_source)).chain(of_destinations) {
         problems.extend(findings.problems.iter().map(|error| origin.problem(&part, error)));
         warnings.extend(findings.warnings.into_iter().map(|warning| warning.context(part.join("."))));
     }
-    let log = staging::find(pipeline).await;
+    let log = match of_staging {
+        Ok(()) => staging::find(pipeline).await,
+        Err(error) => {
+            problems.push(origin.problem(&["staging"], &error));
+            Ok(None)
+        }
+    };
     if let Err(error) = &log {
         let part =
             if pipeline.staging.encryption.is_some() { &["staging", "encryption"][..] } else { &["staging"] };
@@ -123,9 +131,13 @@ fn picture(pipeline: &Pipeline) -> String {
         Trigger::Every(time) => format!("every {}", Interval(*time)),
     };
     let encrypted = if staging.encryption.is_some() { ", encrypted" } else { "" };
+    let kept = match &staging.place {
+        StagingPlace::Folder(path) => shown(&Place::path(&path.join(name))),
+        StagingPlace::Objects(url) => url.join(name).to_string(),
+    };
     let mut lines = vec![
         format!("  reads    {} `{}`, {when}", source.system(), shown(&source.place(&home.folder))),
-        format!("  keeps    `{}`{encrypted}", shown(&Place::path(&staging.path.join(name)))),
+        format!("  keeps    `{kept}`{encrypted}"),
     ];
     for Destination { writing, live, system, .. } in destinations {
         let Writing { destination, mode, .. } = writing;

@@ -16,6 +16,7 @@ mod teardown;
 mod verify;
 
 use clap::Subcommand;
+use tidemark_engine::log::Runner;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -52,5 +53,17 @@ impl Command {
             Self::Teardown(teardown) => teardown.json,
             Self::Init(_) | Self::Schema(_) => false,
         }
+    }
+}
+
+/// What programs read where nothing tells who runs a pipeline.
+const UNKNOWN: &str = "unknown";
+
+/// Who runs a pipeline, as programs read it.
+fn running_for_programs(runner: &Runner) -> Option<&str> {
+    match runner {
+        Runner::Nobody => None,
+        Runner::Process(holder) => Some(&holder.process),
+        Runner::Untold => Some(UNKNOWN),
     }
 }

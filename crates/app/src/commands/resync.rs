@@ -6,10 +6,11 @@ use clap::Args;
 use serde_json::json;
 use tidemark_engine::{
     Error, Result,
-    log::{Log, Request, RunLock},
+    log::{Log, Request, RunLock, Runner},
     schema::StreamName,
 };
 
+use super::running_for_programs;
 use crate::{
     cli::EXIT_CODES,
     failure::Failure,
@@ -52,22 +53,24 @@ impl Resync {
         let log = staging::existing_log(&pipeline).await?;
         let asked = self.asked(&pipeline, &log).await?;
         let id = log.ask(&Request::Resync { streams: asked.clone() }).await?;
-        let holder = RunLock::holder(log.store());
+        let runner = RunLock::runner(log.store());
         if self.json {
-            return output.json(
-                &json!({"request": id, "streams": asked, "running": holder.map(|holder| holder.process)}),
-            );
+            let running = running_for_programs(&runner);
+            return output.json(&json!({"request": id, "streams": asked, "running": running}));
         }
         let what = match asked.as_slice() {
             [] => "every stream".to_owned(),
             [one] => format!("`{one}`"),
             many => format!("{} streams", many.len()),
         };
-        output.say(match holder {
-            Some(holder) => {
+        output.say(match runner {
+            Runner::Process(holder) => {
                 format!("{what} will be read anew now, by {holder}; `tidemark status` shows how far it is")
             }
-            None => format!("{what} will be read anew by the next run"),
+            Runner::Nobody => format!("{what} will be read anew by the next run"),
+            Runner::Untold => format!(
+                "{what} will be read anew by the process that runs the pipeline, if there is one, else by the next run"
+            ),
         })
     }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 use tidemark_engine::{
     Error, ErrorKind,
-    log::{Log, Marks, RunLock, Trouble},
+    log::{Log, Marks, RunLock, Runner, Trouble},
     world::World,
 };
 use tokio::sync::watch;
@@ -52,10 +52,11 @@ impl Run {
         refuse_overwriting(&pipeline).await?;
         let world = World::real();
         let begun = world.now();
-        let store = staging::store(&pipeline).await?;
+        let store = staging::sound_store(&pipeline).await?;
         let mut lock = RunLock::take(&store, &world).await?;
         let trouble = store.trouble();
         let log = Log::open_or_create(store, &pipeline.name, world.clone()).await?;
+        warn_of_another(&pipeline, &log).await?;
         let stop = stop_on_signals()?;
         check_whole(&pipeline, &log).await?;
         let run = PipelineRun::new(&pipeline, log, self.once, stop)?;
@@ -92,6 +93,20 @@ async fn note_trouble(mut trouble: watch::Receiver<Option<Trouble>>, lock: &mut 
         lock.note(trouble.as_ref());
     }
     future::pending().await
+}
+
+/// Where no lock keeps two apart, they meet in the log and at the destinations, and whoever comes second there ends. Whoever did not mean
+/// that should hear of it.
+async fn warn_of_another(pipeline: &Pipeline, log: &Log) -> Result<(), Failure> {
+    if RunLock::runner(log.store()) == Runner::Untold
+        && let Some((destination, time)) = staging::sign_of_life(pipeline, log).await?
+    {
+        tracing::warn!(
+            hint = "let only one process run this pipeline",
+            "destination `{destination}` was being written to at {time}: if another process runs this pipeline, the two cannot both go on"
+        );
+    }
+    Ok(())
 }
 
 /// A destination that a replay filled in part must not be taken for one that has everything.

@@ -9,11 +9,12 @@ use serde_json::{Value as Json, json};
 use tidemark_connectors::config::HeldBack;
 use tidemark_engine::{
     Error, Time,
-    log::{Holder, Log, Mark, MarkState, Marks, RunLock, SchemaChange},
+    log::{Log, Mark, MarkState, Marks, RunLock, Runner, SchemaChange},
     schema::StreamName,
     write::{Anew, Hold},
 };
 
+use super::running_for_programs;
 use crate::{cli::EXIT_CODES, digits::grouped, failure::Failure, output::Output, pipeline_file, staging};
 use streams::Streams;
 
@@ -49,11 +50,11 @@ impl Status {
             let dead_letters = log.count_dead_letters(name).await?;
             destinations.push(Standing { name, live: destination.live, mark, dead_letters });
         }
-        let holder = RunLock::holder(log.store());
+        let runner = RunLock::runner(log.store());
         let held_back = pipeline.source.held_back(&pipeline.home).await;
         let streams = Streams::of(&pipeline, &log).await?;
         let schema_changes = log.schema_changes(SCHEMA_CHANGES).await?;
-        let picture = Picture { log: &log, holder, held_back, streams, schema_changes, destinations };
+        let picture = Picture { log: &log, runner, held_back, streams, schema_changes, destinations };
         if self.json {
             return output.json(&for_programs(&picture));
         }
@@ -68,7 +69,7 @@ const SCHEMA_CHANGES: usize = 5;
 struct Picture<'a> {
     log: &'a Log,
     /// Who runs the pipeline.
-    holder: Option<Holder>,
+    runner: Runner,
     /// What the source holds back; an error where it could not be asked.
     held_back: Result<Option<HeldBack>, Error>,
     streams: Streams,
@@ -106,14 +107,17 @@ impl Standing<'_> {
     }
 
     /// What became of it. A loop that died could not say so: it only runs while its process does.
-    fn state(&self, process_runs: bool) -> (&'static str, Option<&str>) {
+    fn state(&self, runner: &Runner) -> (&'static str, Option<&str>) {
         match self.mark.as_ref().map(|mark| &mark.state) {
             None if self.live => ("not begun", None),
             None => ("waits for a replay", None),
-            Some(MarkState::Running | MarkState::Retrying { .. }) if self.live && !process_runs => {
+            Some(MarkState::Running | MarkState::Retrying { .. })
+                if self.live && *runner == Runner::Nobody =>
+            {
                 ("ended abruptly", None)
             }
             Some(MarkState::Running) if !self.live => ("being replayed, or interrupted", None),
+            Some(MarkState::Running) if *runner == Runner::Untold => ("running, as it last said", None),
             Some(MarkState::Running) => ("running", None),
             Some(MarkState::Stopped) => ("stopped", None),
             Some(MarkState::Retrying { error }) => ("retrying", Some(error)),
@@ -122,11 +126,20 @@ impl Standing<'_> {
     }
 }
 
+/// What the process that runs the pipeline says is wrong with the staging store.
+fn trouble_of(runner: &Runner) -> Option<&String> {
+    match runner {
+        Runner::Process(holder) => holder.trouble.as_ref(),
+        Runner::Nobody | Runner::Untold => None,
+    }
+}
+
 fn for_people(picture: &Picture<'_>) -> String {
-    let Picture { log, holder, held_back, streams, schema_changes, destinations } = picture;
-    let running = match holder {
-        Some(holder) => format!("run by {holder}"),
-        None => "not running".to_owned(),
+    let Picture { log, runner, held_back, streams, schema_changes, destinations } = picture;
+    let running = match runner {
+        Runner::Nobody => "not running".to_owned(),
+        Runner::Process(holder) => format!("run by {holder}"),
+        Runner::Untold => "object storage does not tell who runs it".to_owned(),
     };
     let head = match log.head_times() {
         None => "empty".to_owned(),
@@ -143,7 +156,7 @@ fn for_people(picture: &Picture<'_>) -> String {
         format!("{}: {running}", log.pipeline()),
         format!("  log `{}` in {}: {head}", log.id(), log.store().description()),
     ];
-    let trouble = holder.as_ref().and_then(|holder| holder.trouble.as_ref());
+    let trouble = trouble_of(runner);
     lines.extend(trouble.map(|trouble| format!("  trouble with the staging store: {trouble}")));
     lines.extend(match held_back {
         Ok(None) => None,
@@ -162,7 +175,7 @@ fn for_people(picture: &Picture<'_>) -> String {
     }
     let width = destinations.iter().map(|standing| standing.name.len()).max().unwrap_or(0);
     for standing in destinations {
-        let (state, error) = standing.state(holder.is_some());
+        let (state, error) = standing.state(runner);
         let progress = match &standing.mark {
             None => String::new(),
             Some(mark) => {
@@ -199,14 +212,14 @@ fn for_people(picture: &Picture<'_>) -> String {
 }
 
 fn for_programs(picture: &Picture<'_>) -> Json {
-    let Picture { log, holder, held_back, streams, schema_changes, destinations } = picture;
+    let Picture { log, runner, held_back, streams, schema_changes, destinations } = picture;
     let anew = |(stream, anew): (&StreamName, &Anew)| json!({"stream": stream, "from": anew.from, "after": anew.after, "waits": anew.waits});
     let held = |(stream, hold): (&StreamName, &Hold)| {
         let Hold { after, error, kind, hint, .. } = hold;
         json!({"stream": stream, "commit": after, "error": error, "kind": kind, "hint": hint})
     };
     let standing = |standing: &Standing<'_>| {
-        let (state, error) = standing.state(holder.is_some());
+        let (state, error) = standing.state(runner);
         json!({
             "name": standing.name,
             "live": standing.live,
@@ -229,8 +242,8 @@ fn for_programs(picture: &Picture<'_>) -> Json {
     let times = log.head_times();
     json!({
         "pipeline": log.pipeline(),
-        "running": holder.as_ref().map(|holder| &holder.process),
-        "trouble": holder.as_ref().and_then(|holder| holder.trouble.as_ref()),
+        "running": running_for_programs(runner),
+        "trouble": trouble_of(runner),
         "log": {
             "id": log.id(),
             "commit": log.head().sequence,

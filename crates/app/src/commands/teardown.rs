@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use tidemark_engine::Error;
+use tidemark_engine::{Error, Time, log::Runner};
 
 use crate::{
     cli::EXIT_CODES,
@@ -41,7 +41,7 @@ Examples:
 impl Teardown {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let pipeline = pipeline_file::load(&self.file)?;
-        refuse_while_running(&pipeline)?;
+        refuse_while_running(&pipeline).await?;
         let Pipeline { home, source, destinations, .. } = &pipeline;
         let mut parts = vec![Part::new("source", source.made(home).await)];
         for Destination { writing, system, .. } in destinations {
@@ -91,14 +91,25 @@ impl<'p> Part<'p> {
 }
 
 /// What a running pipeline needs must not be taken from under it.
-fn refuse_while_running(pipeline: &Pipeline) -> Result<(), Failure> {
-    match staging::holder(pipeline)? {
-        None => Ok(()),
-        Some(holder) => {
-            let message = format!("pipeline `{}` is being run by {holder}", pipeline.name);
-            Err(Error::config(message).hint("stop it first").into())
-        }
-    }
+async fn refuse_while_running(pipeline: &Pipeline) -> Result<(), Failure> {
+    let (who, hint) = match staging::runner(pipeline)? {
+        Runner::Nobody => return Ok(()),
+        Runner::Process(holder) => (format!("is being run by {holder}"), "stop it first"),
+        // A log that is not there any more, or cannot be read, keeps nobody from tidying up.
+        Runner::Untold => match last_sign(pipeline).await {
+            None => return Ok(()),
+            Some((destination, time)) => (
+                format!("seems to be running: `{destination}` was being written to at {time}"),
+                "stop it first; if nobody runs it, try again in half a minute",
+            ),
+        },
+    };
+    Err(Error::config(format!("pipeline `{}` {who}", pipeline.name)).hint(hint).into())
+}
+
+async fn last_sign(pipeline: &Pipeline) -> Option<(String, Time)> {
+    let log = staging::find(pipeline).await.ok()??;
+    staging::sign_of_life(pipeline, &log).await.ok()?
 }
 
 fn for_people(parts: &[Part<'_>], removed: bool) -> String {

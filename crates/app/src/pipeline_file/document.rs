@@ -18,7 +18,7 @@ pub(super) struct Document {
     pub(super) name: Name,
     /// What to read.
     pub(super) source: SourceConfig,
-    /// Where the staging log is kept: a folder, or its long form.
+    /// Where the staging log is kept: a folder, the URL of object storage, or the long form.
     #[serde(default)]
     pub(super) staging: Staging,
     /// When to read. Left out: always, where the source can wait for changes.
@@ -47,13 +47,16 @@ impl JsonSchema for Name {
     }
 }
 
+/// Where the staging log is kept unless it is said.
+pub(super) const DEFAULT_URL: &str = "./staging";
+
 /// Where the staging log is kept.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Staging {
-    /// A folder, from the pipeline file's folder.
-    Folder(PathBuf),
-    /// A folder and how it is filled.
+    /// A folder, from the pipeline file's folder, or the URL of object storage.
+    Url(String),
+    /// That and how it is filled.
     Keys(StagingKeys),
 }
 
@@ -61,12 +64,19 @@ pub(super) enum Staging {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct StagingKeys {
-    /// The folder, from the pipeline file's folder.
-    pub(super) path: PathBuf,
+    /// A folder, from the pipeline file's folder, or object storage: `az://container/folder`, `s3://bucket/folder`,
+    /// `gs://bucket/folder`. Credentials come from the environment.
+    #[schemars(with = "String", extend("default" = DEFAULT_URL))]
+    pub(super) url: Option<String>,
+    /// The former name of `url`.
+    #[schemars(with = "String", extend("default" = DEFAULT_URL))]
+    pub(super) path: Option<String>,
     /// The format of the data.
     pub(super) format: StagingFormat,
-    /// How long a change may wait for others before it is committed.
-    pub(super) max_delay: Interval,
+    /// How long a change may wait for others before it is committed. Left out: `100ms` in a folder, `500ms` in object storage,
+    /// where every commit costs.
+    #[schemars(with = "Interval", extend("default" = "100ms"))]
+    pub(super) max_delay: Option<Interval>,
     /// How long changes may stay in commits before they are folded into files of `format`.
     pub(super) fold_after: Interval,
     /// How much memory changes may take on their way into the log.
@@ -127,9 +137,10 @@ impl Default for Staging {
 impl Default for StagingKeys {
     fn default() -> Self {
         Self {
-            path: "./staging".into(),
+            url: None,
+            path: None,
             format: StagingFormat::Parquet,
-            max_delay: Interval(Duration::from_millis(100)),
+            max_delay: None,
             fold_after: Interval(Duration::from_secs(60 * 60)),
             memory: ByteSize(32 << 20),
             encryption: None,

@@ -1,8 +1,11 @@
 //! From what was typed to what it means, with every problem that a schema cannot express.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use tidemark_connectors::config::{self, Home, NamedStreams, Place, SourceConfig, TableName, Writing};
+use tidemark_connectors::{
+    config::{self, Home, NamedStreams, Place, SourceConfig, TableName, Writing},
+    object_stores::StoreUrl,
+};
 use tidemark_engine::{
     codec::Format,
     log::MasterKey,
@@ -11,9 +14,9 @@ use tidemark_engine::{
 };
 
 use super::{
-    document::{self, Document, PreviousKey, StagingFormat, StagingKeys, Write},
+    document::{self, DEFAULT_URL, Document, PreviousKey, StagingFormat, StagingKeys, Write},
     origin::Origin,
-    pipeline::{Destination, Encryption, KeySource, Pipeline, Staging, Trigger},
+    pipeline::{Destination, Encryption, KeySource, Pipeline, Staging, StagingPlace, Trigger},
     problem::{Problem, Step},
     tree::{Node, Value},
 };
@@ -78,31 +81,27 @@ impl Findings<'_> {
 
     fn staging(&mut self, typed: document::Staging, folder: &Path) -> Staging {
         let keys = match typed {
-            document::Staging::Folder(path) => StagingKeys { path, ..StagingKeys::default() },
+            document::Staging::Url(url) => StagingKeys { url: Some(url), ..StagingKeys::default() },
             document::Staging::Keys(keys) => keys,
         };
-        if keys.path.as_os_str().is_empty() {
-            self.add(
-                &["staging", "path"],
-                "`staging` is an empty path",
-                Some("name a folder, such as `./staging`"),
-            );
-        } else if keys.path.to_string_lossy().contains("://") {
-            let hint = "name a local folder; object stores are not supported yet";
-            self.add(&["staging", "path"], "`staging` is a URL", Some(hint));
-        }
+        let place = self.staging_place(keys.url, keys.path, folder);
         if keys.memory.0 < 1 << 20 {
             self.add(&["staging", "memory"], "`memory` of `staging` must be at least `1MiB`", None);
         }
+        let max_delay = match (keys.max_delay, &place) {
+            (Some(given), _) => given.0,
+            (None, StagingPlace::Folder(_)) => Duration::from_millis(100),
+            (None, StagingPlace::Objects(_)) => Duration::from_millis(500),
+        };
         Staging {
-            path: folder.join(keys.path),
+            place,
             format: match keys.format {
                 StagingFormat::Parquet => Format::Parquet,
                 StagingFormat::Jsonl => Format::Jsonl,
                 StagingFormat::Xml => Format::Xml,
                 StagingFormat::Arrow => Format::Arrow,
             },
-            max_delay: keys.max_delay.0,
+            max_delay,
             fold_after: keys.fold_after.0,
             memory: keys.memory.0,
             encryption: keys.encryption.and_then(|typed| self.encryption(typed, folder)),
@@ -154,6 +153,30 @@ impl Findings<'_> {
             KeySource::File(_) | KeySource::Command(_) => {}
         }
         Some(source)
+    }
+
+    fn staging_place(&mut self, url: Option<String>, path: Option<String>, folder: &Path) -> StagingPlace {
+        if let (Some(_), Some(_)) = (&url, &path) {
+            let hint = "keep `url`: `path` is its former name";
+            self.add(&["staging", "path"], "`staging` has both a `url` and a `path`", Some(hint));
+        }
+        let key = if url.is_none() && path.is_some() { "path" } else { "url" };
+        let text = url.or(path).unwrap_or_else(|| DEFAULT_URL.to_owned());
+        if text.is_empty() {
+            let hint = "name a folder, such as `./staging`";
+            self.add(&["staging", key], &format!("`{key}` of `staging` is empty"), Some(hint));
+        }
+        if !StoreUrl::is_meant(&text) {
+            return StagingPlace::Folder(folder.join(text));
+        }
+        match StoreUrl::parse(&text) {
+            Ok(url) => StagingPlace::Objects(url),
+            Err(error) => {
+                let message = format!("`{key}` of `staging` cannot be read: {error}");
+                self.add(&["staging", key], &message, error.hint_text());
+                StagingPlace::Folder(folder.join(DEFAULT_URL))
+            }
+        }
     }
 
     fn trigger(&mut self, typed: Option<document::Trigger>) -> Trigger {
@@ -248,12 +271,15 @@ impl Findings<'_> {
         staging: &Staging,
         destinations: &[Destination],
     ) {
-        let log = Place::path(&staging.path);
+        let log = match &staging.place {
+            StagingPlace::Folder(path) => Some(Place::path(path)),
+            StagingPlace::Objects(_) => None,
+        };
         let read = source.place(folder);
-        if log == read {
+        if log.as_ref() == Some(&read) {
             let hint = "give the staging log a folder of its own";
             self.add(
-                &["staging", "path"],
+                &["staging", "url"],
                 "the staging log is kept in the folder that `source` reads",
                 Some(hint),
             );
@@ -272,7 +298,7 @@ impl Findings<'_> {
                 let hint = "give the destination a place of its own";
                 self.add(&path, &format!("destination `{name}` writes to what `source` reads"), Some(hint));
             }
-            if place == log {
+            if Some(&place) == log.as_ref() {
                 let hint = "give the destination a place of its own";
                 self.add(&path, &format!("destination `{name}` writes into the staging log"), Some(hint));
             }

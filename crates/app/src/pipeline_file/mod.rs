@@ -28,7 +28,7 @@ use std::{env, fs, io, path::Path};
 
 use tidemark_engine::Error;
 
-pub(crate) use pipeline::{Destination, Encryption, KeySource, Pipeline, Trigger};
+pub(crate) use pipeline::{Destination, Encryption, KeySource, Pipeline, StagingPlace, Trigger};
 pub(crate) use problem::{Problem, Problems};
 pub(crate) use schema::schema;
 pub(crate) use suggestion::{closest, did_you_mean};

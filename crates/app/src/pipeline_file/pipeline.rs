@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use tidemark_connectors::config::{DestinationConfig, Home, Secret, SourceConfig, Writing};
+use tidemark_connectors::{
+    config::{DestinationConfig, Home, Secret, SourceConfig, Writing},
+    object_stores::StoreUrl,
+};
 use tidemark_engine::{
     Error, Result,
     codec::Format,
@@ -33,8 +36,7 @@ pub(crate) struct Pipeline {
 /// Where the log is, and how it is filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Staging {
-    /// The folder; a relative one begins at the working folder.
-    pub(crate) path: PathBuf,
+    pub(crate) place: StagingPlace,
     pub(crate) format: Format,
     /// How long a change may wait for others before it is committed.
     pub(crate) max_delay: Duration,
@@ -63,6 +65,15 @@ pub(crate) enum KeySource {
     File(PathBuf),
     /// A program prints it. The program and its arguments.
     Command(Vec<String>),
+}
+
+/// What holds the logs of pipelines, a folder for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StagingPlace {
+    /// A folder of this machine; a relative one begins at the working folder.
+    Folder(PathBuf),
+    /// A bucket of a cloud, or a folder in it.
+    Objects(StoreUrl),
 }
 
 /// When the source is read.

@@ -24,5 +24,6 @@ mod running;
 mod samples;
 mod staging;
 mod starter;
+mod stores;
 mod troubled_disk;
 mod workbench;

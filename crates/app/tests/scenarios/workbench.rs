@@ -17,12 +17,14 @@ use crate::{
 /// A folder that goes away with the test, unless it fails.
 pub(crate) struct Workbench {
     folder: TempDir,
+    /// The environment of what runs in it.
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Workbench {
     /// An empty folder.
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }
     }
 
     /// A folder with this as its `pipeline.yaml` and nothing else.
@@ -30,6 +32,12 @@ impl Workbench {
         let bench = Self::new();
         bench.write("pipeline.yaml", pipeline);
         bench
+    }
+
+    /// The same folder, with these environment variables for all that runs in it.
+    pub(crate) fn in_environment(mut self, variables: &[(&'static str, String)]) -> Self {
+        self.variables = variables.to_vec();
+        self
     }
 
     /// A copy of `examples/flights`.
@@ -78,7 +86,9 @@ impl Workbench {
 
     /// The same with environment variables.
     pub(crate) fn start_with(&self, variables: &[(&str, &str)], arguments: &str) -> Running {
-        Running::start(self.folder.path(), variables, arguments)
+        let own = self.variables.iter().map(|(name, value)| (*name, value.as_str()));
+        let variables: Vec<_> = own.chain(variables.iter().copied()).collect();
+        Running::start(self.folder.path(), &variables, arguments)
     }
 }
 

@@ -24,8 +24,13 @@ pub struct ReadBench {
 impl ReadBench {
     /// An empty log.
     pub async fn new() -> Self {
-        let log = Log::open_or_create(Store::memory(), "bench", World::real()).await;
-        Self { log: log.expect("a log in memory opens"), seen: 0 }
+        Self::over(Store::memory()).await
+    }
+
+    /// An empty log in `store`.
+    pub async fn over(store: Store) -> Self {
+        let log = Log::open_or_create(store, "bench", World::real()).await;
+        Self { log: log.expect("a log opens"), seen: 0 }
     }
 
     /// Runs `strategy` from the log's cursor until it has caught up, and returns what it added to the log, as it was

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Store, document, names, store::Created};
+use super::{Store, document, names, store::Placed};
 use crate::{Error, LogId, Result, Time, world::World};
 
 /// The format this program writes. A log of a later format is refused.
@@ -60,10 +60,10 @@ impl Identity {
         };
         let path = names::identity();
         let bytes = document::write(&path, &identity, "the identity of a log")?;
-        match store.create(&path, bytes).await? {
-            Created::Yes => Ok(identity),
+        match store.place(&path, bytes).await? {
+            Placed::Ours => Ok(identity),
             // Whoever was first decides.
-            Created::Exists => Self::read(store)
+            Placed::Theirs(_) => Self::read(store)
                 .await?
                 .ok_or_else(|| Error::unavailable("the log disappeared while it was being opened")),
         }

@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Log, Playing, document, names, store::Created};
+use super::{Log, Playing, document, names, store::Placed};
 use crate::{
     Error, ErrorKind, Result, Time,
     change::Op,
@@ -177,8 +177,8 @@ impl Log {
     pub(crate) async fn keep_letters(&self, destination: &str, letters: &[DeadLetter]) -> Result<()> {
         let objects = letters.iter().map(|letter| object(destination, letter)).collect::<Result<Vec<_>>>()?;
         let kept = stream::iter(objects).map(async |(path, bytes)| {
-            // What is there already is ours, of an attempt that seemed to fail or of a process that died.
-            let (Created::Yes | Created::Exists) = self.store().create(&path, bytes).await?;
+            // What is there already is a letter of the same change, of an attempt that seemed to fail or of a process that died.
+            let (Placed::Ours | Placed::Theirs(_)) = self.store().place(&path, bytes).await?;
             Ok(())
         });
         kept.buffer_unordered(AT_ONCE).try_collect().await

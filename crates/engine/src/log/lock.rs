@@ -1,4 +1,5 @@
-//! One running process per local staging folder: a courtesy to people. Safety comes from epochs.
+//! One running process per local staging folder: a courtesy to people. Safety comes from epochs, and in object storage from them
+//! alone: nothing there is released when a process dies.
 
 use std::{
     fmt,
@@ -35,8 +36,19 @@ pub struct Holder {
     pub trouble: Option<String>,
 }
 
+/// Who runs a pipeline, as far as its store tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Runner {
+    /// Nobody does.
+    Nobody,
+    /// This process.
+    Process(Holder),
+    /// The store is one that has no locks: somebody may, anywhere.
+    Untold,
+}
+
 impl RunLock {
-    /// Takes the lock of the log in `store`, where that is a local folder.
+    /// Takes the lock of the log in `store`, where that is a local folder. Elsewhere there is none to take.
     ///
     /// Fails with [`crate::ErrorKind::Config`] when another process holds it, and says which, and with
     /// [`crate::ErrorKind::Denied`] when this process may not write there.
@@ -101,13 +113,17 @@ impl RunLock {
         file.write_all(format!("{text:<SIZE$}").as_bytes())
     }
 
-    /// Who holds the lock of the log in `store` now; `None` when nobody does.
-    pub fn holder(store: &Store) -> Option<Holder> {
-        let path = store.local_folder()?.join(names::LOCK);
-        let mut file = File::open(&path).ok()?;
+    /// Who runs the log in `store` now.
+    pub fn runner(store: &Store) -> Runner {
+        let Some(folder) = store.local_folder() else { return Runner::Untold };
+        let path = folder.join(names::LOCK);
+        let Ok(mut file) = File::open(&path) else { return Runner::Nobody };
         match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Holder::read(&mut file).ok().map(|holder| holder.of_disk(&path)),
-            _ => None,
+            Err(TryLockError::WouldBlock) => match Holder::read(&mut file) {
+                Ok(holder) => Runner::Process(holder.of_disk(&path)),
+                Err(_) => Runner::Nobody,
+            },
+            _ => Runner::Nobody,
         }
     }
 }

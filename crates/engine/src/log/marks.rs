@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Log, document, names, store::Created};
+use super::{Log, document, names, store::Placed};
 use crate::{
     Error, Position, Result, Time,
     schema::StreamName,
@@ -80,8 +80,7 @@ pub struct Marks {
 impl Marks {
     /// The chain of `destination` and its newest mark.
     pub async fn open(log: &Log, destination: &str) -> Result<(Self, Option<Mark>)> {
-        let objects = log.store().objects(&names::positions(destination)).await?;
-        let number = objects.iter().filter_map(names::number).max().unwrap_or(0);
+        let number = newest(log, destination).await?;
         let marks = Self { log: log.clone(), destination: destination.to_owned(), number, unresolved: None };
         if number == 0 {
             return Ok((marks, None));
@@ -118,7 +117,10 @@ impl Marks {
         let path = names::position(&self.destination, number);
         let bytes = document::write(&path, mark, "a mark")?;
         self.unresolved = Some(bytes.clone());
-        if store.create(&path, bytes).await? == Created::Exists {
+        if store.place(&path, bytes).await? != Placed::Ours {
+            // Whoever is left in the end goes on behind what the other has said.
+            self.unresolved = None;
+            self.number = newest(&self.log, &self.destination).await?;
             let message = format!("another process marks destination `{}`", self.destination);
             return Err(Error::conflict(message).hint("let only one process run this pipeline"));
         }
@@ -129,4 +131,10 @@ impl Marks {
         }
         Ok(())
     }
+}
+
+/// The number of the newest mark; 0 when there is none.
+async fn newest(log: &Log, destination: &str) -> Result<u64> {
+    let objects = log.store().objects(&names::positions(destination)).await?;
+    Ok(objects.iter().filter_map(names::number).max().unwrap_or(0))
 }

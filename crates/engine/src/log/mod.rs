@@ -18,6 +18,7 @@
 //! | What changes does a commit hold? | `deliver` |
 //! | What does a destination get of a commit? | `playing`, `generation`, `chunks` |
 //! | Where does the log end? | `head` |
+//! | How do segments come into the store? | `uploads` |
 //! | What becomes of segments that no commit names? | `orphans` |
 //! | Which commit was at a given time? | `seek` |
 //! | Where do destinations stand? | `marks` |
@@ -60,6 +61,7 @@ mod segment;
 mod slices;
 mod store;
 mod sync;
+mod uploads;
 mod volume;
 mod writer;
 
@@ -76,7 +78,7 @@ pub use inspection::{Findings, Lost, Problem, Range, Stray, StrayKind};
 pub(crate) use layout::LayoutWriter;
 pub(crate) use letters::letter_of;
 pub use letters::{DeadLetter, LetterId};
-pub use lock::{Holder, RunLock};
+pub use lock::{Holder, RunLock, Runner};
 pub use marks::{Mark, MarkState, Marks};
 pub use playing::Playing;
 pub use requests::Request;
@@ -85,6 +87,7 @@ pub use seek::{Cut, Moment, Place};
 pub(crate) use segment::{SegmentSettings, SegmentWriter, Unnamed};
 pub use store::{KeyId, MasterKey, MasterKeys, Store};
 pub use sync::{Former, KeyRange, SyncStep, Syncing};
+pub(crate) use uploads::Uploads;
 pub use writer::Span;
 pub(crate) use writer::{Entry, Group, LogWriter};
 

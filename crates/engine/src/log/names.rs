@@ -14,6 +14,7 @@
 //! | `requests/<time>-<name>` | what somebody has asked for |
 //! | `dead-letters/<destination>/<sequence>-<ordinal>.json` | a change that a destination could not take; one of a shadow has a third number |
 //! | `keys/<n>` | the keys that all others are encrypted with, themselves encrypted |
+//! | `probes/<time>-<name>` | what tries out an object store, and is removed at once |
 //! | `run.lock` | held by the running process (local folders only) |
 
 use object_store::path::{Path, PathPart};
@@ -100,6 +101,14 @@ pub(super) fn requests() -> Path {
 
 pub(super) fn request(id: &str) -> Path {
     Path::from_iter([part("requests"), part(id)])
+}
+
+pub(super) fn probes() -> Path {
+    Path::from("probes")
+}
+
+pub(super) fn probe(id: &str) -> Path {
+    Path::from_iter([part("probes"), part(id)])
 }
 
 pub(super) fn dead_letters(destination: &str) -> Path {

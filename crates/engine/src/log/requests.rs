@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::{Log, document, names, store::Created};
+use super::{Log, document, names, store::Placed};
 use crate::{Error, Result, Time, schema::StreamName};
 
 /// What was there when somebody of this process last looked.
@@ -50,7 +50,7 @@ impl Log {
             let id = format!("{}-{}", self.world().now().compact(), self.world().name(4));
             let path = names::request(&id);
             let bytes = document::write(&path, request, "a request")?;
-            if self.store().create(&path, bytes).await? == Created::Yes {
+            if self.store().place(&path, bytes).await? == Placed::Ours {
                 return Ok(id);
             }
         }

@@ -17,12 +17,13 @@ use super::{
     Log,
     commit::Segment,
     names::{self, SegmentName},
+    uploads::Uploads,
 };
 use crate::{
     Digest, Error, Result, Stop,
     change::ChangeBatch,
     codec::{Batches, Encoder, Format, conform},
-    read::Phase,
+    read::{Memory, Phase},
     schema::StreamSchema,
 };
 
@@ -67,6 +68,7 @@ pub(crate) struct SegmentWriter {
     phase: Phase,
     open: Option<OpenSegment>,
     finished: Vec<Segment>,
+    uploads: Uploads,
 }
 
 struct OpenSegment {
@@ -90,7 +92,13 @@ impl SegmentWriter {
     pub(crate) const TARGET_BYTES: usize = 4 << 20;
 
     pub(crate) fn new(settings: Arc<SegmentSettings>, phase: Phase) -> Self {
-        Self { settings, phase, open: None, finished: Vec::new() }
+        Self { settings, phase, open: None, finished: Vec::new(), uploads: Uploads::default() }
+    }
+
+    /// The same, which goes on while its segments are put, as long as `memory` has room for them.
+    #[must_use]
+    pub(crate) fn uploading_beside(self, memory: Memory) -> Self {
+        Self { uploads: Uploads::beside(memory), ..self }
     }
 
     /// Adds changes, numbered from the last boundary.
@@ -141,9 +149,16 @@ impl SegmentWriter {
     }
 
     /// Makes everything durable. The segments are ready to be named by a commit.
-    pub(crate) async fn finish(mut self) -> Result<Vec<Segment>> {
+    pub(crate) async fn finish(self) -> Result<Vec<Segment>> {
+        let (segments, uploads) = self.finish_beside().await?;
+        uploads.finish().await?;
+        Ok(segments)
+    }
+
+    /// The segments, which may be named once the uploads have finished.
+    pub(crate) async fn finish_beside(mut self) -> Result<(Vec<Segment>, Uploads)> {
         self.end_open().await?;
-        Ok(self.finished)
+        Ok((self.finished, self.uploads))
     }
 
     async fn end(&mut self, open: OpenSegment) -> Result<()> {
@@ -160,7 +175,9 @@ impl SegmentWriter {
         });
         // Before it is there: an outcome may stay open.
         unnamed.locked().insert(name.to_string());
-        let (length, digest) = put_segment(log, &name, encoder, stop).await?;
+        let (bytes, digest) = encoded(log, encoder).await?;
+        let length = bytes.len() as u64;
+        self.uploads.put(log, name.clone(), bytes, stop).await?;
         self.finished.push(Segment {
             stream: schema.stream().clone(),
             schema: schema.digest(),
@@ -185,16 +202,20 @@ pub(super) async fn put_segment(
     encoder: Box<dyn Encoder>,
     stop: &Stop,
 ) -> Result<(u64, Digest)> {
-    let finish = move || {
-        let bytes = encoder.finish()?;
-        let digest = Digest::of(&bytes);
-        Ok::<_, Error>((bytes, digest))
-    };
-    let (bytes, digest) = log.world().compute(finish).await??;
+    let (bytes, digest) = encoded(log, encoder).await?;
     let length = bytes.len() as u64;
-    // Waits where it is while the store is full: what is in other segments of the boundary need not be read again.
     log.put_own(name, &bytes, stop).await?;
     Ok((length, digest))
+}
+
+/// What `encoder` has encoded, and its digest.
+async fn encoded(log: &Log, encoder: Box<dyn Encoder>) -> Result<(Bytes, Digest)> {
+    let encode = move || {
+        let bytes = encoder.finish()?;
+        let digest = Digest::of(&bytes);
+        Ok((bytes, digest))
+    };
+    log.world().compute(encode).await?
 }
 
 impl Segment {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{lane::Boundary, memory::Held};
 use crate::{
     Cursor, Result, Stop,
-    log::{Entry, Group, Log, LogWriter, SyncStep, Unnamed},
+    log::{Entry, Group, Log, LogWriter, SyncStep, Unnamed, Uploads},
 };
 
 /// Inline changes that end a group early.
@@ -91,7 +91,10 @@ impl<'a> Committer<'a> {
     }
 
     async fn commit(&mut self, gathered: Gathered) -> Result<()> {
-        let Gathered { entry, held, tickets, .. } = gathered;
+        let Gathered { entry, held, uploads, tickets, .. } = gathered;
+        for uploads in uploads {
+            uploads.finish().await?;
+        }
         let segments = entry.segments();
         self.writer.commit(entry, &self.stop).await?;
         self.unnamed.named(&segments);
@@ -110,6 +113,8 @@ impl<'a> Committer<'a> {
 struct Gathered {
     entry: Entry,
     held: Vec<Held>,
+    /// What has to be in the store before.
+    uploads: Vec<Uploads>,
     tickets: Vec<oneshot::Sender<()>>,
     rows: u64,
     bytes: usize,
@@ -127,13 +132,14 @@ impl From<Boundary> for Gathered {
 
 impl Gathered {
     fn add(&mut self, boundary: Boundary) {
-        let Boundary { group, held, ticket } = boundary;
+        let Boundary { group, held, uploads, ticket } = boundary;
         self.rows += group.rows;
         self.bytes += held.bytes();
         self.transactions += group.transactions.len().max(1);
         self.shape = self.shape.and(Shape::of(&group));
         self.entry.groups.push(group);
         self.held.push(held);
+        self.uploads.extend(uploads);
         self.tickets.push(ticket);
     }
 

@@ -16,7 +16,7 @@ use super::memory::{Held, Memory};
 use crate::{
     Cursor, Error, ErrorKind, PartId, Result, Time,
     change::ChangeBatch,
-    log::{Group, Segment, SegmentSettings, SegmentWriter, Span, SyncStep},
+    log::{Group, Segment, SegmentSettings, SegmentWriter, Span, SyncStep, Uploads},
     schema::StreamName,
 };
 
@@ -55,6 +55,8 @@ pub(super) struct Boundary {
     pub(super) group: Group,
     /// The memory its changes take, freed when the committer is done with it.
     pub(super) held: Held,
+    /// Its segments that are not in the store yet.
+    pub(super) uploads: Vec<Uploads>,
     pub(super) ticket: oneshot::Sender<()>,
 }
 
@@ -179,11 +181,13 @@ impl Lane {
     }
 
     async fn close(&mut self, cursor: Bytes, transactions: Vec<Span>) -> Result<Ticket> {
-        let mut segments: Vec<Segment> = Vec::new();
+        let (mut segments, mut uploads): (Vec<Segment>, _) = (Vec::new(), Vec::new());
         if !self.spilled.is_empty() {
             self.spill().await?;
             for writer in std::mem::take(&mut self.spilled).into_values() {
-                segments.extend(writer.finish().await?);
+                let (of_stream, under_way) = writer.finish_beside().await?;
+                segments.extend(of_stream);
+                uploads.push(under_way);
             }
         }
         let group = Group {
@@ -200,7 +204,7 @@ impl Lane {
         };
         let held = std::mem::replace(&mut self.held, self.outlet.0.memory.none());
         let (ticket, promise) = oneshot::channel();
-        let sent = self.outlet.0.boundaries.send(Boundary { group, held, ticket }).await;
+        let sent = self.outlet.0.boundaries.send(Boundary { group, held, uploads, ticket }).await;
         sent.map_err(|_| committer_gone())?;
         Ok(Ticket(promise))
     }
@@ -208,10 +212,10 @@ impl Lane {
     /// Moves what is in memory into segments.
     async fn spill(&mut self) -> Result<()> {
         for batch in self.batches.drain(..) {
-            let writer = self
-                .spilled
-                .entry(batch.schema().stream().clone())
-                .or_insert_with(|| SegmentWriter::new(self.outlet.0.segments.clone(), self.phase));
+            let writer = self.spilled.entry(batch.schema().stream().clone()).or_insert_with(|| {
+                let Shared { segments, memory, .. } = self.outlet.0.as_ref();
+                SegmentWriter::new(segments.clone(), self.phase).uploading_beside(memory.clone())
+            });
             writer.write(batch).await?;
         }
         self.held.release();

@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A budget of bytes, shared by all lanes of a source.
 #[derive(Debug, Clone)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// One permit a KiB.
     permits: Arc<Semaphore>,
     total: u32,
@@ -17,7 +17,7 @@ pub(super) struct Memory {
 
 /// A share of the budget; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     memory: Memory,
     permit: Option<OwnedSemaphorePermit>,
     overdraft: Option<OwnedSemaphorePermit>,
@@ -35,7 +35,7 @@ impl Memory {
         }
     }
 
-    pub(super) fn none(&self) -> Held {
+    pub(crate) fn none(&self) -> Held {
         Held { memory: self.clone(), permit: None, overdraft: None, bytes: 0 }
     }
 
@@ -52,7 +52,7 @@ impl Held {
     }
 
     /// Takes `bytes` more, if they are free now.
-    pub(super) fn try_grow(&mut self, bytes: usize) -> bool {
+    pub(crate) fn try_grow(&mut self, bytes: usize) -> bool {
         let taken = self.memory.permits.clone().try_acquire_many_owned(self.memory.cost(bytes)).ok();
         let grown = taken.is_some();
         self.keep(taken, bytes);

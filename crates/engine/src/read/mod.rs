@@ -10,6 +10,7 @@ mod strategy;
 
 pub use crate::log::Span;
 pub use lane::{Lane, Outlet, Phase, Ticket};
+pub(crate) use memory::Memory;
 pub use read_loop::{ReadLoop, ReadSettings};
 pub use resyncs::{Asked, Resyncs};
 pub use strategy::{End, ReadContext, ReadStrategy};

@@ -114,7 +114,7 @@ impl Cluster {
         let log = File::create(&file).unwrap();
         let mut server = owned(&["postgres", "-D"]);
         server.extend([self.data().to_str().unwrap().to_owned(), "-p".to_owned(), self.port.to_string()]);
-        let guard = Guard::start(&server, &self.folder, &log);
+        let guard = Guard::start(&server, &self.folder, &log, "QUIT");
         let start = Instant::now();
         loop {
             let said = fs::read_to_string(&file).unwrap_or_default();

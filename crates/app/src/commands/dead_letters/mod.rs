@@ -24,7 +24,7 @@ use crate::{
 /// A destination with `on_error: dead-letter` goes on without a change that it cannot take, and without what comes later of the same
 /// key. `list` names all of these, `show` tells everything of one. When the cause is gone, `retry` has them written, in order;
 /// `discard` has them forgotten, and what was held behind them written. A running pipeline sees to either within seconds; if none
-/// runs, this command does.
+/// runs, this command does, or the next run where the log is in object storage.
 #[derive(Debug, Args)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct DeadLetters {

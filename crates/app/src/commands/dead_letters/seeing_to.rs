@@ -3,13 +3,13 @@
 use serde_json::json;
 use tidemark_engine::{
     ErrorKind, Result, Stop,
-    log::{LetterId, Log, Request, RunLock},
+    log::{LetterId, Log, Request, RunLock, Runner},
     write::WriteLoop,
 };
 use tokio::sync::watch;
 
 use super::{Action, DeadLetters, Kept};
-use crate::{digits::grouped, failure::Failure, output::Output, pipeline_file::Pipeline};
+use crate::{commands::UNKNOWN, digits::grouped, failure::Failure, output::Output, pipeline_file::Pipeline};
 
 /// What came of it at one destination.
 struct Seen {
@@ -46,17 +46,13 @@ impl DeadLetters {
             log.ask(&request).await?;
         }
         // Somebody who has begun to run it since will see to it.
-        let holder = RunLock::holder(log.store());
-        let lock = match holder {
-            Some(_) => None,
-            None => RunLock::take(log.store(), log.world()).await.ok(),
+        let runner = RunLock::runner(log.store());
+        let lock = match runner {
+            Runner::Process(_) | Runner::Untold => None,
+            Runner::Nobody => RunLock::take(log.store(), log.world()).await.ok(),
         };
         if lock.is_none() {
-            return self.say_asked(
-                &boxes,
-                holder.as_ref().map_or("another process", |holder| &holder.process),
-                output,
-            );
+            return self.say_asked(&boxes, &runner, output);
         }
         let mut seen = Vec::new();
         for it in &boxes {
@@ -65,7 +61,12 @@ impl DeadLetters {
         self.say_seen(&seen, output)
     }
 
-    fn say_asked(&self, boxes: &[Kept<'_>], holder: &str, output: &Output) -> Result<(), Failure> {
+    fn say_asked(&self, boxes: &[Kept<'_>], runner: &Runner, output: &Output) -> Result<(), Failure> {
+        let holder = match runner {
+            Runner::Process(holder) => holder.process.as_str(),
+            Runner::Untold => UNKNOWN,
+            Runner::Nobody => "another process",
+        };
         if self.json {
             let asked = boxes.iter().map(|it| {
                 json!({"destination": it.name(), "letters": it.letters.len(), "asked": holder, "left": null})
@@ -73,10 +74,16 @@ impl DeadLetters {
             return output.json(&asked.collect::<Vec<_>>());
         }
         let letters = boxes.iter().map(|it| it.letters.len() as u64).sum();
-        output.say(format!(
-            "asked {holder}, which runs the pipeline, to see to {} dead letters; `list` tells what is left",
-            grouped(letters)
-        ))
+        let letters = grouped(letters);
+        output.say(match runner {
+            Runner::Untold => format!(
+                "asked whoever runs the pipeline, now or next, to see to {letters} dead letters: in object storage nothing tells \
+                 this command that nobody does; `list` tells what is left"
+            ),
+            _ => format!(
+                "asked {holder}, which runs the pipeline, to see to {letters} dead letters; `list` tells what is left"
+            ),
+        })
     }
 
     /// A letter that is left is no success.

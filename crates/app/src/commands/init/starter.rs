@@ -17,7 +17,10 @@ pub(super) fn write(name: &str, source: Option<&Source>, destination: Option<&De
     lines.push(String::new());
     lines.extend(source_lines(source));
     lines.push(String::new());
-    lines.push(explained("staging: ./staging", "where everything that was read is kept"));
+    lines.push(explained(
+        "staging: ./staging",
+        "where everything that was read is kept; also az://, s3://, gs://",
+    ));
     lines.push(String::new());
     let mirrored = matches!(source, Some(Source::Postgres(_)));
     lines.extend(destination_lines(destination, mirrored));

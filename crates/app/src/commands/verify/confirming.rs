@@ -11,7 +11,7 @@ use std::time::Duration;
 use tidemark_connectors::comparing::{Key, Original, Replica, Side, Sum};
 use tidemark_engine::{
     Result,
-    log::{Log, RunLock},
+    log::{Log, RunLock, Runner},
     write::Standing,
 };
 
@@ -167,7 +167,7 @@ impl<'a> Confirming<'a> {
             if !self.live {
                 return Ok(Err("`run` does not write to the destination, which is behind".to_owned()));
             }
-            if RunLock::holder(self.log.store()).is_none() {
+            if RunLock::runner(self.log.store()) == Runner::Nobody {
                 return Ok(Err("nobody runs the pipeline".to_owned()));
             }
             // First the log has to grow, then the destination to follow: what else goes on is no progress.

@@ -16,7 +16,7 @@ use tidemark_engine::{
 use tokio::sync::watch;
 
 use super::{report::OfStream, stream::Comparison, why_not};
-use crate::pipeline_file::{Destination, Pipeline};
+use crate::pipeline_file::{Destination, Pipeline, StagingPlace};
 
 /// How it is called while it is there.
 const NAME: &str = "verify";
@@ -53,7 +53,12 @@ impl<'a> Replayed<'a> {
         streams: Vec<StreamName>,
     ) -> Result<Self> {
         let name = format!(".{}-verify-{}", pipeline.name, log.world().name(8));
-        let folder = Folder(std::path::absolute(pipeline.staging.path.join(name)).unwrap_or_default());
+        // Beside the log where that is a folder; else beside the pipeline file.
+        let beside = match &pipeline.staging.place {
+            StagingPlace::Folder(path) => path,
+            StagingPlace::Objects(_) => &pipeline.home.folder,
+        };
+        let folder = Folder(std::path::absolute(beside.join(name)).unwrap_or_default());
         let failed = |error| {
             Error::unavailable(format!("cannot make the folder `{}`", folder.0.display())).source(error)
         };

@@ -18,6 +18,7 @@ mod resync;
 mod schema_changes;
 mod slot;
 mod snapshot;
+mod staged;
 mod stream;
 mod tables;
 mod types;

@@ -1,5 +1,5 @@
 //! What a change costs in each format: figures to choose by, not to be judged by.
-#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "it measures, and says what it found")]
+#![expect(clippy::disallowed_methods, reason = "it measures")]
 
 use std::{hint::black_box, sync::Arc, time::Instant};
 

@@ -19,11 +19,7 @@ use arrow_schema::{DataType, FieldRef, Fields};
 use super::{Column, Type, Unsound, bytes, calendar, numbers};
 
 /// A column, a list's elements or a struct's field.
-pub(in crate::codec) struct Filling {
-    values: Values,
-}
-
-enum Values {
+pub(in crate::codec) enum Filling {
     Bool(BooleanBuilder),
     Int8(PrimitiveBuilder<Int8Type>),
     Int16(PrimitiveBuilder<Int16Type>),
@@ -49,7 +45,8 @@ enum Values {
     Struct(Struct),
 }
 
-struct List {
+/// The elements so far, and where each list of them ends.
+pub(in crate::codec) struct List {
     field: FieldRef,
     offsets: Vec<i32>,
     present: NullBufferBuilder,
@@ -57,13 +54,14 @@ struct List {
     count: usize,
 }
 
-struct Struct {
+/// The fields so far, and which structs there are.
+pub(in crate::codec) struct Struct {
     fields: Fields,
     parts: Vec<Filling>,
     present: NullBufferBuilder,
 }
 
-/// What a cell that is no text may be filled with.
+/// What a cell is filled with.
 pub(in crate::codec) enum Slot<'f> {
     /// Any text.
     Text(&'f mut StringBuilder),
@@ -93,27 +91,27 @@ impl Filling {
             PrimitiveBuilder::new().with_data_type(data_type.clone())
         }
         let values = match (holds, data_type) {
-            (Type::Bool, _) => Values::Bool(BooleanBuilder::new()),
-            (Type::Int8, of) => Values::Int8(primitive(of)),
-            (Type::Int16, of) => Values::Int16(primitive(of)),
-            (Type::Int32, of) => Values::Int32(primitive(of)),
-            (Type::Int64, of) => Values::Int64(primitive(of)),
-            (Type::UInt8, of) => Values::UInt8(primitive(of)),
-            (Type::UInt16, of) => Values::UInt16(primitive(of)),
-            (Type::UInt32, of) => Values::UInt32(primitive(of)),
-            (Type::UInt64, of) => Values::UInt64(primitive(of)),
-            (Type::Float32, of) => Values::Float32(primitive(of)),
-            (Type::Float64, of) => Values::Float64(primitive(of)),
-            (Type::Decimal { scale, .. }, of) => Values::Decimal(primitive(of), *scale),
-            (Type::Text, _) => Values::Text(StringBuilder::new()),
-            (Type::Bytes, _) => Values::Bytes(BinaryBuilder::new(), Vec::new()),
-            (Type::Date, of) => Values::Date(primitive(of)),
-            (Type::Time, of) => Values::Time(primitive(of)),
-            (Type::Timestamp, of) => Values::Timestamp(primitive(of)),
-            (Type::TimestampTz, of) => Values::TimestampTz(primitive(of)),
-            (Type::Uuid, _) => Values::Uuid(FixedSizeBinaryBuilder::new(16)),
-            (Type::Op, of) => Values::Op(primitive(of)),
-            (Type::List(item), DataType::List(field)) => Values::List(Box::new(List {
+            (Type::Bool, _) => Self::Bool(BooleanBuilder::new()),
+            (Type::Int8, of) => Self::Int8(primitive(of)),
+            (Type::Int16, of) => Self::Int16(primitive(of)),
+            (Type::Int32, of) => Self::Int32(primitive(of)),
+            (Type::Int64, of) => Self::Int64(primitive(of)),
+            (Type::UInt8, of) => Self::UInt8(primitive(of)),
+            (Type::UInt16, of) => Self::UInt16(primitive(of)),
+            (Type::UInt32, of) => Self::UInt32(primitive(of)),
+            (Type::UInt64, of) => Self::UInt64(primitive(of)),
+            (Type::Float32, of) => Self::Float32(primitive(of)),
+            (Type::Float64, of) => Self::Float64(primitive(of)),
+            (Type::Decimal { scale, .. }, of) => Self::Decimal(primitive(of), *scale),
+            (Type::Text, _) => Self::Text(StringBuilder::new()),
+            (Type::Bytes, _) => Self::Bytes(BinaryBuilder::new(), Vec::new()),
+            (Type::Date, of) => Self::Date(primitive(of)),
+            (Type::Time, of) => Self::Time(primitive(of)),
+            (Type::Timestamp, of) => Self::Timestamp(primitive(of)),
+            (Type::TimestampTz, of) => Self::TimestampTz(primitive(of)),
+            (Type::Uuid, _) => Self::Uuid(FixedSizeBinaryBuilder::new(16)),
+            (Type::Op, of) => Self::Op(primitive(of)),
+            (Type::List(item), DataType::List(field)) => Self::List(Box::new(List {
                 field: field.clone(),
                 offsets: vec![0],
                 present: NullBufferBuilder::new(0),
@@ -124,51 +122,46 @@ impl Filling {
                 let parts = columns.iter().zip(fields);
                 let parts = parts.map(|(column, field)| Self::of(&column.holds, field.data_type()));
                 let parts = parts.collect::<Option<_>>()?;
-                Values::Struct(Struct { fields: fields.clone(), parts, present: NullBufferBuilder::new(0) })
+                Self::Struct(Struct { fields: fields.clone(), parts, present: NullBufferBuilder::new(0) })
             }
             (Type::List(_) | Type::Struct(_), _) => return None,
         };
-        Some(Self { values })
+        Some(values)
     }
 
     /// Where the next cell's value goes.
     pub(in crate::codec) fn slot(&mut self) -> Slot<'_> {
-        // The borrow checker does not see that no arm is taken twice.
-        match self.values {
-            Values::Text(_) | Values::List(_) | Values::Struct(_) => {}
-            _ => return Slot::Plain(self),
-        }
-        match &mut self.values {
-            Values::Text(builder) => Slot::Text(builder),
-            Values::List(list) => Slot::List(Elements(list)),
-            Values::Struct(parts) => Slot::Struct(Parts(parts)),
-            _ => unreachable!("all others have been seen to"),
+        match self {
+            Self::Text(builder) => Slot::Text(builder),
+            Self::List(list) => Slot::List(Elements(list)),
+            Self::Struct(parts) => Slot::Struct(Parts(parts)),
+            plain => Slot::Plain(plain),
         }
     }
 
     /// Adds a cell without a value.
     pub(in crate::codec) fn null(&mut self) {
-        match &mut self.values {
-            Values::Bool(builder) => builder.append_null(),
-            Values::Int8(builder) => builder.append_null(),
-            Values::Int16(builder) => builder.append_null(),
-            Values::Int32(builder) => builder.append_null(),
-            Values::Int64(builder) => builder.append_null(),
-            Values::UInt8(builder) | Values::Op(builder) => builder.append_null(),
-            Values::UInt16(builder) => builder.append_null(),
-            Values::UInt32(builder) => builder.append_null(),
-            Values::UInt64(builder) => builder.append_null(),
-            Values::Float32(builder) => builder.append_null(),
-            Values::Float64(builder) => builder.append_null(),
-            Values::Decimal(builder, _) => builder.append_null(),
-            Values::Text(builder) => builder.append_null(),
-            Values::Bytes(builder, _) => builder.append_null(),
-            Values::Date(builder) => builder.append_null(),
-            Values::Time(builder) => builder.append_null(),
-            Values::Timestamp(builder) | Values::TimestampTz(builder) => builder.append_null(),
-            Values::Uuid(builder) => builder.append_null(),
-            Values::List(list) => list.end(false),
-            Values::Struct(parts) => {
+        match self {
+            Self::Bool(builder) => builder.append_null(),
+            Self::Int8(builder) => builder.append_null(),
+            Self::Int16(builder) => builder.append_null(),
+            Self::Int32(builder) => builder.append_null(),
+            Self::Int64(builder) => builder.append_null(),
+            Self::UInt8(builder) | Self::Op(builder) => builder.append_null(),
+            Self::UInt16(builder) => builder.append_null(),
+            Self::UInt32(builder) => builder.append_null(),
+            Self::UInt64(builder) => builder.append_null(),
+            Self::Float32(builder) => builder.append_null(),
+            Self::Float64(builder) => builder.append_null(),
+            Self::Decimal(builder, _) => builder.append_null(),
+            Self::Text(builder) => builder.append_null(),
+            Self::Bytes(builder, _) => builder.append_null(),
+            Self::Date(builder) => builder.append_null(),
+            Self::Time(builder) => builder.append_null(),
+            Self::Timestamp(builder) | Self::TimestampTz(builder) => builder.append_null(),
+            Self::Uuid(builder) => builder.append_null(),
+            Self::List(list) => list.end(false),
+            Self::Struct(parts) => {
                 parts.parts.iter_mut().for_each(Self::null);
                 parts.present.append_null();
             }
@@ -177,99 +170,99 @@ impl Filling {
 
     /// Adds the value that `text` spells; `None` when it spells none. The infinite among floats is called `infinity`.
     pub(in crate::codec) fn parse(&mut self, text: &str, infinity: &str) -> Option<()> {
-        match &mut self.values {
-            Values::Bool(builder) => builder.append_value(match text {
+        match self {
+            Self::Bool(builder) => builder.append_value(match text {
                 "true" => true,
                 "false" => false,
                 _ => return None,
             }),
-            Values::Int8(builder) => builder.append_value(text.parse().ok()?),
-            Values::Int16(builder) => builder.append_value(text.parse().ok()?),
-            Values::Int32(builder) => builder.append_value(text.parse().ok()?),
-            Values::Int64(builder) => builder.append_value(text.parse().ok()?),
-            Values::UInt8(builder) => builder.append_value(text.parse().ok()?),
-            Values::UInt16(builder) => builder.append_value(text.parse().ok()?),
-            Values::UInt32(builder) => builder.append_value(text.parse().ok()?),
-            Values::UInt64(builder) => builder.append_value(text.parse().ok()?),
-            Values::Float32(builder) => builder.append_value(numbers::parse_float32(text, infinity)?),
-            Values::Float64(builder) => builder.append_value(numbers::parse_float64(text, infinity)?),
-            Values::Decimal(builder, scale) => builder.append_value(numbers::parse_decimal(text, *scale)?),
-            Values::Bytes(builder, room) => {
+            Self::Int8(builder) => builder.append_value(text.parse().ok()?),
+            Self::Int16(builder) => builder.append_value(text.parse().ok()?),
+            Self::Int32(builder) => builder.append_value(text.parse().ok()?),
+            Self::Int64(builder) => builder.append_value(text.parse().ok()?),
+            Self::UInt8(builder) => builder.append_value(text.parse().ok()?),
+            Self::UInt16(builder) => builder.append_value(text.parse().ok()?),
+            Self::UInt32(builder) => builder.append_value(text.parse().ok()?),
+            Self::UInt64(builder) => builder.append_value(text.parse().ok()?),
+            Self::Float32(builder) => builder.append_value(numbers::parse_float32(text, infinity)?),
+            Self::Float64(builder) => builder.append_value(numbers::parse_float64(text, infinity)?),
+            Self::Decimal(builder, scale) => builder.append_value(numbers::parse_decimal(text, *scale)?),
+            Self::Bytes(builder, room) => {
                 bytes::parse(text, room)?;
                 builder.append_value(room);
             }
-            Values::Date(builder) => builder.append_value(calendar::parse_date(text)?),
-            Values::Time(builder) => builder.append_value(calendar::parse_time(text)?),
-            Values::Timestamp(builder) => builder.append_value(calendar::parse_timestamp(text)?),
-            Values::TimestampTz(builder) => {
+            Self::Date(builder) => builder.append_value(calendar::parse_date(text)?),
+            Self::Time(builder) => builder.append_value(calendar::parse_time(text)?),
+            Self::Timestamp(builder) => builder.append_value(calendar::parse_timestamp(text)?),
+            Self::TimestampTz(builder) => {
                 builder.append_value(calendar::parse_timestamp(text.strip_suffix('Z')?)?)
             }
-            Values::Uuid(builder) => builder.append_value(bytes::parse_uuid(text)?).ok()?,
-            Values::Op(builder) => match text.as_bytes() {
+            Self::Uuid(builder) => builder.append_value(bytes::parse_uuid(text)?).ok()?,
+            Self::Op(builder) => match text.as_bytes() {
                 [letter @ b'a'..=b'z'] => builder.append_value(*letter),
                 _ => return None,
             },
-            Values::Text(_) | Values::List(_) | Values::Struct(_) => return None,
+            Self::Text(_) | Self::List(_) | Self::Struct(_) => return None,
         }
         Some(())
     }
 
     /// About how many bytes of memory it takes.
     pub(super) fn size(&self) -> usize {
-        match &self.values {
-            Values::Bool(builder) => builder.len() / 8,
-            Values::Int8(builder) => builder.len(),
-            Values::Int16(builder) => builder.len() * 2,
-            Values::Int32(builder) => builder.len() * 4,
-            Values::Int64(builder) => builder.len() * 8,
-            Values::UInt8(builder) | Values::Op(builder) => builder.len(),
-            Values::UInt16(builder) => builder.len() * 2,
-            Values::UInt32(builder) => builder.len() * 4,
-            Values::UInt64(builder) => builder.len() * 8,
-            Values::Float32(builder) => builder.len() * 4,
-            Values::Float64(builder) => builder.len() * 8,
-            Values::Decimal(builder, _) => builder.len() * 16,
-            Values::Text(builder) => builder.values_slice().len() + builder.len() * 4,
-            Values::Bytes(builder, _) => builder.values_slice().len() + builder.len() * 4,
-            Values::Date(builder) => builder.len() * 4,
-            Values::Time(builder) => builder.len() * 8,
-            Values::Timestamp(builder) | Values::TimestampTz(builder) => builder.len() * 8,
-            Values::Uuid(builder) => builder.len() * 16,
-            Values::List(list) => list.offsets.len() * 4 + list.elements.size(),
-            Values::Struct(parts) => parts.parts.iter().map(Self::size).sum(),
+        match self {
+            Self::Bool(builder) => builder.len() / 8,
+            Self::Int8(builder) => builder.len(),
+            Self::Int16(builder) => builder.len() * 2,
+            Self::Int32(builder) => builder.len() * 4,
+            Self::Int64(builder) => builder.len() * 8,
+            Self::UInt8(builder) | Self::Op(builder) => builder.len(),
+            Self::UInt16(builder) => builder.len() * 2,
+            Self::UInt32(builder) => builder.len() * 4,
+            Self::UInt64(builder) => builder.len() * 8,
+            Self::Float32(builder) => builder.len() * 4,
+            Self::Float64(builder) => builder.len() * 8,
+            Self::Decimal(builder, _) => builder.len() * 16,
+            Self::Text(builder) => builder.values_slice().len() + builder.len() * 4,
+            Self::Bytes(builder, _) => builder.values_slice().len() + builder.len() * 4,
+            Self::Date(builder) => builder.len() * 4,
+            Self::Time(builder) => builder.len() * 8,
+            Self::Timestamp(builder) | Self::TimestampTz(builder) => builder.len() * 8,
+            Self::Uuid(builder) => builder.len() * 16,
+            Self::List(list) => list.offsets.len() * 4 + list.elements.size(),
+            Self::Struct(parts) => parts.parts.iter().map(Self::size).sum(),
         }
     }
 
     /// The array of all cells since the last.
     pub(super) fn finish(&mut self) -> Result<ArrayRef, Unsound> {
-        Ok(match &mut self.values {
-            Values::Bool(builder) => Arc::new(builder.finish()),
-            Values::Int8(builder) => Arc::new(builder.finish()),
-            Values::Int16(builder) => Arc::new(builder.finish()),
-            Values::Int32(builder) => Arc::new(builder.finish()),
-            Values::Int64(builder) => Arc::new(builder.finish()),
-            Values::UInt8(builder) | Values::Op(builder) => Arc::new(builder.finish()),
-            Values::UInt16(builder) => Arc::new(builder.finish()),
-            Values::UInt32(builder) => Arc::new(builder.finish()),
-            Values::UInt64(builder) => Arc::new(builder.finish()),
-            Values::Float32(builder) => Arc::new(builder.finish()),
-            Values::Float64(builder) => Arc::new(builder.finish()),
-            Values::Decimal(builder, _) => Arc::new(builder.finish()),
-            Values::Text(builder) => Arc::new(builder.finish()),
-            Values::Bytes(builder, _) => Arc::new(builder.finish()),
-            Values::Date(builder) => Arc::new(builder.finish()),
-            Values::Time(builder) => Arc::new(builder.finish()),
-            Values::Timestamp(builder) | Values::TimestampTz(builder) => Arc::new(builder.finish()),
-            Values::Uuid(builder) => Arc::new(builder.finish()),
-            Values::List(list) => list.finish()?,
-            Values::Struct(parts) => parts.finish()?,
+        Ok(match self {
+            Self::Bool(builder) => Arc::new(builder.finish()),
+            Self::Int8(builder) => Arc::new(builder.finish()),
+            Self::Int16(builder) => Arc::new(builder.finish()),
+            Self::Int32(builder) => Arc::new(builder.finish()),
+            Self::Int64(builder) => Arc::new(builder.finish()),
+            Self::UInt8(builder) | Self::Op(builder) => Arc::new(builder.finish()),
+            Self::UInt16(builder) => Arc::new(builder.finish()),
+            Self::UInt32(builder) => Arc::new(builder.finish()),
+            Self::UInt64(builder) => Arc::new(builder.finish()),
+            Self::Float32(builder) => Arc::new(builder.finish()),
+            Self::Float64(builder) => Arc::new(builder.finish()),
+            Self::Decimal(builder, _) => Arc::new(builder.finish()),
+            Self::Text(builder) => Arc::new(builder.finish()),
+            Self::Bytes(builder, _) => Arc::new(builder.finish()),
+            Self::Date(builder) => Arc::new(builder.finish()),
+            Self::Time(builder) => Arc::new(builder.finish()),
+            Self::Timestamp(builder) | Self::TimestampTz(builder) => Arc::new(builder.finish()),
+            Self::Uuid(builder) => Arc::new(builder.finish()),
+            Self::List(list) => list.finish()?,
+            Self::Struct(parts) => parts.finish()?,
         })
     }
 }
 
 impl List {
     fn end(&mut self, is_present: bool) {
-        // A batch is far smaller than what an offset can say, see `batches`.
+        // A batch is far smaller than what an offset can say.
         self.offsets.push(i32::try_from(self.count).unwrap_or(i32::MAX));
         self.present.append(is_present);
     }

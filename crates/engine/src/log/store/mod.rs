@@ -1,6 +1,9 @@
 //! Where a log's objects live: any object store, and a local folder as the special case that needs fsync. What it keeps may be
 //! encrypted, see `vault`.
 
+mod placing;
+mod probe;
+mod reaction;
 mod vault;
 
 use std::{
@@ -17,6 +20,8 @@ use object_store::{
 
 use tokio::sync::watch;
 
+pub(crate) use placing::Placed;
+pub(super) use reaction::reaction_to;
 pub use vault::{KeyId, MasterKey, MasterKeys};
 
 use super::{
@@ -25,6 +30,7 @@ use super::{
     health::{Doing, Health},
 };
 use crate::{Error, ErrorKind, Result, world::World};
+use reaction::{Reaction, io_cause};
 use vault::Vault;
 
 /// An object store that holds one log.
@@ -33,6 +39,8 @@ pub struct Store {
     objects: Arc<dyn ObjectStore>,
     local: Option<Arc<Folder>>,
     description: Arc<str>,
+    /// Whether it is of a kind that need not be probed.
+    is_known: bool,
     health: Arc<Health>,
     /// What everything in it is encrypted with.
     vault: Option<Arc<Vault>>,
@@ -62,17 +70,28 @@ impl Store {
         let objects = LocalFileSystem::new_with_prefix(folder.path())
             .map_err(|error| cannot(std::io::Error::other(error)))?
             .with_fsync(true);
-        Ok(Self { local: Some(Arc::new(folder)), ..Self::new(Arc::new(objects), description) })
+        Ok(Self {
+            local: Some(Arc::new(folder)),
+            is_known: true,
+            ..Self::new(Arc::new(objects), description)
+        })
     }
 
     /// Memory: gone with the process.
     pub fn memory() -> Self {
-        Self::new(Arc::new(InMemory::new()), "memory")
+        Self { is_known: true, ..Self::new(Arc::new(InMemory::new()), "memory") }
     }
 
-    /// Any object store that has put-if-absent. `description` names it in messages; it holds no secret.
+    /// Any object store that has put-if-absent, which [`probe`](Self::probe) tells. `description` names it in messages; it holds no secret.
     pub fn new(objects: Arc<dyn ObjectStore>, description: impl Into<Arc<str>>) -> Self {
-        Self { objects, local: None, description: description.into(), health: Arc::default(), vault: None }
+        Self {
+            objects,
+            local: None,
+            description: description.into(),
+            is_known: false,
+            health: Arc::default(),
+            vault: None,
+        }
     }
 
     /// What messages call it.
@@ -125,7 +144,9 @@ impl Store {
         let found = async { self.objects.get(path).await?.bytes().await };
         match self.call(Doing::Reading, "read", path, found).await {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(object_store::Error::NotFound { .. }) => self.check_there().await.map(|()| None),
+            Err(error @ object_store::Error::NotFound { .. }) if !reaction::misses_bucket(&error) => {
+                self.check_there().await.map(|()| None)
+            }
             Err(error) => Err(self.error(Doing::Reading, "read", path, error)),
         }
     }
@@ -258,12 +279,16 @@ impl Store {
         if is_failed_sync(path, &error) {
             return durability_lost(path).source(error);
         }
-        let (mut kind, mut hint) = reaction(&error);
+        let finds_its_place = verb == "read" || self.local.is_some();
+        let Reaction { mut kind, mut hint, said } = Reaction::to(&error, finds_its_place);
         if kind == ErrorKind::Denied && self.health.has_written() {
             (kind, hint) = (ErrorKind::Unavailable, Some(TAKEN_AWAY));
         }
-        let error =
-            Error::new(kind, format!("cannot {verb} `{path}` in `{}`", self.description)).source(error);
+        let place = Error::new(kind, format!("cannot {verb} `{path}` in `{}`", self.description));
+        let error = match said {
+            Some(said) => place.source(said),
+            None => place.source(error),
+        };
         let error = match hint {
             Some(hint) => error.hint(hint),
             None => error,
@@ -273,9 +298,7 @@ impl Store {
     }
 }
 
-const DENIED: &str = "grant this user the right to read and write the staging store";
 const TAKEN_AWAY: &str = "make the staging store writable for this user again: Tidemark goes on by itself";
-const FULL: &str = "free space (`df -h`) or inodes (`df -i`) on the staging disk, or raise this user's quota: Tidemark goes on by itself";
 
 /// Whether an fsync failed, so that nobody can tell what the disk has. Where there was no room for a file that has not got its
 /// name yet, it can: that file is gone, and all of it is written again. (Some file systems, NFS among them, find out so late.)
@@ -300,51 +323,14 @@ fn is_an_answer(error: &object_store::Error) -> bool {
     matches!(error, NotFound { .. } | AlreadyExists { .. } | Precondition { .. })
 }
 
-/// What an error of the store asks for.
-fn reaction(error: &object_store::Error) -> (ErrorKind, Option<&'static str>) {
-    match error {
-        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-            return (ErrorKind::Denied, Some(DENIED));
-        }
-        object_store::Error::NotSupported { .. }
-        | object_store::Error::NotImplemented { .. }
-        | object_store::Error::InvalidPath { .. } => return (ErrorKind::Config, None),
-        _ => {}
-    }
-    io_cause(error).map_or((ErrorKind::Unavailable, None), reaction_to)
-}
-
-/// What an error of the system asks for.
-pub(super) fn reaction_to(error: std::io::ErrorKind) -> (ErrorKind, Option<&'static str>) {
-    use std::io::ErrorKind::{
-        InvalidFilename, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
-    };
-
-    match error {
-        PermissionDenied | ReadOnlyFilesystem => (ErrorKind::Denied, Some(DENIED)),
-        StorageFull | QuotaExceeded => (ErrorKind::Unavailable, Some(FULL)),
-        InvalidFilename => (ErrorKind::Config, Some("give the stream a shorter name")),
-        _ => (ErrorKind::Unavailable, None),
-    }
-}
-
-/// The system's own error at the bottom, where there is one.
-fn io_cause(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return Some(io.kind());
-        }
-        cause = error.source();
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use std::{io, path::PathBuf};
 
-    use super::*;
+    use super::{
+        reaction::{FULL, GRANT},
+        *,
+    };
 
     /// As the library has it, which keeps its own to itself.
     #[derive(Debug)]
@@ -395,7 +381,7 @@ mod tests {
         }
         assert_eq!(kind(EIO).0, ErrorKind::Unavailable);
         for code in [EROFS, EACCES] {
-            assert_eq!(kind(code), (ErrorKind::Denied, Some(DENIED.to_owned())));
+            assert_eq!(kind(code), (ErrorKind::Denied, Some(GRANT.to_owned())));
         }
         store.is_writable();
         for code in [EROFS, EACCES] {

@@ -1,5 +1,7 @@
 //! What lanes say beside their changes.
 
+mod uploads;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
