@@ -254,14 +254,14 @@ fn with_everything(salt: u64) -> Workbench {
         bench.append("data/orders.csv", &orders(salt, id..id + 1));
         bench.tidemark("run pipeline.yaml --once").succeeds();
     }
-    // Folded; and folded again, which gives a second layout.
-    let layouts =
-        |bench: &Workbench| fs::read_dir(bench.path(STAGING).join("layout")).map_or(0, Iterator::count);
-    let mut running = bench.start("run pipeline.yaml");
-    running.until("the log is folded", || layouts(&bench) > 0);
-    bench.append("data/orders.csv", &orders(salt, 300_000..300_001));
-    running.until("it is folded again", || layouts(&bench) > 1);
-    running.terminate().succeeds();
+    // Folded; and folded again, which leaves doomed objects behind.
+    for id in [300_000, 300_001] {
+        let before = newest(&objects(&bench.path("")), "layout/");
+        let mut running = bench.start("run pipeline.yaml");
+        bench.append("data/orders.csv", &orders(salt, id..id + 1));
+        running.until("the log is folded", || newest(&objects(&bench.path("")), "layout/") > before);
+        running.terminate().succeeds();
+    }
     // Not folded any more.
     bench.append("data/orders.csv", &orders(salt, 400_000..408_000));
     bench.append("data/people.csv", "5,20\n6,2000\n");
@@ -288,7 +288,11 @@ fn objects(bench: &Path) -> BTreeSet<String> {
                 true => folders.push(entry.path()),
                 false => {
                     let path = entry.path();
-                    objects.insert(path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
+                    let path = path.strip_prefix(&root).unwrap().to_str().unwrap();
+                    // One with a `#` is being written.
+                    if !path.contains('#') {
+                        objects.insert(path.to_owned());
+                    }
                 }
             }
         }
@@ -439,7 +443,7 @@ fn whatever_is_damaged_is_found_and_nothing_of_it_is_delivered() {
         bench.tidemark("run pipeline.yaml --once").succeeds();
         delivered(&bench, last)
     };
-    assert_eq!(reference.len(), 16_007);
+    assert_eq!(reference.len(), 16_008);
 
     let mut cases = Vec::new();
     for kind in KINDS {
