@@ -21,7 +21,7 @@ use tidemark_engine::{
     arrow_array::{Array, ArrayRef, Int64Array, StringArray},
     change::{ChangeBatch, Op},
     codec::Format,
-    log::{Housekeeping, HousekeepingSettings, Log, Playing, Selection, Store},
+    log::{Housekeeping, HousekeepingSettings, Log, Playing, Retention, Selection, Store},
     read::{End, Outlet, Phase, ReadContext, ReadLoop, ReadSettings, ReadStrategy},
     schema::{Field, Kind, StreamName, StreamSchema},
     world::World,
@@ -127,7 +127,11 @@ async fn main() -> Result<()> {
     };
     let mut reading = ReadLoop::new(log.clone(), settings, Stop::new());
     let stop = Stop::new();
-    let keeping = HousekeepingSettings { format: Format::Parquet, fold_after: Duration::from_secs(3_600) };
+    let keeping = HousekeepingSettings {
+        format: Format::Parquet,
+        fold_after: Duration::from_secs(3_600),
+        retention: Retention::default(),
+    };
     let mut housekeeping = Housekeeping::new(log.clone(), keeping, stop.clone());
     let mut source = Numbers { folder, last, schema };
     let read = async {

@@ -68,7 +68,8 @@ impl Changes {
             false => streams::select(&log, &self.stream).await?,
         };
         let stop = stop_on_signals()?;
-        let mut next = moments::seek(&log, &pipeline.source, &self.from).await? + 1;
+        let from = moments::seek(&log, &pipeline.source, &self.from).await?;
+        let mut next = log.next_after(from)?;
         let last = match &self.until {
             Some(moment) => moments::seek(&log, &pipeline.source, moment).await?,
             None => log.head().sequence,

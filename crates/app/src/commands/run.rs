@@ -114,7 +114,9 @@ async fn check_whole(pipeline: &Pipeline, log: &Log) -> Result<(), Failure> {
     for destination in pipeline.destinations.iter().filter(|destination| destination.live) {
         let name = &destination.writing.destination;
         let (_, mark) = Marks::open(log, name).await?;
-        if mark.is_some_and(|mark| mark.from > 0 || !mark.streams.is_empty() || mark.as_of.is_some()) {
+        // What is missing at its beginning may be in the log no more; then it has all that can be had.
+        let is_whole = |from: u64| log.begins_after().map_or(from == 0, |base| from <= base);
+        if mark.is_some_and(|mark| !is_whole(mark.from) || !mark.streams.is_empty() || mark.as_of.is_some()) {
             let message = format!("destination `{name}` was filled by a replay of a part of the log");
             let hint =
                 "set `live: false` again, or write to a new destination: what is missing would stay missing";

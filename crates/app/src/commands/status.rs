@@ -1,5 +1,6 @@
 //! `tidemark status`
 
+mod retained;
 mod streams;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use tidemark_engine::{
 
 use super::running_for_programs;
 use crate::{cli::EXIT_CODES, digits::grouped, failure::Failure, output::Output, pipeline_file, staging};
+use retained::Retained;
 use streams::Streams;
 
 /// Show how far a pipeline has come
@@ -54,7 +56,11 @@ impl Status {
         let held_back = pipeline.source.held_back(&pipeline.home).await;
         let streams = Streams::of(&pipeline, &log).await?;
         let schema_changes = log.schema_changes(SCHEMA_CHANGES).await?;
-        let picture = Picture { log: &log, runner, held_back, streams, schema_changes, destinations };
+        let policy = &pipeline.staging.retention;
+        let kept = log.kept(policy).await?;
+        let retention = Retained { kept, expires_slow: policy.expires_slow };
+        let picture =
+            Picture { log: &log, runner, held_back, retention, streams, schema_changes, destinations };
         if self.json {
             return output.json(&for_programs(&picture));
         }
@@ -72,6 +78,7 @@ struct Picture<'a> {
     runner: Runner,
     /// What the source holds back; an error where it could not be asked.
     held_back: Result<Option<HeldBack>, Error>,
+    retention: Retained,
     streams: Streams,
     /// Newest first.
     schema_changes: Vec<SchemaChange>,
@@ -135,7 +142,7 @@ fn trouble_of(runner: &Runner) -> Option<&String> {
 }
 
 fn for_people(picture: &Picture<'_>) -> String {
-    let Picture { log, runner, held_back, streams, schema_changes, destinations } = picture;
+    let Picture { log, runner, held_back, retention, streams, schema_changes, destinations } = picture;
     let running = match runner {
         Runner::Nobody => "not running".to_owned(),
         Runner::Process(holder) => format!("run by {holder}"),
@@ -168,6 +175,7 @@ fn for_people(picture: &Picture<'_>) -> String {
         }
         Err(error) => Some(format!("  the source cannot be asked: {error}")),
     });
+    lines.extend(retention.for_people());
     lines.extend(streams.for_people());
     for SchemaChange { stream, commit, time, differences } in schema_changes {
         let said = differences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -180,6 +188,7 @@ fn for_people(picture: &Picture<'_>) -> String {
             None => String::new(),
             Some(mark) => {
                 let behind = match standing.behind(log) {
+                    _ if log.is_dropped(mark.position.sequence) => "left behind by the log".to_owned(),
                     0 => "up to date".to_owned(),
                     1 => "1 commit behind".to_owned(),
                     behind => format!("{behind} commits behind"),
@@ -212,7 +221,7 @@ fn for_people(picture: &Picture<'_>) -> String {
 }
 
 fn for_programs(picture: &Picture<'_>) -> Json {
-    let Picture { log, runner, held_back, streams, schema_changes, destinations } = picture;
+    let Picture { log, runner, held_back, retention, streams, schema_changes, destinations } = picture;
     let anew = |(stream, anew): (&StreamName, &Anew)| json!({"stream": stream, "from": anew.from, "after": anew.after, "waits": anew.waits});
     let held = |(stream, hold): (&StreamName, &Hold)| {
         let Hold { after, error, kind, hint, .. } = hold;
@@ -252,6 +261,7 @@ fn for_programs(picture: &Picture<'_>) -> Json {
             "syncing": log.syncing().keys().map(|stream| stream.as_str()).collect::<Vec<_>>(),
             "parts": log.cursor().parts().map(|(part, _)| part.as_str()).collect::<Vec<_>>(),
         },
+        "kept": retention.for_programs(),
         "schema_changes": schema_changes.iter().map(schema_change).collect::<Vec<_>>(),
         "source": match held_back {
             Ok(None) => json!({}),

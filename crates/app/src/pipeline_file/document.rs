@@ -81,8 +81,33 @@ pub(super) struct StagingKeys {
     pub(super) fold_after: Interval,
     /// How much memory changes may take on their way into the log.
     pub(super) memory: ByteSize,
+    /// How much of the past is kept. Left out: all of it.
+    pub(super) retention: Retention,
     /// Encrypts everything that is staged, under a key of yours. Left out: nothing is encrypted.
     pub(super) encryption: Option<Encryption>,
+}
+
+/// How much of the past the staging log keeps. What is dropped is kept as the state of each stream that has a key.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Retention {
+    /// Changes that were staged longer ago are dropped. Left out: none for its age.
+    pub(super) age: Option<Interval>,
+    /// When changes take more than this, the oldest are dropped; that state comes on top. Left out: none for that.
+    pub(super) size: Option<ByteSize>,
+    /// What becomes of a destination that still needs what is to be dropped.
+    pub(super) slow: Slow,
+}
+
+/// What becomes of a destination that still needs what is to be dropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Slow {
+    /// It is waited for: nothing that it needs is dropped.
+    #[default]
+    Wait,
+    /// It stops with an error that says so, and has to be filled anew.
+    Expire,
 }
 
 /// How what is staged is encrypted.
@@ -144,6 +169,7 @@ impl Default for StagingKeys {
             fold_after: Interval(Duration::from_secs(60 * 60)),
             memory: ByteSize(32 << 20),
             encryption: None,
+            retention: Retention::default(),
         }
     }
 }

@@ -8,13 +8,13 @@ use tidemark_connectors::{
 };
 use tidemark_engine::{
     codec::Format,
-    log::MasterKey,
+    log::{MasterKey, Retention},
     schema::StreamName,
     write::{OnError, OnTruncate, SchemaPolicy, WriteMode},
 };
 
 use super::{
-    document::{self, DEFAULT_URL, Document, PreviousKey, StagingFormat, StagingKeys, Write},
+    document::{self, DEFAULT_URL, Document, PreviousKey, Slow, StagingFormat, StagingKeys, Write},
     origin::Origin,
     pipeline::{Destination, Encryption, KeySource, Pipeline, Staging, StagingPlace, Trigger},
     problem::{Problem, Step},
@@ -28,12 +28,16 @@ pub(super) fn interpret(document: Document, origin: Origin, problems: &mut Vec<P
     let folder = origin.file.folder().to_owned();
 
     findings.connector(&["source"], source.validate());
-    let staging = findings.staging(staging, &folder);
+    let mut staging = findings.staging(staging, &folder);
     let trigger = findings.trigger(trigger);
     let destinations: Vec<_> =
         destinations.into_iter().map(|(name, typed)| findings.destination(name, typed)).collect();
     findings.shared_places(&folder, &source, &staging, &destinations);
     findings.streams_that_do_not_fit(&source, &destinations);
+    for Destination { writing, live, .. } in &destinations {
+        let Retention { live: written, others, .. } = &mut staging.retention;
+        if *live { written } else { others }.push(writing.destination.clone());
+    }
     let home = Home { folder, pipeline: name.0.clone() };
     Pipeline { name: name.0, home, source, staging, trigger, destinations, origin }
 }
@@ -104,6 +108,13 @@ impl Findings<'_> {
             max_delay,
             fold_after: keys.fold_after.0,
             memory: keys.memory.0,
+            retention: Retention {
+                age: keys.retention.age.map(|age| age.0),
+                size: keys.retention.size.map(|size| size.0),
+                expires_slow: keys.retention.slow == Slow::Expire,
+                // The destinations are added when they are known.
+                ..Retention::default()
+            },
             encryption: keys.encryption.and_then(|typed| self.encryption(typed, folder)),
         }
     }

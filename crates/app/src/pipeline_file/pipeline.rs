@@ -9,6 +9,7 @@ use tidemark_connectors::{
 use tidemark_engine::{
     Error, Result,
     codec::Format,
+    log::Retention,
     write::{OnError, OnTruncate, Plan, SchemaPolicy},
 };
 
@@ -44,6 +45,8 @@ pub(crate) struct Staging {
     pub(crate) fold_after: Duration,
     /// Bytes that changes may take on their way into the log.
     pub(crate) memory: u64,
+    /// How much of the past is kept.
+    pub(crate) retention: Retention,
     /// What it is encrypted with.
     pub(crate) encryption: Option<Encryption>,
 }

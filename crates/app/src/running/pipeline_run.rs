@@ -73,7 +73,7 @@ impl PipelineRun {
         });
         Ok(Self {
             writing: writing.collect::<Result<_>>()?,
-            tidying: Tidying::new(pipeline, log.clone()),
+            tidying: Tidying::new(pipeline, log.clone(), once),
             reading: Reading::new(pipeline, log.clone(), once, stop.clone(), horizon)?,
             stop,
             log,

@@ -10,15 +10,21 @@ use crate::pipeline_file::Pipeline;
 /// Keeps the log in order while a pipeline runs, and once more at its end.
 pub(super) struct Tidying {
     housekeeping: Housekeeping,
+    /// Whether the run is over when everything is everywhere: nobody else would drop what is old then.
+    once: bool,
     stop: Stop,
 }
 
 impl Tidying {
-    pub(super) fn new(pipeline: &Pipeline, log: Log) -> Self {
+    pub(super) fn new(pipeline: &Pipeline, log: Log, once: bool) -> Self {
         let staging = &pipeline.staging;
         let stop = Stop::new();
-        let settings = HousekeepingSettings { format: staging.format, fold_after: staging.fold_after };
-        Self { housekeeping: Housekeeping::new(log, settings, stop.clone()), stop }
+        let settings = HousekeepingSettings {
+            format: staging.format,
+            fold_after: staging.fold_after,
+            retention: staging.retention.clone(),
+        };
+        Self { housekeeping: Housekeeping::new(log, settings, stop.clone()), once, stop }
     }
 
     /// What ends it: what it is doing is brought to its end.
@@ -36,6 +42,9 @@ impl Tidying {
         }
         let last = async {
             self.housekeeping.tidy().await?;
+            if self.once {
+                self.housekeeping.retain().await?;
+            }
             self.housekeeping.retire().await
         };
         if let Err(error) = last.await {

@@ -19,6 +19,7 @@ mod pipeline_file;
 mod postgres;
 mod process;
 mod rereading;
+mod retention;
 mod rows;
 mod running;
 mod samples;

@@ -57,10 +57,11 @@ fn split(text: &str) -> Option<(u64, &str)> {
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
-        match millis {
-            _ if !millis.is_multiple_of(1_000) => write!(f, "{millis}ms"),
-            _ if millis.is_multiple_of(60_000) && millis > 0 => write!(f, "{}m", millis / 60_000),
-            _ => write!(f, "{}s", millis / 1_000),
+        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+        match units.into_iter().find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit)) {
+            Some((unit, name)) => write!(f, "{}{name}", millis / unit),
+            None if millis == 0 => f.write_str("0s"),
+            None => write!(f, "{millis}ms"),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Object storage of the clouds, for whoever keeps a log there: from the URL in a pipeline file and the credentials that the machine
-//! has to an [`ObjectStore`](object_store::ObjectStore).
+//! has to an [`ObjectStore`].
 //!
 //! Nothing secret stands in a pipeline file. Each cloud is asked as its own tools do it, which look into the environment first.
 //!

@@ -10,6 +10,7 @@ mod exceptions;
 mod filter;
 mod json;
 mod key_move;
+mod keys;
 mod op;
 mod projection;
 mod record_batch;
@@ -19,6 +20,7 @@ pub use batch::{Before, ChangeBatch, Columns};
 pub use bitmap::{Bitmap, BitmapBuilder};
 pub use exceptions::{Exceptions, ExceptionsBuilder};
 pub use json::write_json;
+pub(crate) use keys::Keys;
 pub use op::Op;
 pub use value::{Cell, Column, Value};
 

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     Digest, Error, Result, Stop, Time,
+    change::ChangeBatch,
     codec::{Encoder, Format, conform, union},
     read::Phase,
     schema::{StreamName, StreamSchema},
@@ -37,11 +38,11 @@ const FULL_WEIGHT: u64 = 16 << 20;
 /// A segment that is smaller is folded with the commits' own changes.
 const SMALL_SEGMENT: u64 = 256 << 10;
 /// A segment of folded changes is ended at about this size.
-const SEGMENT_BYTES: usize = 4 << 20;
+pub(super) const SEGMENT_BYTES: usize = 4 << 20;
 /// Objects are removed so long after nothing needs them: commits, which a reader finds again by itself,
 const COMMITS_STAY: i64 = 15_000_000;
 /// and what may be read for a while, microseconds.
-const OTHERS_STAY: i64 = 600_000_000;
+pub(super) const OTHERS_STAY: i64 = 600_000_000;
 
 /// The columns that folded changes have besides their own, for readers who have no commits.
 const SEQUENCE: &str = "_tidemark_sequence";
@@ -243,7 +244,8 @@ impl<'a> Fold<'a> {
     /// Writes changes of `commit` into the open segment of their stream.
     async fn write(&mut self, commit: &Commit, delivery: &Delivery, pieces: &mut Vec<Piece>) -> Result<()> {
         let schema = delivery.changes.schema();
-        let record = dated(commit.sequence(), delivery)?;
+        let times = (0..delivery.changes.rows()).map(|row| delivery.watermark(row));
+        let record = dated(commit.sequence(), &delivery.changes, times)?;
         let rows = record.num_rows() as u64;
         self.weight += delivery.changes.byte_size() as u64;
         let key = (schema.stream().clone(), delivery.phase);
@@ -350,14 +352,17 @@ impl<'a> Fold<'a> {
     }
 }
 
-/// The changes as they are stored, with the commit they came in and the time they count as made.
-fn dated(sequence: u64, delivery: &Delivery) -> Result<RecordBatch> {
-    let record = delivery.changes.to_record_batch()?;
-    let rows = record.num_rows();
-    let times = (0..rows).map(|row| delivery.watermark(row).map(Time::as_micros));
-    let times = TimestampMicrosecondArray::from(times.collect::<Result<Vec<_>>>()?).with_timezone("UTC");
-    let own: [(&str, ArrayRef); 2] =
-        [(SEQUENCE, Arc::new(UInt64Array::from_value(sequence, rows))), (TIME, Arc::new(times))];
+/// The changes as they are stored, with the commit they came in and the times they count as made.
+pub(super) fn dated(
+    sequence: u64,
+    changes: &ChangeBatch,
+    times: impl Iterator<Item = Result<Time>>,
+) -> Result<RecordBatch> {
+    let record = changes.to_record_batch()?;
+    let times = times.map(|time| time.map(Time::as_micros)).collect::<Result<Vec<_>>>()?;
+    let times = TimestampMicrosecondArray::from(times).with_timezone("UTC");
+    let sequences = UInt64Array::from_value(sequence, record.num_rows());
+    let own: [(&str, ArrayRef); 2] = [(SEQUENCE, Arc::new(sequences)), (TIME, Arc::new(times))];
     let mut fields: Vec<Arc<Field>> = Vec::new();
     let mut arrays: Vec<ArrayRef> = Vec::new();
     for (name, array) in own {

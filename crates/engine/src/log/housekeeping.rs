@@ -1,8 +1,9 @@
-//! Keeping the log in order while a pipeline runs: folding what has come, and removing what nothing needs.
+//! Keeping the log in order while a pipeline runs: folding what has come, dropping what is not to be kept, and removing what nothing
+//! needs.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use super::{Log, layout::LayoutWriter};
+use super::{Log, Retention, layout::LayoutWriter};
 use crate::{ErrorKind, Result, Stop, Time, codec::Format, retry::Retry};
 
 /// How often it is looked whether something is to be done.
@@ -11,6 +12,10 @@ const LOOK: Duration = Duration::from_secs(5);
 const DUE_COMMITS: u64 = 1_024;
 /// or so many bytes of them.
 const DUE_BYTES: u64 = 64 << 20;
+/// Nothing is dropped so soon after the beginning, microseconds: destinations have to say first where they stand.
+const QUIET: u64 = 30_000_000;
+/// It is looked for what is to be dropped this often, microseconds: that asks every destination's mark.
+const DROP_EVERY: u64 = 60_000_000;
 /// Folding goes on without a pause when so many commits have come.
 const BACKLOG: u64 = 16_384;
 
@@ -21,6 +26,8 @@ pub struct HousekeepingSettings {
     pub format: Format,
     /// Commits older than this are folded, however few they are.
     pub fold_after: Duration,
+    /// How much of the past is kept.
+    pub retention: Retention,
 }
 
 /// Keeps one log in order, beside whoever writes it.
@@ -32,12 +39,14 @@ pub struct Housekeeping {
     has_cleared_garbage: bool,
     /// The oldest commit that is not folded, and when it was recorded.
     oldest: Option<(u64, Time)>,
+    /// When it was last looked for what is to be dropped.
+    last_drop: Option<Time>,
 }
 
 impl Housekeeping {
     /// Housekeeping of `log` until `stop`.
     pub fn new(log: Log, settings: HousekeepingSettings, stop: Stop) -> Self {
-        Self { log, settings, stop, writer: None, has_cleared_garbage: false, oldest: None }
+        Self { log, settings, stop, writer: None, has_cleared_garbage: false, oldest: None, last_drop: None }
     }
 
     /// Does what is due, again and again. Returns when it is stopped, or with an error that does not pass: the log stays as it is
@@ -45,8 +54,9 @@ impl Housekeeping {
     pub async fn run(&mut self) -> Result<()> {
         let world = self.log.world().clone();
         let mut retry = Retry::new(world.clone());
+        let begun = world.now();
         while !self.stop.is_stopped() {
-            match self.tidy().await {
+            match self.step(begun).await {
                 Ok(()) => retry.reset(),
                 // A store that denies what it has granted before may grant it again.
                 Err(error) if error.kind().is_transient() || error.kind() == ErrorKind::Denied => {
@@ -65,8 +75,30 @@ impl Housekeeping {
         Ok(())
     }
 
-    /// Does what is due, once.
+    /// Does what is due, once, but for what takes long: see [`Housekeeping::retain`].
     pub async fn tidy(&mut self) -> Result<()> {
+        self.fold().await?;
+        self.clear().await
+    }
+
+    /// Drops what is not to be kept, to the end. To be asked when every destination has said where it stands.
+    pub async fn retain(&mut self) -> Result<()> {
+        self.drop_old(&Stop::new()).await
+    }
+
+    /// What is done while it runs.
+    async fn step(&mut self, begun: Time) -> Result<()> {
+        self.fold().await?;
+        let now = self.log.world().now();
+        let is_due = self.last_drop.is_none_or(|last| now.micros_since(last) >= DROP_EVERY);
+        if is_due && now.micros_since(begun) >= QUIET && !self.stop.is_stopped() {
+            self.last_drop = Some(now);
+            self.drop_old(&self.stop.clone()).await?;
+        }
+        self.clear().await
+    }
+
+    async fn fold(&mut self) -> Result<()> {
         while self.is_fold_due().await? {
             let begun = self.log.world().now();
             let mut writer = self.writer().await?;
@@ -76,7 +108,26 @@ impl Housekeeping {
             }
             self.pause(begun).await;
         }
-        self.clear().await
+        Ok(())
+    }
+
+    /// Drops what is not to be kept. A base that is in the making when `stop` is thrown is given up.
+    async fn drop_old(&mut self, stop: &Stop) -> Result<()> {
+        if self.settings.retention.is_everything() {
+            return Ok(());
+        }
+        let Some(upper) = self.log.due_to_go(&self.settings.retention).await? else { return Ok(()) };
+        let mut writer = self.writer().await?;
+        let dropped = async {
+            let base = tokio::select! {
+                biased;
+                base = self.log.prepare_base(upper, &writer, self.settings.format) => base?,
+                () = stop.stopped() => return Ok(()),
+            };
+            self.log.begin_with(base, &mut writer, &self.stop).await
+        };
+        let dropped = dropped.await;
+        self.keep(writer, dropped).await
     }
 
     /// Says that nothing of it can become visible any more.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{Log, document, names, store::Placed};
@@ -80,19 +81,10 @@ pub struct Marks {
 impl Marks {
     /// The chain of `destination` and its newest mark.
     pub async fn open(log: &Log, destination: &str) -> Result<(Self, Option<Mark>)> {
-        let number = newest(log, destination).await?;
+        let folder = names::positions(destination);
+        let number = log.newest_mark_number(&folder).await?;
         let marks = Self { log: log.clone(), destination: destination.to_owned(), number, unresolved: None };
-        if number == 0 {
-            return Ok((marks, None));
-        }
-        let path = names::position(destination, number);
-        let damaged = |what: &str| {
-            let message = format!("the mark `{path}` of destination `{destination}` is damaged: {what}");
-            Error::conflict(message).hint("delete it: the destination itself knows where it stands")
-        };
-        let bytes = log.store().get(&path).await?.ok_or_else(|| damaged("it is missing"))?;
-        let mark = document::read(&path, &bytes).map_err(|what| damaged(&what))?;
-        Ok((marks, Some(mark)))
+        Ok((marks, log.newest_mark(&folder).await?))
     }
 
     /// Forgets every mark of `destination`.
@@ -120,7 +112,7 @@ impl Marks {
         if store.place(&path, bytes).await? != Placed::Ours {
             // Whoever is left in the end goes on behind what the other has said.
             self.unresolved = None;
-            self.number = newest(&self.log, &self.destination).await?;
+            self.number = self.log.newest_mark_number(&names::positions(&self.destination)).await?;
             let message = format!("another process marks destination `{}`", self.destination);
             return Err(Error::conflict(message).hint("let only one process run this pipeline"));
         }
@@ -133,8 +125,32 @@ impl Marks {
     }
 }
 
-/// The number of the newest mark; 0 when there is none.
-async fn newest(log: &Log, destination: &str) -> Result<u64> {
-    let objects = log.store().objects(&names::positions(destination)).await?;
-    Ok(objects.iter().filter_map(names::number).max().unwrap_or(0))
+impl Log {
+    async fn newest_mark_number(&self, folder: &Path) -> Result<u64> {
+        let objects = self.store().objects(folder).await?;
+        Ok(objects.iter().filter_map(names::number).max().unwrap_or(0))
+    }
+
+    /// The newest mark in the folder of a destination.
+    pub(super) async fn newest_mark(&self, folder: &Path) -> Result<Option<Mark>> {
+        loop {
+            let number = self.newest_mark_number(folder).await?;
+            if number == 0 {
+                return Ok(None);
+            }
+            let path = names::mark(folder, number);
+            let damaged = |what: &str| {
+                let message = format!("the mark `{path}` of a destination is damaged: {what}");
+                Error::conflict(message).hint("delete it: the destination itself knows where it stands")
+            };
+            match self.store().get(&path).await? {
+                Some(bytes) => {
+                    return document::read(&path, &bytes).map(Some).map_err(|what| damaged(&what));
+                }
+                // Others have been added since, and this one removed.
+                None if self.newest_mark_number(folder).await? != number => {}
+                None => return Err(damaged("it is missing")),
+            }
+        }
+    }
 }

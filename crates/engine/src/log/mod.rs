@@ -15,6 +15,7 @@
 //! | What becomes of commits in the end? | `folding`, `volume/` |
 //! | Where is everything then? | `layout/` |
 //! | What is removed, and when? | `housekeeping`, `clearing` |
+//! | How much is kept, and what stands for the rest? | `retention/`, `base/` |
 //! | What changes does a commit hold? | `deliver` |
 //! | What does a destination get of a commit? | `playing`, `generation`, `chunks` |
 //! | Where does the log end? | `head` |
@@ -28,6 +29,7 @@
 //! | Is all of it whole? | `inspection` |
 //! | Where do the objects live, and what is encrypted? | `store/` |
 
+mod base;
 mod chunks;
 mod clearing;
 mod commit;
@@ -53,6 +55,7 @@ mod playing;
 mod putting;
 mod reader;
 mod requests;
+mod retention;
 mod schema_changes;
 mod schemas;
 mod sealed;
@@ -82,6 +85,7 @@ pub use lock::{Holder, RunLock, Runner};
 pub use marks::{Mark, MarkState, Marks};
 pub use playing::Playing;
 pub use requests::Request;
+pub use retention::{Kept, Need, Retention};
 pub use schema_changes::SchemaChange;
 pub use seek::{Cut, Moment, Place};
 pub(crate) use segment::{SegmentSettings, SegmentWriter, Unnamed};

@@ -15,6 +15,7 @@
 //! | `dead-letters/<destination>/<sequence>-<ordinal>.json` | a change that a destination could not take; one of a shadow has a third number |
 //! | `keys/<n>` | the keys that all others are encrypted with, themselves encrypted |
 //! | `probes/<time>-<name>` | what tries out an object store, and is removed at once |
+//! | `scratch/<base>/<part>-<n>` | what is known of keys while a base is made; nobody's when that is over |
 //! | `run.lock` | held by the running process (local folders only) |
 
 use object_store::path::{Path, PathPart};
@@ -87,12 +88,21 @@ pub(super) fn commit(sequence: u64) -> Path {
     Path::from_iter([part("log"), part(&folder), part(&format!("{sequence:012}"))])
 }
 
+pub(super) fn all_positions() -> Path {
+    Path::from("positions")
+}
+
 pub(super) fn positions(destination: &str) -> Path {
     Path::from_iter([part("positions"), part(destination)])
 }
 
 pub(super) fn position(destination: &str, number: u64) -> Path {
-    Path::from_iter([part("positions"), part(destination), part(&format!("{number:012}"))])
+    mark(&positions(destination), number)
+}
+
+/// A mark in the folder of a destination.
+pub(super) fn mark(folder: &Path, number: u64) -> Path {
+    folder.clone().join(part(&format!("{number:012}")))
 }
 
 pub(super) fn requests() -> Path {
@@ -143,6 +153,14 @@ pub(super) fn meant_for(path: &Path) -> Option<u64> {
     name.split('-').find_map(|part| part.strip_prefix('L'))?.parse().ok()
 }
 
+pub(super) fn all_scratch() -> Path {
+    Path::from("scratch")
+}
+
+pub(super) fn scratch(base: &str, partition: usize, number: u64) -> Path {
+    Path::from_iter([part("scratch"), part(base), part(&format!("{partition:06}-{number:06}"))])
+}
+
 pub(super) fn volumes() -> Path {
     Path::from("volumes")
 }
@@ -173,10 +191,6 @@ pub(super) fn keys() -> Path {
 
 pub(super) fn key_ring(number: u64) -> Path {
     Path::from_iter([part("keys"), part(&format!("{number:08}"))])
-}
-
-pub(super) fn all_positions() -> Path {
-    Path::from("positions")
 }
 
 pub(super) fn all_dead_letters() -> Path {

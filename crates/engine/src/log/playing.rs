@@ -21,7 +21,7 @@ use crate::{
 };
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// How a destination takes what the log holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +144,8 @@ impl Log {
         changes.try_filter_map(up_to).boxed()
     }
 
-    async fn play(
+    /// What `commit` brings a destination.
+    pub(super) async fn play(
         &self,
         commit: Arc<Commit>,
         selection: &Selection,

@@ -27,7 +27,10 @@ impl Log {
                     patience.wait(&error, stop).await;
                 }
                 Err(error) => return Err(error),
-                Ok(_) => return Ok(patience.ends(())),
+                Ok(_) => {
+                    patience.ends(());
+                    return Ok(());
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Commit, Log, names, volume::damaged};
-use crate::{Digest, Error, Position, Result};
+use crate::{Digest, Error, Position, Result, Time};
 
 /// Bytes of recent commits kept in memory, so that loops in the writer's process need not read them back.
 const RECENT_BYTES: usize = 8 << 20;
@@ -39,8 +39,10 @@ impl Log {
     /// [`crate::ErrorKind::Conflict`].
     pub async fn commit(&self, sequence: u64) -> Result<Arc<Commit>> {
         if let Some(commit) = self.0.recent.get(sequence) {
-            // Segments of a folded one may be gone.
-            if commit.header().segments.is_empty() || !self.layout().covers(sequence) {
+            let layout = self.layout();
+            // Segments of a folded one may be gone, and the base is another commit than it was.
+            let is_as_it_was = commit.header().segments.is_empty() || !layout.covers(sequence);
+            if is_as_it_was && sequence > layout.base_sequence() {
                 return Ok(commit);
             }
         }
@@ -53,25 +55,64 @@ impl Log {
     /// Why there is no commit `sequence`.
     fn not_kept(&self, sequence: u64) -> Error {
         match self.layout().base_sequence() {
-            base if sequence < base => Error::conflict(format!(
-                "commit {sequence} of the log is not kept any more: it begins with {base}"
-            ))
-            .hint("begin at the beginning of what is kept"),
+            base if sequence < base => self.dropped(format_args!("commit {sequence} of the log")),
             _ => Error::conflict(format!("commit {sequence} of the log is missing"))
                 .hint("restore it from a backup: what it held cannot be delivered"),
         }
     }
 
+    /// The error of whoever needs `what`, which retention has dropped.
+    pub(super) fn dropped(&self, what: impl std::fmt::Display) -> Error {
+        let layout = self.layout();
+        let (base, since) = layout.base.as_ref().map_or((0, Time::EPOCH), |base| (base.last, base.time));
+        Error::conflict(format!(
+            "{what} is not kept any more: the staging log keeps what came after commit {base}, recorded {since}"
+        ))
+        .hint("begin at the beginning of what is kept")
+    }
+
+    /// Whether what came right after commit `sequence` is dropped. Nothing is, for one that has not begun: what is kept begins
+    /// with a state.
+    pub fn is_dropped(&self, sequence: u64) -> bool {
+        sequence > 0 && sequence < self.layout().base_sequence()
+    }
+
+    /// The commit that stands for all before it, where that is not kept any more.
+    pub fn begins_after(&self) -> Option<u64> {
+        Some(self.layout().base_sequence()).filter(|base| *base > 0)
+    }
+
+    /// The commit to be played next after commit `after`. After 0, the beginning, that is the one which stands for all that is not
+    /// kept, where there is one.
+    ///
+    /// Fails with [`crate::ErrorKind::Conflict`] when it is dropped.
+    pub fn next_after(&self, after: u64) -> Result<u64> {
+        match self.layout().base_sequence() {
+            base if after == 0 => Ok(base.max(1)),
+            base if after < base => Err(self.dropped(format_args!("what came after commit {after}"))),
+            _ => Ok(after + 1),
+        }
+    }
+
     /// The commit after `position`, verified to follow upon it.
     pub async fn commit_after(&self, position: &Position) -> Result<Arc<Commit>> {
-        let base = self.layout().base_sequence();
-        if position.sequence == 0 && base > 0 {
-            // What stands for all that is not kept is the beginning.
-            return self.commit(base).await;
+        loop {
+            let next = self.next_after(position.sequence)?;
+            let commit = match self.commit(next).await {
+                // It was found out just now that it is dropped.
+                Err(_) if next < self.layout().base_sequence() => continue,
+                commit => commit?,
+            };
+            // What stands for all that is not kept follows upon nothing.
+            if next == position.sequence + 1 && !self.is_base(next) {
+                self.check_follows(&commit, position)?;
+            }
+            return Ok(commit);
         }
-        let commit = self.commit(position.sequence + 1).await?;
-        self.check_follows(&commit, position)?;
-        Ok(commit)
+    }
+
+    fn is_base(&self, sequence: u64) -> bool {
+        self.layout().base_sequence() == sequence
     }
 
     /// Checks the chain: that `commit` was written on top of `position`.
@@ -104,9 +145,19 @@ impl Log {
             let message = format!("it stands at commit {position}, but the log ends at commit {head}");
             return Err(Error::conflict(message).hint(hint));
         }
+        if self.is_dropped(position.sequence) {
+            return Err(self.dropped(format_args!("what came after commit {position}, where it stands,")));
+        }
         let found = match position.sequence {
             0 => Digest::ZERO,
-            sequence => self.commit(sequence).await?.hash(),
+            sequence => match self.commit(sequence).await {
+                Err(_) if self.is_dropped(sequence) => {
+                    let error =
+                        self.dropped(format_args!("what came after commit {position}, where it stands,"));
+                    return Err(error);
+                }
+                commit => commit?.hash(),
+            },
         };
         if found != position.hash {
             let message = format!("it stands at commit {position}, but the log holds another commit there");
@@ -132,7 +183,9 @@ impl Log {
                 if let Some(commit) = self.commit_in(volume, sequence).await? {
                     return Ok(Some(commit));
                 }
-                if !self.refresh_layout().await? {
+                // Somebody else of this process may have found out what is new while this one was looking.
+                self.refresh_layout().await?;
+                if self.layout().number == layout.number {
                     return Err(damaged(volume, "it is missing"));
                 }
                 continue;
@@ -140,7 +193,11 @@ impl Log {
             let found = self.find_object(sequence).await?;
             // A name is free again when its commit has been folded: one that begins an epoch may have been written into the past.
             let is_certain = found.as_ref().is_some_and(|commit| !commit.header().begins);
-            if is_certain || !self.refresh_layout().await? || !self.layout().covers(sequence) {
+            if is_certain {
+                return Ok(found);
+            }
+            self.refresh_layout().await?;
+            if !self.layout().covers(sequence) {
                 return Ok(found);
             }
         }

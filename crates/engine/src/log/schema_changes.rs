@@ -1,6 +1,6 @@
 //! The changes of schema that the log has seen.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use super::Log;
 use crate::{
@@ -35,17 +35,13 @@ impl Log {
     pub async fn schema_changes(&self, most: usize) -> Result<Vec<SchemaChange>> {
         let (mut changes, mut looked) = (Vec::new(), 0);
         let mut at = self.0.head.borrow().schemas_at;
-        while at > 0 && changes.len() < most && looked < FARTHEST {
+        // What is not kept any more nobody tells.
+        let first = self.layout().base_sequence().max(1);
+        while at > first && changes.len() < most && looked < FARTHEST {
             looked += 1;
             let commit = self.commit(at).await?;
-            let before = match at {
-                1 => 0,
-                _ => self.commit(at - 1).await?.header().schemas_at,
-            };
-            let former = match before {
-                0 => BTreeMap::new(),
-                sequence => self.commit(sequence).await?.header().schemas.clone(),
-            };
+            let before = self.commit(at - 1).await?.header().schemas_at;
+            let former = self.schemas_at(before).await?;
             for (stream, digest) in &commit.header().schemas {
                 let Some(earlier) = former.get(stream).filter(|earlier| *earlier != digest) else { continue };
                 let (earlier, later) =

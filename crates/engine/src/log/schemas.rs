@@ -1,13 +1,13 @@
 //! The schemas of a log: written before the first change that needs them, read once and remembered.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use object_store::path::Path;
 
-use super::{Log, Store, names, putting::Put};
+use super::{Commit, Log, Store, names, putting::Put};
 use crate::{
     Digest, Error, Result, Stop,
     schema::{StreamName, StreamSchema},
@@ -66,6 +66,44 @@ impl Log {
         }
         self.0.schemas.remember(schema.clone());
         Ok(())
+    }
+
+    /// The newest schema of every stream, up to `commit`.
+    pub(super) async fn schemas_after(&self, commit: &Commit) -> Result<BTreeMap<StreamName, Digest>> {
+        match commit.header().schemas_at {
+            sequence if sequence == commit.sequence() => Ok(commit.header().schemas.clone()),
+            sequence => self.schemas_at(sequence).await,
+        }
+    }
+
+    /// The same as a commit tells it that brought a new one; none before the first. The base tells what those before it did.
+    pub(super) async fn schemas_at(&self, sequence: u64) -> Result<BTreeMap<StreamName, Digest>> {
+        match sequence {
+            0 => Ok(BTreeMap::new()),
+            _ => {
+                let commit = self.commit(sequence.max(self.layout().base_sequence())).await?;
+                Ok(commit.header().schemas.clone())
+            }
+        }
+    }
+
+    /// The streams without a key of which something was dropped, and that have not been read anew since: of those, what is kept is not
+    /// all.
+    pub async fn streams_cut_off(&self) -> Result<BTreeSet<StreamName>> {
+        let mut cut_off = BTreeSet::new();
+        let Some(base) = self.begins_after() else { return Ok(cut_off) };
+        for (stream, digest) in &self.commit(base).await?.header().schemas {
+            if self.schema(stream, *digest).await?.key().is_empty() {
+                cut_off.insert(stream.clone());
+            }
+        }
+        let mut sequence = base;
+        while !cut_off.is_empty() && sequence < self.head().sequence {
+            sequence += 1;
+            let commit = self.commit(sequence).await?;
+            cut_off.retain(|stream| !commit.header().completed.contains_key(stream));
+        }
+        Ok(cut_off)
     }
 
     /// The streams that the log has had changes of, by name.

@@ -73,8 +73,8 @@ impl Log {
     /// The last commit whose every transaction is at or before `place`. Transactions up to it may stand in the next commit,
     /// together with later ones: see [`Log::cut`].
     ///
-    /// Fails with [`crate::ErrorKind::Config`] when the log ends before, with [`crate::ErrorKind::Conflict`] when it does not reach
-    /// back to it.
+    /// Fails with [`crate::ErrorKind::Config`] when the log ends before, or what was before it is dropped; with
+    /// [`crate::ErrorKind::Conflict`] when it does not reach back to it. Commit 0 is the beginning of whatever is kept.
     pub async fn seek(&self, place: Place<'_>) -> Result<u64> {
         let head = self.head().sequence;
         if let Place::Sequence(sequence) = place {
@@ -98,7 +98,7 @@ impl Log {
         }
         if before < oldest {
             // The moment is before all that is kept.
-            self.check_kept(0).await?;
+            self.check_kept(if self.layout().base.is_some() { before } else { 0 }).await?;
         }
         Ok(before)
     }
@@ -160,10 +160,24 @@ impl Log {
         Ok(oldest)
     }
 
-    /// Checks that everything after commit `sequence` is still kept.
+    /// Checks that everything after commit `sequence` is still kept; 0 is the beginning of whatever is.
     ///
-    /// Fails with [`crate::ErrorKind::Conflict`] when it is not, and says what is.
+    /// Fails with [`crate::ErrorKind::Config`] when retention has dropped it, with [`crate::ErrorKind::Conflict`] when it is gone
+    /// for no reason, and says what is kept.
     pub async fn check_kept(&self, sequence: u64) -> Result<()> {
+        if let Some(base) = &self.layout().base {
+            if sequence == 0 || sequence >= base.last {
+                return Ok(());
+            }
+            let message = format!(
+                "what was staged up to commit {} is not kept any more (`retention` under `staging`)",
+                base.last
+            );
+            return Err(Error::config(message).hint(format!(
+                "give a moment from {} on (`seq:{}`), or `beginning` for all that is kept",
+                base.watermark, base.last
+            )));
+        }
         let oldest = self.oldest().await?;
         if sequence + 1 >= oldest {
             return Ok(());

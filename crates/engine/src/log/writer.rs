@@ -124,10 +124,7 @@ impl LogWriter {
     pub(crate) async fn open(log: &Log) -> Result<Self> {
         log.refresh().await?;
         let head = log.0.head.borrow().clone();
-        let schemas = match head.schemas_at {
-            0 => BTreeMap::new(),
-            sequence => log.commit(sequence).await?.header().schemas.clone(),
-        };
+        let schemas = log.schemas_at(head.schemas_at).await?;
         Ok(Self {
             log: log.clone(),
             head,

@@ -60,7 +60,7 @@ impl WriteLoop {
         last: u64,
     ) -> Result<Option<Anew>> {
         let mut anew = BTreeMap::new();
-        for sequence in after + 1..=last {
+        for sequence in self.log.next_after(after)?..=last {
             self.filled_anew_by(self.log.commit(sequence).await?.as_ref(), &mut anew);
         }
         Ok(anew.remove(stream))
@@ -157,17 +157,20 @@ impl WriteLoop {
     async fn commits_to_fill(&self, filling: &Filling, appetite: Appetite) -> Result<Vec<Arc<Commit>>> {
         let mut commits = Vec::new();
         let (mut rows, mut bytes, mut held) = (0, 0, 0);
-        let mut position = self.log.position(filling.after).await?;
-        while position.sequence < filling.pause
-            && rows < appetite.rows
-            && bytes < appetite.bytes
-            && held < HELD_BYTES
-        {
-            let commit = self.log.commit_after(&position).await?;
+        // Those that begin need nothing from before, and it may be dropped.
+        let begin = filling.streams.values().all(|from| *from == filling.after);
+        let mut position = if begin { None } else { Some(self.log.position(filling.after).await?) };
+        let mut after = filling.after;
+        while after < filling.pause && rows < appetite.rows && bytes < appetite.bytes && held < HELD_BYTES {
+            let commit = match &position {
+                Some(position) => self.log.commit_after(position).await?,
+                None => self.log.commit(after + 1).await?,
+            };
             rows += commit.rows();
             bytes += commit.staged_bytes();
             held += commit.held_bytes();
-            position = commit.position();
+            after = commit.sequence();
+            position = Some(commit.position());
             commits.push(commit);
         }
         Ok(commits)

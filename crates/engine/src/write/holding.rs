@@ -105,6 +105,17 @@ impl WriteLoop {
             if hold.after >= standing.position.sequence || !self.plan.selection.takes(stream) {
                 return Ok(standing);
             }
+            let first = match self.log.next_after(hold.after) {
+                Ok(first) => first,
+                Err(error) => {
+                    let error = error.of_stream(stream).hint(format!(
+                        "have it read anew: `tidemark resync FILE --stream {stream}`; then it is filled anew here"
+                    ));
+                    let mut held = standing.held;
+                    held.insert(stream.clone(), Hold::new(hold.after, &error));
+                    return self.open_holding(strategy, held, run).await;
+                }
+            };
             if hold.was_brought
                 && !standing.anew.contains_key(stream)
                 && let Some(anew) =
@@ -114,7 +125,7 @@ impl WriteLoop {
                 return Ok(standing);
             }
             let last = self.log.commit(standing.position.sequence).await?;
-            let missed = self.log.commits(hold.after + 1, last);
+            let missed = self.log.commits(first, last);
             let alone = Selection { streams: vec![stream.clone()], ..Selection::default() };
             let error = match self.apply(strategy, (&standing, &end), missed, &alone, run).await {
                 Ok(()) => {

@@ -1,5 +1,6 @@
 //! From the log into a destination: the trait every write strategy implements, and the loop that drives it.
 
+mod beginning;
 mod dead_letters;
 mod filling;
 mod gathering;

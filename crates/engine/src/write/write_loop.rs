@@ -139,7 +139,9 @@ impl WriteLoop {
                     run.letters.tell();
                     return self.told_of_holds(&standing);
                 }
-                Err(error) => error.context(format_args!("destination `{}`", self.destination)),
+                Err(error) => self
+                    .left_behind(error, run.report.standing())
+                    .context(format_args!("destination `{}`", self.destination)),
             };
             if !error.kind().is_transient() {
                 run.report.say(MarkState::Failed { error: error.to_string() }).await;
@@ -189,7 +191,9 @@ impl WriteLoop {
             Some(standing) => standing,
             None => self.log.position(self.plan.from).await?.into(),
         };
-        self.log.verify(&standing.position).await?;
+        let verified = self.log.verify(&standing.position).await;
+        verified.map_err(|error| self.left_behind(error, Some(&standing)))?;
+        self.check_beginning(&standing).await?;
         let is_the_end =
             standing.beyond == self.plan.beyond && *self.horizon.borrow() == Some(standing.position.sequence);
         if standing.beyond.is_some() && !is_the_end {

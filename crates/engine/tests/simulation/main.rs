@@ -28,7 +28,7 @@ use std::{ops::Range, time::Duration};
 use tidemark_engine::{
     Error, ErrorKind, Stop,
     codec::Format,
-    log::{Housekeeping, HousekeepingSettings, Log, MasterKey, MasterKeys, Store},
+    log::{Housekeeping, HousekeepingSettings, Log, MasterKey, MasterKeys, Retention, Store},
     read::{ReadLoop, ReadSettings},
     schema::StreamName,
     write::{OnError, Plan, WriteLoop},
@@ -49,6 +49,10 @@ struct Universe {
     source: source::Durable,
     appended: destination::Durable<Appended>,
     mirrored: destination::Durable<Mirrored>,
+    /// Whether what is folded is dropped as soon as nobody needs it.
+    drops: bool,
+    /// Whether there is a destination that takes every change: one that begins late cannot have those that were dropped.
+    appends: bool,
 }
 
 impl Universe {
@@ -61,7 +65,14 @@ impl Universe {
             encrypted: seed.is_multiple_of(2),
             appended: destination::Durable::default(),
             mirrored: destination::Durable::default(),
+            drops: false,
+            appends: true,
         }
+    }
+
+    /// The same, but that the log drops what nobody needs.
+    fn dropping(seed: u64) -> Self {
+        Self { drops: true, ..Self::new(seed) }
     }
 
     /// The store as a process sees it.
@@ -136,9 +147,10 @@ impl Universe {
             horizon.send_replace(Some(log.head().sequence));
             end
         };
-        let writing = futures::future::join(appending.run(&mut append), mirroring.run(&mut mirror));
+        let appending = async { if self.appends { appending.run(&mut append).await } else { Ok(()) } };
+        let writing = futures::future::join(appending, mirroring.run(&mut mirror));
         let (read, (append, mirror), ()) =
-            futures::future::join3(read, writing, keep_house(&log, fate)).await;
+            futures::future::join3(read, writing, self.keep_house(&log, fate)).await;
         read?;
         append?;
         mirror
@@ -153,34 +165,59 @@ impl Universe {
             source: self.source.clone(),
             appended: destination::Durable::default(),
             mirrored: destination::Durable::default(),
+            drops: self.drops,
+            appends: !self.has_dropped(),
         };
         assert!(replayed.live(3, &Fate::kind()), "a quiet life");
         replayed.check();
     }
 
+    /// Whether the log does not reach back to its beginning any more.
+    fn has_dropped(&self) -> bool {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
+        let store = Store::new(self.store.connect(&Fate::kind()), "simulation");
+        let log = runtime.block_on(Log::open_or_create(store, "simulation", world::simulated(7)));
+        log.expect("the log opens").begins_after().is_some()
+    }
+
     fn check(&self) {
-        self.model.check_appended(&self.appended.content());
-        self.model.check_appended_accounts(&self.appended.content());
+        if self.appends {
+            self.model.check_appended(&self.appended.content());
+            self.model.check_appended_accounts(&self.appended.content());
+        }
         self.model.check_mirrored(&self.mirrored.content());
         self.model.check_mirrored_accounts(&self.mirrored.content());
     }
-}
 
-/// Folds what there is and removes what nothing needs, every now and then.
-async fn keep_house(log: &Log, fate: &Fate) {
-    let settings = HousekeepingSettings { format: Format::Parquet, fold_after: Duration::ZERO };
-    let mut housekeeping = Housekeeping::new(log.clone(), settings, Stop::new());
-    for _ in 0..fate.draw(12) {
-        for _ in 0..fate.draw(200) {
-            tokio::task::yield_now().await;
+    /// Folds what there is and removes what nothing needs, every now and then.
+    async fn keep_house(&self, log: &Log, fate: &Fate) {
+        let retention = match self.drops {
+            true => Retention {
+                age: Some(Duration::ZERO),
+                live: vec!["appended".to_owned(), "mirrored".to_owned()],
+                ..Retention::default()
+            },
+            false => Retention::default(),
+        };
+        let settings =
+            HousekeepingSettings { format: Format::Parquet, fold_after: Duration::ZERO, retention };
+        let mut housekeeping = Housekeeping::new(log.clone(), settings, Stop::new());
+        for _ in 0..fate.draw(12) {
+            for _ in 0..fate.draw(200) {
+                tokio::task::yield_now().await;
+            }
+            let outcome = match housekeeping.tidy().await {
+                Ok(()) if self.drops => housekeeping.retain().await,
+                outcome => outcome,
+            };
+            match outcome {
+                Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Denied) => {}
+                outcome => outcome.expect("housekeeping goes well"),
+            }
         }
-        match housekeeping.tidy().await {
-            Err(error) if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Denied) => {}
-            outcome => outcome.expect("housekeeping goes well"),
+        if fate.draw(2) == 0 {
+            let _ = housekeeping.retire().await;
         }
-    }
-    if fate.draw(2) == 0 {
-        let _ = housekeeping.retire().await;
     }
 }
 
@@ -198,17 +235,24 @@ async fn patiently<T, F: Future<Output = Result<T, Error>>>(attempt: impl Fn() -
 #[test]
 fn a_process_may_die_at_any_await() {
     for (seed, kind) in [(1, "plain"), (2, "encrypted")] {
-        let places = die_at_every_place(seed);
+        let (places, _) = die_at_every_place(|| Universe::new(seed));
         println!("died at {places} places over a store that is {kind}");
         assert!(places > 200, "the run has far more places than {places} where it waits");
     }
 }
 
-/// Returns how many places there are.
-fn die_at_every_place(seed: u64) -> u64 {
-    let (mut places, mut replaced) = (0, 0);
+/// The same, while the log drops what every destination has.
+#[test]
+fn a_process_may_die_at_any_await_while_it_drops_what_is_old() {
+    let (places, dropped) = die_at_every_place(|| Universe::dropping(1));
+    assert!(places > 200 && dropped > 0, "some log has been cut off");
+}
+
+/// Returns how many places there are, and how often what is old was dropped in the end.
+fn die_at_every_place(universe: impl Fn() -> Universe) -> (u64, usize) {
+    let (mut places, mut replaced, mut dropped) = (0, 0, 0);
     loop {
-        let universe = Universe::new(seed);
+        let universe = universe();
         let survived = universe.live(1, &Fate::dies_at(places));
         if !survived {
             assert!(universe.live(2, &Fate::kind()), "the second life is a quiet one");
@@ -216,13 +260,14 @@ fn die_at_every_place(seed: u64) -> u64 {
         universe.check();
         universe.check_replay();
         replaced += universe.mirrored.replaced();
+        dropped += usize::from(universe.has_dropped());
         if survived {
             break;
         }
         places += 1;
     }
     assert!(replaced > 0, "some shadow has taken a place");
-    places
+    (places, dropped)
 }
 
 /// Dies again and again, while everything it uses fails now and then.
@@ -265,7 +310,8 @@ fn seeds(many: u64) -> Range<u64> {
 }
 
 fn lives_to_the_end(seed: u64, mut fate: impl FnMut(u64) -> Fate) {
-    let universe = Universe::new(seed);
+    // Encrypted and dropping what is old, each apart and both together.
+    let universe = if seed % 4 < 2 { Universe::new(seed) } else { Universe::dropping(seed) };
     // Some lives begin with a stream that a destination refuses, in vain or not.
     universe.mirrored.refuse([None, Some("orders"), Some("accounts")][(seed % 3) as usize]);
     let mut life = 0;

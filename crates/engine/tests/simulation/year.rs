@@ -18,7 +18,7 @@ use tidemark_engine::{
     arrow_array::{ArrayRef, Int64Array},
     change::{ChangeBatch, Op},
     codec::Format,
-    log::{Housekeeping, HousekeepingSettings, Log, Playing, Selection, Store},
+    log::{Housekeeping, HousekeepingSettings, Log, Playing, Retention, Selection, Store},
     read::{End, Outlet, Phase, ReadContext, ReadLoop, ReadSettings, ReadStrategy},
     schema::{Field, Kind, StreamName, StreamSchema},
     world::{Clock, World},
@@ -84,7 +84,11 @@ async fn day(store: &Store, calendar: &Calendar, day: i64) -> Result<()> {
     let world = World::new(Arc::new(calendar.clone()), Arc::new(random), Arc::new(OnTheSpot));
     let log = Log::open_or_create(store.clone(), "year", world).await?;
     let fields = vec![Field::new("tick", Kind::Int64).required()];
-    let settings = HousekeepingSettings { format: Format::Arrow, fold_after: Duration::from_secs(86_400) };
+    let settings = HousekeepingSettings {
+        format: Format::Arrow,
+        fold_after: Duration::from_secs(86_400),
+        retention: Retention::default(),
+    };
     let mut ticking = Ticking {
         calendar: calendar.clone(),
         housekeeping: Housekeeping::new(log.clone(), settings, Stop::new()),

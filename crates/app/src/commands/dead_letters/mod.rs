@@ -137,10 +137,18 @@ impl DeadLetters {
             let message = format!("destinations `{name}` and `{other}` both have a letter `{}`", letter.id);
             return Err(Error::config(message).hint("choose one with `--destination`").into());
         }
-        let change = listing::change(log, letter).await?;
+        let change = match log.is_dropped(letter.id.sequence) {
+            true => None,
+            false => Some(listing::change(log, letter).await?),
+        };
         match self.json {
-            true => output.data(listing::letter_for_programs(name, letter, Some(&change))),
-            false => output.data(listing::letter_for_people(name, letter, &change)),
+            true => output.data(listing::letter_for_programs(name, letter, change.as_deref())),
+            false => {
+                let change = change
+                    .as_deref()
+                    .unwrap_or("the log does not keep it any more: it can only be discarded");
+                output.data(listing::letter_for_people(name, letter, change))
+            }
         }
     }
 }

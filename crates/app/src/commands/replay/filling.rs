@@ -110,7 +110,8 @@ async fn discard_another(
     let is_part = standing.position.sequence <= range.last
         && (standing.beyond.is_none()
             || (standing.beyond, standing.position.sequence) == (plan.beyond, range.last))
-        && &standing.position.log == log.id();
+        && &standing.position.log == log.id()
+        && !log.is_dropped(standing.position.sequence);
     if is_same && is_part {
         tracing::info!(commit = standing.position.sequence, "going on with the replay that was interrupted");
         return Ok(());

@@ -52,7 +52,8 @@ pub(super) async fn play(
 
 /// A destination holds one range of the log: it can be continued, not mixed with another.
 fn check_continues(name: &str, mark: Option<&Mark>, range: &Range) -> Result<()> {
-    let Some(mark) = mark else { return Ok(()) };
+    // One that was refused at its beginning holds nothing.
+    let Some(mark) = mark.filter(|mark| mark.position.sequence > 0) else { return Ok(()) };
     if let Some(moment) = &mark.as_of {
         return Err(Error::config(format!(
             "`{name}` shows the source as of {moment}, from which nothing goes on"

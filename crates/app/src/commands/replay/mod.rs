@@ -143,7 +143,9 @@ impl Replay {
             Error::config(format!("nothing has been written to `{}` yet", self.to))
                 .hint("run the pipeline: it fills the destination from the beginning")
         })?;
-        Ok(Some(mark.position.sequence))
+        // One that was left behind is brought to where the log is.
+        let stands_at = mark.position.sequence;
+        Ok(Some(if log.is_dropped(stands_at) { log.head().sequence } else { stands_at }))
     }
 
     fn show(&self, rows: &BTreeMap<StreamName, u64>, output: &Output) -> Result<(), Failure> {

@@ -109,7 +109,7 @@ impl Range {
     pub(super) async fn count(&self, log: &Log, mark: Option<&Mark>) -> Result<BTreeMap<StreamName, u64>> {
         let begin = mark.map_or(self.plan.from, |mark| mark.position.sequence.max(self.plan.from));
         let mut rows = BTreeMap::new();
-        for sequence in begin + 1..=self.last {
+        for sequence in log.next_after(begin)?..=self.last {
             for (stream, count) in log.commit(sequence).await?.rows_by_stream() {
                 if self.plan.selection.takes(&stream) {
                     *rows.entry(stream).or_default() += count;

@@ -258,12 +258,19 @@ impl Verify {
                 let mut streams = log.streams().await?;
                 streams.retain(|stream| selection.takes(stream) && is_given(mark.as_ref(), stream));
                 let from = mark.as_ref().map_or(0, |mark| mark.from);
+                let cut_off = log.streams_cut_off().await?;
+                streams.retain(|stream| !cut_off.contains(stream));
                 let replayed = Replayed::make(pipeline, log, destination, from, streams).await?;
                 report.streams = tokio::select! {
                     biased;
                     () = stop.stopped() => return Err(Error::unavailable("it was interrupted").into()),
                     streams = replayed.compare_with(replica.as_ref(), self.limit, &stop) => streams?,
                 };
+                let cut_off = cut_off
+                    .iter()
+                    .filter(|stream| selection.takes(stream) && is_given(mark.as_ref(), stream));
+                let why = "the log does not keep all of it any more, and it has no key";
+                report.streams.extend(cut_off.map(|stream| OfStream::not_compared(stream, why.to_owned())));
             }
             reports.push(report);
         }

@@ -15,6 +15,7 @@ mod outages;
 mod refused;
 mod replay;
 mod resync;
+mod retention;
 mod schema_changes;
 mod slot;
 mod snapshot;

@@ -141,8 +141,7 @@ fn array(kind: &Kind, rows: usize) -> BoxedStrategy<ArrayRef> {
         Kind::UInt16 => of::<_, UInt16Array>(proptest::num::u16::ANY, rows),
         Kind::UInt32 => of::<_, UInt32Array>(proptest::num::u32::ANY, rows),
         Kind::UInt64 => of::<_, UInt64Array>(proptest::num::u64::ANY, rows),
-        // Bits, not numbers: every NaN there is.
-        Kind::Float32 => of::<_, Float32Array>(proptest::num::u32::ANY.prop_map(f32::from_bits), rows),
+        Kind::Float32 => of::<_, Float32Array>(single(), rows),
         Kind::Float64 => of::<_, Float64Array>(float(), rows),
         Kind::Decimal { precision, scale } => decimals(*precision, *scale, rows),
         Kind::Bytes => vec(option::of(vec(any_byte(), 0..8)), rows)
@@ -205,10 +204,20 @@ fn moment() -> impl Strategy<Value = i64> {
     prop_oneof![-4_000_000_000_000_000..4_000_000_000_000_000i64, any_i64()]
 }
 
+/// Bits, not numbers: NaN has more than one pattern.
 fn float() -> impl Strategy<Value = f64> {
+    let special = [-0.0, 0.1, f64::INFINITY, f64::NEG_INFINITY, 5e-324, f64::MAX].map(f64::to_bits);
+    let nan = [f64::NAN.to_bits(), u64::MAX, 0x7FF0_0000_0000_0001, 0xFFF8_0000_0000_0000];
+    let bits = prop::sample::select([&special[..], &nan].concat());
+    prop_oneof![bits, proptest::num::u64::ANY].prop_map(f64::from_bits)
+}
+
+fn single() -> impl Strategy<Value = f32> {
     let special =
-        prop::sample::select(vec![-0.0, 0.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 5e-324, f64::MAX]);
-    prop_oneof![special, proptest::num::u64::ANY.prop_map(f64::from_bits)]
+        [-0.0, 0.1, f32::INFINITY, f32::NEG_INFINITY, f32::MIN_POSITIVE, f32::MAX].map(f32::to_bits);
+    let nan = [f32::NAN.to_bits(), u32::MAX, 0x7F80_0001, 0xFFC0_0000];
+    let bits = prop::sample::select([&special[..], &nan].concat());
+    prop_oneof![bits, proptest::num::u32::ANY].prop_map(f32::from_bits)
 }
 
 fn any_byte() -> impl Strategy<Value = u8> {

@@ -43,6 +43,11 @@ impl Commit {
         Self { header, hash, body, sections }
     }
 
+    /// The same commit under the hash of the one whose place it takes.
+    pub(super) fn standing_for(self, hash: Digest) -> Self {
+        Self { hash, ..self }
+    }
+
     pub(crate) fn header(&self) -> &Header {
         &self.header
     }

@@ -1,8 +1,8 @@
 //! A table that changes while it is read, chunk by chunk, again and again: what is played must be the table.
 
 mod kept;
-mod reader;
-mod table;
+pub(in crate::log) mod reader;
+pub(in crate::log) mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,10 +2,10 @@
 
 use futures::TryStreamExt;
 
-use super::{holds::Change, key::keys_of};
+use super::holds::Change;
 use crate::{
     Error, ErrorKind, Result,
-    change::Op,
+    change::{Keys, Op},
     log::{LetterId, Playing, Selection},
     schema::StreamName,
     write::{Delivery, OnError, WriteLoop, write_loop::Run},
@@ -47,7 +47,7 @@ impl WriteLoop {
         }
         let destination = &self.destination;
         tracing::warn!(%destination, %stream, letter = %id, %error, hint = error.hint_text(), "a change could not be written and is a dead letter");
-        let change = Change { id, op, keys: keys_of(&delivery.changes, 0, op) };
+        let change = Change { id, op, keys: Keys::new(&delivery.changes).of(0, op) };
         letters.book.keep(&stream, vec![change.letter(&error, &delivery, playing, now)]).await?;
         Ok(None)
     }

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use arrow_array::BooleanArray;
 
-use super::key::keys_of;
 use crate::{
     Error, Result, Time,
-    change::Op,
+    change::{Keys, Op},
     log::{DeadLetter, LetterId, Playing, letter_of},
     schema::StreamName,
     write::Delivery,
@@ -78,6 +77,7 @@ impl Holds {
         let unnumbered = || Error::internal("a batch reached a destination before it was numbered");
         let ordinals = delivery.changes.ordinals().ok_or_else(unnumbered)?;
         let shadow = self.playing.shadow_of(stream);
+        let all = Keys::new(&delivery.changes);
         let mut passes = Vec::with_capacity(delivery.changes.rows());
         for row in 0..delivery.changes.rows() {
             let (sequence, ordinal) = (delivery.sequence, ordinals.value(row));
@@ -92,7 +92,7 @@ impl Holds {
                 released.append(&mut held.met);
                 held.keys.clear();
             }
-            let keys = if held.keys.is_empty() { Vec::new() } else { keys_of(&delivery.changes, row, op) };
+            let keys = if held.keys.is_empty() { Vec::new() } else { all.of(row, op) };
             let holder = keys.iter().filter_map(|key| held.keys.get(key)).min().copied();
             if let Some(holder) = holder {
                 held.hold(id, &keys, holder);

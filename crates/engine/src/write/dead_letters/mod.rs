@@ -17,7 +17,6 @@ mod breaker;
 mod burial;
 mod groups;
 mod holds;
-mod key;
 mod letters;
 mod retry;
 

@@ -12,23 +12,23 @@ use crate::{
 
 /// A table, and the shadow that is to take its place.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(in crate::log) struct Kept {
     table: Mirror,
     shadow: Option<Mirror>,
     standing: Option<Standing>,
     /// How often a shadow has taken the table's place.
-    pub(super) replaced: u64,
+    pub(in crate::log) replaced: u64,
 }
 
 impl Kept {
     /// Plays `log` up to commit `last`, and fills what is to be filled.
-    pub(super) async fn play_until(&mut self, log: &Log, last: u64) {
+    pub(in crate::log) async fn play_until(&mut self, log: &Log, last: u64) {
         let (_keep, horizon) = watch::channel(Some(last));
         let plan = Plan::new(WriteMode::Mirror);
         WriteLoop::new(log.clone(), "kept", plan, horizon, Stop::new()).run(self).await.unwrap();
     }
 
-    pub(super) fn rows(&self) -> &Rows {
+    pub(in crate::log) fn rows(&self) -> &Rows {
         &self.table.rows
     }
 }

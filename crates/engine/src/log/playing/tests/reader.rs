@@ -20,7 +20,7 @@ const CHUNKS: usize = 4;
 
 /// What happens next.
 #[derive(Debug, Clone)]
-pub(super) enum Event {
+pub(in crate::log) enum Event {
     /// The source commits a transaction.
     Write(Vec<(Write, i64, i64)>),
     /// Some transactions are staged.
@@ -39,7 +39,7 @@ pub(super) enum Event {
 
 /// What a transaction does to a key; what does not fit is left out.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Write {
+pub(in crate::log) enum Write {
     Insert,
     Update,
     UpdateInPart,
@@ -49,7 +49,7 @@ pub(super) enum Write {
     Truncate,
 }
 
-pub(super) fn event() -> impl Strategy<Value = Event> {
+pub(in crate::log) fn event() -> impl Strategy<Value = Event> {
     let write = prop_oneof![
         6 => Just(Write::Insert),
         3 => Just(Write::Update),
@@ -74,8 +74,8 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
 
 /// The source's table and its history.
 #[derive(Debug, Default)]
-pub(super) struct Table {
-    pub(super) rows: Rows,
+pub(in crate::log) struct Table {
+    pub(in crate::log) rows: Rows,
     /// Each transaction, and the table after it; the first is 1.
     history: Vec<(Vec<Change>, Rows)>,
     serial: i64,
@@ -124,9 +124,9 @@ impl Table {
 }
 
 /// The reader, and what it has put into the log.
-pub(super) struct Reader {
-    pub(super) log: Log,
-    pub(super) table: Table,
+pub(in crate::log) struct Reader {
+    pub(in crate::log) log: Log,
+    pub(in crate::log) table: Table,
     writer: LogWriter,
     entry: Entry,
     generation: u64,
@@ -140,8 +140,8 @@ pub(super) struct Reader {
     staged: u64,
     /// The table after each commit after which a complete generation goes on, and after which one that waits for another was last
     /// told of.
-    pub(super) complete_at: BTreeMap<u64, Rows>,
-    pub(super) stale_at: BTreeMap<u64, Rows>,
+    pub(in crate::log) complete_at: BTreeMap<u64, Rows>,
+    pub(in crate::log) stale_at: BTreeMap<u64, Rows>,
 }
 
 /// What is read of a generation.
@@ -158,7 +158,7 @@ struct Reading {
 
 impl Reader {
     /// One that has begun.
-    pub(super) async fn new() -> Self {
+    pub(in crate::log) async fn new() -> Self {
         let log = Log::open_or_create(Store::memory(), "playing", World::real()).await.unwrap();
         let mut reader = Self {
             writer: LogWriter::open(&log).await.unwrap(),
@@ -178,7 +178,7 @@ impl Reader {
         reader
     }
 
-    pub(super) async fn meet(&mut self, event: Event) {
+    pub(in crate::log) async fn meet(&mut self, event: Event) {
         match event {
             Event::Write(writes) => self.table.write(writes),
             Event::Stage(transactions) => self.stage(transactions).await,
@@ -191,7 +191,7 @@ impl Reader {
     }
 
     /// Stages and reads everything.
-    pub(super) async fn finish(&mut self) {
+    pub(in crate::log) async fn finish(&mut self) {
         loop {
             (0..CHUNKS).for_each(|chunk| self.read(chunk));
             self.stage(usize::MAX).await;
@@ -290,7 +290,7 @@ impl Reader {
     }
 
     /// The keys that are read of the generation that an appended history has.
-    pub(super) fn records(&self) -> &BTreeSet<i64> {
+    pub(in crate::log) fn records(&self) -> &BTreeSet<i64> {
         &self.placed.records
     }
 
@@ -302,7 +302,7 @@ impl Reader {
     }
 
     /// How many changes of each transaction the chunks of the generation in an appended history do not have.
-    pub(super) fn expected_changes(&self) -> BTreeMap<u64, usize> {
+    pub(in crate::log) fn expected_changes(&self) -> BTreeMap<u64, usize> {
         let mut expected = BTreeMap::new();
         for (lsn, change) in self.since_begin(&self.placed) {
             let (old, new) = self.placed.points_of(change);

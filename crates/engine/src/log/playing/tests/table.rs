@@ -13,22 +13,22 @@ use crate::{
 };
 
 /// Two values of each key; partial changes tell the first alone.
-pub(super) type Rows = BTreeMap<i64, (i64, i64)>;
+pub(in crate::log) type Rows = BTreeMap<i64, (i64, i64)>;
 
 /// What happened to a record.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Change {
-    pub(super) op: Op,
-    pub(super) key: i64,
+pub(in crate::log) struct Change {
+    pub(in crate::log) op: Op,
+    pub(in crate::log) key: i64,
     /// The key before, where it changed.
-    pub(super) old_key: Option<i64>,
-    pub(super) first: i64,
+    pub(in crate::log) old_key: Option<i64>,
+    pub(in crate::log) first: i64,
     /// `None`: not told.
-    pub(super) second: Option<i64>,
+    pub(in crate::log) second: Option<i64>,
 }
 
 /// `changes` that the source made in transaction `lsn`.
-pub(super) fn batch(lsn: u64, changes: &[Change]) -> ChangeBatch {
+pub(in crate::log) fn batch(lsn: u64, changes: &[Change]) -> ChangeBatch {
     let fields = ["id", "first", "second"].map(|name| Field::new(name, Kind::Int64)).to_vec();
     let schema = StreamSchema::new(StreamName::new("table"), fields, vec!["id".into()]).unwrap();
     let (mut unchanged, mut unknown) = (BitmapBuilder::new(3), BitmapBuilder::new(3));
@@ -76,12 +76,12 @@ fn int(cell: Cell<'_>) -> Option<i64> {
 
 /// A destination that takes nothing but what fits exactly.
 #[derive(Debug, Default)]
-pub(super) struct Mirror {
-    pub(super) rows: Rows,
+pub(in crate::log) struct Mirror {
+    pub(in crate::log) rows: Rows,
 }
 
 impl Mirror {
-    pub(super) fn apply(&mut self, delivery: &Delivery) {
+    pub(in crate::log) fn apply(&mut self, delivery: &Delivery) {
         let changes = &delivery.changes;
         let cell = |index: usize, row| int(changes.column(index).cell(row));
         for row in 0..changes.rows() {
@@ -111,16 +111,16 @@ impl Mirror {
 
 /// One change as it was played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Played {
-    pub(super) sequence: u64,
-    pub(super) ordinal: u64,
-    pub(super) key: i64,
-    pub(super) lsn: u64,
-    pub(super) is_record: bool,
-    pub(super) begins_anew: bool,
+pub(in crate::log) struct Played {
+    pub(in crate::log) sequence: u64,
+    pub(in crate::log) ordinal: u64,
+    pub(in crate::log) key: i64,
+    pub(in crate::log) lsn: u64,
+    pub(in crate::log) is_record: bool,
+    pub(in crate::log) begins_anew: bool,
 }
 
-pub(super) fn change_ids<'d>(deliveries: impl IntoIterator<Item = &'d Delivery>) -> Vec<Played> {
+pub(in crate::log) fn change_ids<'d>(deliveries: impl IntoIterator<Item = &'d Delivery>) -> Vec<Played> {
     let mut ids = Vec::new();
     for Delivery { sequence, phase, changes, .. } in deliveries {
         let positions = changes.columns().source_positions.as_ref().unwrap();
