@@ -139,7 +139,13 @@ impl Housekeeping {
         let is_due = self.last_drop.is_none_or(|last| now.micros_since(last) >= DROP_EVERY);
         if is_due && now.micros_since(begun) >= QUIET && !self.stop.is_stopped() {
             self.last_drop = Some(now);
-            self.drop_old(&self.stop.clone()).await?;
+            match self.drop_old(&self.stop.clone()).await {
+                // What cannot be dropped is kept; the log is folded all the same.
+                Err(error) if !error.kind().is_transient() && !self.came_too_late => {
+                    tracing::error!(%error, hint = error.hint_text(), "nothing is dropped from the staging log");
+                }
+                dropped => dropped?,
+            }
         }
         self.clear().await
     }
