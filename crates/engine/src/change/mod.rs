@@ -14,6 +14,7 @@ mod keys;
 mod op;
 mod projection;
 mod record_batch;
+mod size;
 mod value;
 
 pub use batch::{Before, ChangeBatch, Columns};
@@ -22,6 +23,7 @@ pub use exceptions::{Exceptions, ExceptionsBuilder};
 pub use json::write_json;
 pub(crate) use keys::Keys;
 pub use op::Op;
+pub(crate) use size::slice_bytes;
 pub use value::{Cell, Column, Value};
 
 pub(crate) use record_batch::reserved;

@@ -9,14 +9,14 @@ mod xml;
 
 use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use columns::{conform, join, union};
 
-use crate::Result;
+use crate::{Result, change::slice_bytes};
 
 /// The format of a segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ const READ_BYTES: usize = 4 << 20;
 
 /// `batch` in pieces of at most [`READ_BYTES`], or of one change; with the bytes of each.
 fn pieces(batch: &RecordBatch) -> Vec<(RecordBatch, usize)> {
-    let sizes = batch.columns().iter().map(|array| array.to_data().get_slice_memory_size().unwrap_or(0));
+    let sizes = batch.columns().iter().map(|array| slice_bytes(array.as_ref()));
     let (bytes, rows) = (sizes.sum::<usize>(), batch.num_rows());
     if bytes <= READ_BYTES || rows < 2 {
         return vec![(batch.clone(), bytes)];

@@ -363,3 +363,46 @@ async fn what_a_dead_fold_left_is_removed(store: Store) {
     assert_eq!((objects(&store, "data").await.len(), objects(&store, "volumes").await.len()), (whole, 1));
     assert_eq!(all_of(&open(&store, &hands).await).await.len(), 6);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, ListArray, types::Int32Type};
+
+    use super::*;
+    use crate::{
+        change::Op,
+        schema::{Field, Kind, StreamName, StreamSchema},
+    };
+
+    /// One record with a long list.
+    fn listed(id: i64) -> ChangeBatch {
+        let kind = Kind::List { of: Box::new(Kind::Int32) };
+        let fields = vec![Field::new("id", Kind::Int64).required(), Field::new("list", kind)];
+        let schema = StreamSchema::new(StreamName::new("lists"), fields, vec!["id".into()]).unwrap();
+        let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some((0..2_000).map(Some))]);
+        let values: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![id])), Arc::new(list)];
+        ChangeBatch::uniform(schema, Op::Create, values).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_folded_again_is_folded_whole() {
+        let (store, hands) = (Store::memory(), Hands::default());
+        for round in 0..3 {
+            // Another process, which has nothing in memory.
+            let log = open(&store, &hands).await;
+            let mut writer = LogWriter::open(&log).await.unwrap();
+            let mut layouts = LayoutWriter::open(&log).await.unwrap();
+            for id in 0..100 {
+                commit(&mut writer, vec![group(vec![listed(round * 100 + id)], "1", None)]).await.unwrap();
+            }
+            assert!(log.fold(&mut layouts, Format::Parquet, &Stop::new()).await.unwrap());
+            assert_eq!(layouts.layout().folded(), log.head().sequence - 1);
+            assert_eq!(layouts.layout().volumes.len(), 1, "all of it is small");
+            hands.move_on(DAY);
+            log.clear(&mut layouts, &Stop::new()).await.unwrap();
+        }
+        assert_eq!(all_of(&open(&store, &hands).await).await.len(), 300);
+    }
+}

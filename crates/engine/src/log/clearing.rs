@@ -3,14 +3,18 @@
 
 use std::collections::BTreeSet;
 
+use futures::{FutureExt, StreamExt, TryStreamExt, future, stream};
 use object_store::path::Path;
 
 use super::{
     Log,
-    layout::{Doomed, Fenced, LayoutWriter},
+    layout::{Doomed, Fence, Fenced, LayoutWriter},
     names,
 };
 use crate::{Error, Result, Stop, Time};
+
+/// Objects that are removed at once.
+const AT_ONCE: usize = 16;
 
 impl Log {
     /// Says that nothing of `writer` can become visible any more.
@@ -30,11 +34,15 @@ impl Log {
         };
         let (idle, needed): (Vec<_>, Vec<_>) =
             layout.fences.iter().cloned().partition(|fence| retired.contains(&fence.against));
-        if due.is_empty() && idle.is_empty() {
+        // An entry for the sake of a former one alone would be the next one's reason to write.
+        let is_worth_it = |fence: &Fence| matches!(fence.object, Fenced::Commit(_));
+        if due.is_empty() && !idle.iter().any(is_worth_it) {
             return Ok(());
         }
         for doomed in &due {
-            self.remove(doomed, &layout.fences).await?;
+            if !self.remove(doomed, &layout.fences, stop).await? {
+                return Ok(());
+            }
         }
         let mut objects: Vec<String> = Vec::new();
         for fence in idle {
@@ -58,19 +66,30 @@ impl Log {
         put.await
     }
 
-    async fn remove(&self, doomed: &Doomed, fences: &[super::layout::Fence]) -> Result<()> {
+    /// Removes what is doomed; `false` when it was stopped before the end.
+    async fn remove(&self, doomed: &Doomed, fences: &[Fence], stop: &Stop) -> Result<bool> {
         let fenced: BTreeSet<_> = fences.iter().map(|fence| fence.object).collect();
-        for sequence in doomed.commits.into_iter().flat_map(|(first, last)| first..=last) {
-            if !fenced.contains(&Fenced::Commit(sequence)) {
-                self.store().delete(&names::commit(sequence)).await?;
-            }
-        }
-        for object in &doomed.objects {
+        let sequences = doomed.commits.into_iter().flat_map(|(first, last)| first..=last);
+        let commits = sequences
+            .filter(|sequence| !fenced.contains(&Fenced::Commit(*sequence)))
+            .map(|sequence| Ok(names::commit(sequence)));
+        let objects = doomed.objects.iter().map(|object| {
             let unsound =
                 |error| Error::conflict(format!("the layout names an object `{object}`")).source(error);
-            self.store().delete(&Path::parse(object).map_err(unsound)?).await?;
-        }
-        Ok(())
+            Path::parse(object).map_err(unsound)
+        });
+        let paths = commits.chain(objects).collect::<Result<Vec<_>>>()?;
+        let removed = stream::iter(paths).map(|path| {
+            let (log, stop) = (self.clone(), stop.clone());
+            let remove = async move {
+                match stop.is_stopped() {
+                    true => Ok(false),
+                    false => log.store().delete(&path).await.map(|()| true),
+                }
+            };
+            remove.boxed()
+        });
+        removed.buffer_unordered(AT_ONCE).try_fold(true, |all, one| future::ready(Ok(all && one))).await
     }
 
     async fn retired_writers(&self) -> Result<BTreeSet<String>> {

@@ -8,7 +8,7 @@ use std::{
 
 use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray, UInt64Array};
 use arrow_schema::{Field, Schema, SchemaRef};
-use futures::TryStreamExt;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 
 use super::{
@@ -43,6 +43,9 @@ pub(super) const SEGMENT_BYTES: usize = 4 << 20;
 const COMMITS_STAY: i64 = 15_000_000;
 /// and what may be read for a while, microseconds.
 pub(super) const OTHERS_STAY: i64 = 600_000_000;
+
+/// Commits that are read at once.
+const AT_ONCE: usize = 8;
 
 /// The columns that folded changes have besides their own, for readers who have no commits.
 const SEQUENCE: &str = "_tidemark_sequence";
@@ -84,31 +87,30 @@ impl Log {
         let again = layout.folded_again(last - layout.folded());
         let first = again.first().map_or(layout.folded() + 1, |volume| volume.first);
         let mut fold = Fold::new(self, writer, format, stop);
-        let mut commits = std::pin::pin!(self.commits(first, self.commit(last).await?));
-        let mut held = 0;
-        let mut former = match first {
-            1 => None,
-            _ => Some(self.commit(first - 1).await?.header().writer.clone()),
+        let filled = self.fill(&mut fold, (first, last), layout.folded()).await;
+        let made = fold.made();
+        let folded = match filled {
+            Ok(true) => fold.finish().await.map_err(Some),
+            Ok(false) => Err(None),
+            Err(error) => Err(Some(error)),
         };
-        while let Some(commit) = commits.try_next().await? {
-            if commit.header().begins && commit.sequence() > layout.folded() {
-                let object = Fenced::Commit(commit.sequence());
-                fold.fences.extend(former.map(|against| Fence { object, against }));
+        let folded = match folded {
+            Ok(folded) => folded,
+            Err(error) => {
+                self.abandon(&made).await;
+                return error.map_or(Ok(false), Err);
             }
-            former = Some(commit.header().writer.clone());
-            if commit.sequence() > layout.folded() {
-                held += commit.held_bytes();
-            }
-            fold.add(&commit).await?;
-            if fold.is_full() {
-                break;
-            }
+        };
+        let is_whole = folded.volume.first == first && folded.volume.last > layout.folded();
+        if !is_whole {
+            return Err(Error::internal("a volume does not hold the commits that it is to stand for"));
         }
-        let folded = fold.finish().await?;
         let mut replaced = Vec::new();
         for volume in again {
             replaced.extend(self.replaced_by(volume, &folded).await?);
         }
+        let reaches_the_end = folded.volume.last == last;
+        let held = folded.held;
         let now = self.world().now();
         let commits = (layout.folded() + 1, folded.volume.last);
         let kept = layout.volumes.len() - again.len();
@@ -128,9 +130,55 @@ impl Log {
             stop,
         );
         put.await?;
-        let less = |bytes: u64| Some(bytes.saturating_sub(held));
+        // What was counted twice, or not at all, counts no more when everything is folded.
+        let less = |bytes: u64| Some(if reaches_the_end { 0 } else { bytes.saturating_sub(held) });
         let _ = self.0.unfolded.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
         Ok(true)
+    }
+
+    /// Adds commits to `fold` until it is full, but all of those up to `folded`, which are folded again, and one more. `false` when it is
+    /// stopped before.
+    async fn fill(&self, fold: &mut Fold<'_>, (first, last): (u64, u64), folded: u64) -> Result<bool> {
+        let mut before = self.position(first - 1).await?;
+        let mut former = match first {
+            1 => None,
+            _ => Some(self.commit(first - 1).await?.header().writer.clone()),
+        };
+        let log = self.clone();
+        let read = stream::iter(first..=last).map(move |sequence| {
+            let log = log.clone();
+            async move { log.commit(sequence).await }.boxed()
+        });
+        let mut commits = std::pin::pin!(read.buffered(AT_ONCE));
+        while let Some(commit) = commits.try_next().await? {
+            if fold.stop.is_stopped() {
+                return Ok(false);
+            }
+            self.check_follows(&commit, &before)?;
+            before = commit.position();
+            if commit.header().begins && commit.sequence() > folded {
+                let object = Fenced::Commit(commit.sequence());
+                fold.fences.extend(former.map(|against| Fence { object, against }));
+            }
+            former = Some(commit.header().writer.clone());
+            if commit.sequence() > folded {
+                fold.held += commit.held_bytes();
+            }
+            fold.add(&commit).await?;
+            if fold.is_full() && commit.sequence() > folded {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Removes what a fold has made that nobody will ever name. What cannot be removed now is found as garbage later.
+    async fn abandon(&self, made: &[Path]) {
+        for path in made {
+            if let Err(error) = self.store().delete(path).await {
+                tracing::debug!(%error, "cannot remove what was folded in vain");
+            }
+        }
     }
 
     /// The objects of `volume` that the one does not need which takes its place.
@@ -161,6 +209,8 @@ struct Fold<'a> {
     fences: Vec<Fence>,
     weight: u64,
     begun: u64,
+    /// Bytes of the commits that are folded for the first time.
+    held: u64,
 }
 
 /// A segment that is being filled.
@@ -181,6 +231,7 @@ struct Folded {
     segments: Vec<String>,
     replaced: Vec<String>,
     fences: Vec<Fence>,
+    held: u64,
 }
 
 impl<'a> Fold<'a> {
@@ -198,7 +249,14 @@ impl<'a> Fold<'a> {
             fences: Vec::new(),
             weight: 0,
             begun: 0,
+            held: 0,
         }
+    }
+
+    /// The names of the segments that it has begun.
+    fn made(&self) -> Vec<Path> {
+        let own = self.segments.iter().map(|segment| Path::from(segment.name.as_str()));
+        own.filter(|path| names::meant_for(path) == Some(self.layout)).collect()
     }
 
     fn is_full(&self) -> bool {
@@ -342,13 +400,13 @@ impl<'a> Fold<'a> {
         for key in open {
             self.end(&key).await?;
         }
-        let Self { log, stop, layout, writer, binding, segments, replaced, fences, weight, .. } = self;
+        let Self { log, stop, layout, writer, binding, segments, replaced, fences, weight, held, .. } = self;
         let names = segments.iter().map(|segment| segment.name.clone()).collect();
         let (sealed, card) = log.world().compute(move || binding.finish(segments, weight)).await??;
         let path = names::volume(card.first, card.last, layout, writer);
         let volume = VolumeRef { name: path.to_string(), ..card };
         log.put_own(&path, &sealed.bytes, stop).await?;
-        Ok(Folded { volume, segments: names, replaced, fences })
+        Ok(Folded { volume, segments: names, replaced, fences, held })
     }
 }
 

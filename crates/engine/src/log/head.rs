@@ -115,11 +115,11 @@ impl Log {
     /// Makes a durable commit the head, unless a newer one is known.
     pub(super) fn advance(&self, commit: &Arc<Commit>) {
         self.0.recent.remember(commit);
-        self.0.unfolded.fetch_add(commit.held_bytes(), Ordering::Relaxed);
         self.0.head.send_if_modified(|head| {
             let newer = commit.sequence() > head.sequence;
             if newer {
                 *head = Head::from(commit.as_ref());
+                self.0.unfolded.fetch_add(commit.held_bytes(), Ordering::Relaxed);
             }
             newer
         });

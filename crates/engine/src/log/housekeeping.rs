@@ -16,6 +16,10 @@ const DUE_BYTES: u64 = 64 << 20;
 const QUIET: u64 = 30_000_000;
 /// It is looked for what is to be dropped this often, microseconds: that asks every destination's mark.
 const DROP_EVERY: u64 = 60_000_000;
+/// A pause between two folds is no longer than this, whatever the clock says of how long one took.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// At the end of a run it does no more than it can in this time.
+const LAST: Duration = Duration::from_secs(600);
 /// Folding goes on without a pause when so many commits have come.
 const BACKLOG: u64 = 16_384;
 
@@ -41,12 +45,23 @@ pub struct Housekeeping {
     oldest: Option<(u64, Time)>,
     /// When it was last looked for what is to be dropped.
     last_drop: Option<Time>,
+    /// Whether the last step failed for nothing but that somebody else was sooner.
+    came_too_late: bool,
 }
 
 impl Housekeeping {
     /// Housekeeping of `log` until `stop`.
     pub fn new(log: Log, settings: HousekeepingSettings, stop: Stop) -> Self {
-        Self { log, settings, stop, writer: None, has_cleared_garbage: false, oldest: None, last_drop: None }
+        Self {
+            log,
+            settings,
+            stop,
+            writer: None,
+            has_cleared_garbage: false,
+            oldest: None,
+            last_drop: None,
+            came_too_late: false,
+        }
     }
 
     /// Does what is due, again and again. Returns when it is stopped, or with an error that does not pass: the log stays as it is
@@ -58,6 +73,12 @@ impl Housekeeping {
         while !self.stop.is_stopped() {
             match self.step(begun).await {
                 Ok(()) => retry.reset(),
+                Err(error) if std::mem::take(&mut self.came_too_late) => {
+                    tracing::debug!(%error, "somebody else has laid out the log meanwhile: beginning behind that");
+                    if retry.pause(&self.stop).await.is_stopped() {
+                        break;
+                    }
+                }
                 // A store that denies what it has granted before may grant it again.
                 Err(error) if error.kind().is_transient() || error.kind() == ErrorKind::Denied => {
                     tracing::warn!(%error, hint = error.hint_text(), "cannot fold the staging log: trying again");
@@ -73,6 +94,31 @@ impl Housekeeping {
             }
         }
         Ok(())
+    }
+
+    /// Does what is due for the last time; `drops`: what is not to be kept too. Until `stop`, or not for ever.
+    pub async fn finish(&mut self, drops: bool, stop: &Stop) -> Result<()> {
+        let (world, last) = (self.log.world().clone(), Stop::new());
+        self.stop = last.clone();
+        let work = async {
+            self.tidy().await?;
+            match drops {
+                true => self.drop_old(&last).await,
+                false => Ok(()),
+            }
+        };
+        let done = {
+            let mut work = std::pin::pin!(work);
+            tokio::select! {
+                biased;
+                done = &mut work => done,
+                () = async { tokio::select! { () = stop.stopped() => {} () = world.sleep(LAST) => {} } } => {
+                    last.stop();
+                    work.await
+                }
+            }
+        };
+        done.and(self.retire().await)
     }
 
     /// Does what is due, once, but for what takes long: see [`Housekeeping::retain`].
@@ -93,7 +139,13 @@ impl Housekeeping {
         let is_due = self.last_drop.is_none_or(|last| now.micros_since(last) >= DROP_EVERY);
         if is_due && now.micros_since(begun) >= QUIET && !self.stop.is_stopped() {
             self.last_drop = Some(now);
-            self.drop_old(&self.stop.clone()).await?;
+            match self.drop_old(&self.stop.clone()).await {
+                // What cannot be dropped is kept; the log is folded all the same.
+                Err(error) if !error.kind().is_transient() && !self.came_too_late => {
+                    tracing::error!(%error, hint = error.hint_text(), "nothing is dropped from the staging log");
+                }
+                dropped => dropped?,
+            }
         }
         self.clear().await
     }
@@ -106,6 +158,7 @@ impl Housekeeping {
             if !self.keep(writer, folded).await? || self.stop.is_stopped() {
                 break;
             }
+            self.clear().await?;
             self.pause(begun).await;
         }
         Ok(())
@@ -175,11 +228,15 @@ impl Housekeeping {
         self.keep(writer, cleared).await
     }
 
-    /// Leaves the processors to others for a while, unless much is waiting.
+    /// Leaves the processors to others for as long as they were taken, unless much is waiting.
     async fn pause(&self, begun: Time) {
         if self.log.unfolded() < BACKLOG {
             let world = self.log.world();
-            world.sleep(Duration::from_micros(world.now().micros_since(begun))).await;
+            let taken = Duration::from_micros(world.now().micros_since(begun));
+            tokio::select! {
+                () = world.sleep(taken.min(LONGEST_PAUSE)) => {}
+                () = self.stop.stopped() => {}
+            }
         }
     }
 
@@ -192,9 +249,15 @@ impl Housekeeping {
 
     /// Keeps `writer` for the next step, unless this one failed: then the next writer finds out what became of it.
     async fn keep<T>(&mut self, writer: LayoutWriter, outcome: Result<T>) -> Result<T> {
-        self.writer = Some(writer);
         if outcome.is_err() {
-            self.retire().await?;
+            self.came_too_late = writer.came_too_late();
+            self.has_cleared_garbage = false;
+        }
+        self.writer = Some(writer);
+        if outcome.is_err()
+            && let Err(error) = self.retire().await
+        {
+            tracing::debug!(%error, "cannot say that a writer of the layout has ended");
         }
         outcome
     }

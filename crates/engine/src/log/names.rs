@@ -211,6 +211,8 @@ pub(super) enum ObjectKind {
     Request,
     Letter,
     Keys,
+    Scratch,
+    Probe,
     Lock,
 }
 
@@ -231,6 +233,8 @@ pub(super) fn kind(path: &Path) -> Option<ObjectKind> {
         ["requests", _] => ObjectKind::Request,
         ["dead-letters", _, _] => ObjectKind::Letter,
         ["keys", _] => number(path).map(|_| ObjectKind::Keys)?,
+        ["scratch", _, _] => ObjectKind::Scratch,
+        ["probes", _] => ObjectKind::Probe,
         _ => return None,
     })
 }

@@ -198,6 +198,10 @@ impl LogWriter {
         if !self.log.layout().covers(commit.sequence()) {
             return Ok(());
         }
+        // Somebody may have gone on from it already, and folded it.
+        if self.log.find(commit.sequence()).await?.is_some_and(|folded| folded.hash() == commit.hash()) {
+            return Ok(());
+        }
         self.log.store().delete(&names::commit(commit.sequence())).await?;
         Err(self.replaced(commit.sequence()))
     }

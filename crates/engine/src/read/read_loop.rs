@@ -2,7 +2,10 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -46,12 +49,22 @@ pub struct ReadLoop {
     resyncs: Resyncs,
     /// One writer for all attempts and runs: whoever took the log over meanwhile is noticed, not overtaken.
     writer: Option<LogWriter>,
+    /// The epoch before ours, as long as what it left behind may be there; 0 when it is not.
+    left_by: AtomicU64,
 }
 
 impl ReadLoop {
     /// A loop that fills `log` until `stop`.
     pub fn new(log: Log, settings: ReadSettings, stop: Stop) -> Self {
-        Self { log, settings, stop, read: Arc::default(), resyncs: Resyncs::default(), writer: None }
+        Self {
+            log,
+            settings,
+            stop,
+            read: Arc::default(),
+            resyncs: Resyncs::default(),
+            writer: None,
+            left_by: AtomicU64::new(0),
+        }
     }
 
     /// How many changes the strategy has handed over so far, durable or not.
@@ -75,10 +88,11 @@ impl ReadLoop {
 
     /// Says that this loop adds nothing to the log any more: it is called last, and spares the log an object that would keep it out.
     pub async fn retire(&mut self) -> Result<()> {
-        match self.writer.take() {
-            Some(writer) => writer.retire().await,
-            None => Ok(()),
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        if writer.owns_epoch() {
+            self.remove_left_behind().await;
         }
+        writer.retire().await
     }
 
     async fn run_with(&self, strategy: &mut dyn ReadStrategy, writer: &mut Option<LogWriter>) -> Result<End> {
@@ -129,7 +143,10 @@ impl ReadLoop {
             unnamed: unnamed.clone(),
         };
         let (durable, watching) = watch::channel(from.clone());
-        let tidying = self.tidy(watching.clone(), (!owned).then_some(predecessor));
+        if !owned {
+            self.left_by.store(predecessor, Ordering::Relaxed);
+        }
+        let tidying = self.tidy(watching.clone(), !owned);
         let ended = Stop::new();
         let (sender, boundaries) = mpsc::channel(WAITING);
         let memory = Memory::new(self.settings.memory);
@@ -184,18 +201,25 @@ impl ReadLoop {
     }
 
     /// Once this writer has committed, removes what `predecessor` left behind: beside the reading, for it takes time.
-    async fn tidy(&self, mut durable: watch::Receiver<Cursor>, predecessor: Option<u64>) -> Infallible {
-        if predecessor.is_some()
-            && let Err(error) = self.log.remove_torn().await
-        {
+    async fn tidy(&self, mut durable: watch::Receiver<Cursor>, is_first: bool) -> Infallible {
+        if is_first && let Err(error) = self.log.remove_torn().await {
             tracing::warn!(%error, "cannot remove what a former run had begun to write");
         }
-        if let Some(epoch) = predecessor
-            && durable.changed().await.is_ok()
-            && let Err(error) = self.log.remove_orphans(epoch).await
-        {
-            tracing::warn!(%error, "cannot remove segments that a former run left behind");
+        if durable.changed().await.is_ok() {
+            self.remove_left_behind().await;
         }
         future::pending().await
+    }
+
+    /// Removes the segments that the writer before left behind, once.
+    async fn remove_left_behind(&self) {
+        let epoch = self.left_by.load(Ordering::Relaxed);
+        if epoch == 0 {
+            return;
+        }
+        match self.log.remove_orphans(epoch).await {
+            Ok(()) => self.left_by.store(0, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "cannot remove segments that a former run left behind"),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What is staged, read by programs that nobody here wrote: each format is what it says, and holds the source row by row.
 
+mod layout;
 mod schema;
 
 use std::{

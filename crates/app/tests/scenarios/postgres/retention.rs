@@ -134,12 +134,12 @@ fn every_mode_that_is_made_of_states_begins_with_what_is_kept() {
         assert_eq!(sum(copy, which), expected, "{mode}");
     }
     assert!(seen.contains(&titles(&copies[2].1)), "the last whole state there is");
-    source.execute("DELETE FROM documents WHERE id = 1; UPDATE documents SET title = 'later' WHERE id = 2");
+    source.execute("DELETE FROM documents WHERE id = 1; UPDATE documents SET title = 'later' WHERE id = 21");
     bench.tidemark("run pipeline.yaml --once").succeeds();
     let (soft, history) = (&copies[0].1, &copies[1].1);
     assert_eq!(sum(soft, which[0]), sum(&source, ""));
     assert_eq!(sum(history, which[1]), sum(&source, ""));
-    assert_eq!(value(history, "SELECT count(*) FROM documents WHERE id = 2"), "2", "both of its versions");
+    assert_eq!(value(history, "SELECT count(*) FROM documents WHERE id = 21"), "2", "both of its versions");
 }
 
 #[test]

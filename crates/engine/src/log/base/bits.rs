@@ -30,10 +30,6 @@ impl Bits {
 }
 
 /// The word of an index, and its bit there.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "more changes than memory has bits are numbered by nobody"
-)]
 fn place(index: u64) -> (usize, u64) {
     ((index / 64) as usize, 1 << (index % 64))
 }

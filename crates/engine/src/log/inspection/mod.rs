@@ -75,11 +75,13 @@ impl Log {
                 return Ok(Some(findings));
             }
             Err(error) => {
-                findings.add(Problem::of_error(
-                    names::IDENTITY,
-                    &found(error)?,
-                    "nothing of the log can be read",
-                ));
+                let means = match store.objects(&names::keys()).await?.iter().max() {
+                    Some(keys) => {
+                        &*format!("nothing of the log can be read; the keys in `{keys}` may be another log's")
+                    }
+                    None => "nothing of the log can be read",
+                };
+                findings.add(Problem::of_error(names::IDENTITY, &found(error)?, means));
                 return Ok(Some(findings));
             }
         };

@@ -35,6 +35,7 @@ impl Inspection {
                         true => StrayKind::Doomed,
                         false => StrayKind::Orphan,
                     },
+                    Some(names::ObjectKind::Scratch | names::ObjectKind::Probe) => StrayKind::Orphan,
                     Some(_) => continue,
                     None => StrayKind::Foreign,
                 };

@@ -26,6 +26,8 @@ pub(crate) struct LayoutWriter {
     has_written: bool,
     /// Whether it is not known what became of the last put.
     is_unresolved: bool,
+    /// Whether somebody else has written since.
+    was_overtaken: bool,
 }
 
 impl LayoutWriter {
@@ -34,7 +36,14 @@ impl LayoutWriter {
         log.refresh_layout().await?;
         let name = log.world().name(8);
         let layout = log.layout();
-        Ok(Self { log: log.clone(), name, layout, has_written: false, is_unresolved: false })
+        Ok(Self {
+            log: log.clone(),
+            name,
+            layout,
+            has_written: false,
+            is_unresolved: false,
+            was_overtaken: false,
+        })
     }
 
     /// The newest layout.
@@ -62,6 +71,11 @@ impl LayoutWriter {
         self.has_written
     }
 
+    /// Whether its first entry came too late: another one that begins behind the newest may go on.
+    pub(crate) fn came_too_late(&self) -> bool {
+        self.was_overtaken && self.layout.writer != self.name
+    }
+
     /// Adds what `change` makes of the newest layout. It is durable when this returns, and everybody looks there.
     ///
     /// Fails with [`crate::ErrorKind::Conflict`] when somebody else has written since: this writer is out.
@@ -77,20 +91,29 @@ impl LayoutWriter {
             let fence = Fence { object: Fenced::Layout(layout.number), against: former.writer.clone() };
             layout.fences.push(fence);
         }
-        self.is_unresolved = true;
+        if layout.folded() < former.folded() {
+            return Err(Error::internal("a layout would lose commits that are folded"));
+        }
+        let is_first = layout.begins;
         let sealed = layout.seal()?;
+        self.is_unresolved = true;
         if self.log.put(&names::layout(layout.number), &sealed.bytes, stop).await? == Put::Theirs {
+            self.was_overtaken = true;
             return Err(self.replaced(layout.number));
         }
         self.is_unresolved = false;
-        if !self.has_written && self.log.newest_layout_number().await? > Some(layout.number) {
+        self.has_written = true;
+        if is_first && self.log.newest_layout_number().await? > Some(layout.number) {
             self.log.store().delete(&names::layout(layout.number)).await?;
+            self.was_overtaken = true;
             return Err(self.replaced(layout.number));
         }
-        self.has_written = true;
         self.layout = Arc::new(layout);
         self.log.0.layout.advance(self.layout.clone());
-        self.forget_old().await
+        if let Err(error) = self.forget_old().await {
+            tracing::debug!(%error, "cannot remove old entries of the layout: the next one tries again");
+        }
+        Ok(())
     }
 
     /// Removes entries that are neither among the newest nor somebody's first.
