@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A day, in microseconds.
-const DAY: i64 = 86_400_000_000;
+pub(super) const DAY: i64 = 86_400_000_000;
 
 /// Runs the whole suite. Every call of `store` gives an empty store.
 pub(super) async fn all(store: impl Fn() -> Store) {
@@ -42,7 +42,7 @@ pub(super) async fn all(store: impl Fn() -> Store) {
 
 /// A world whose clock stands still until it is moved.
 #[derive(Clone, Default)]
-struct Hands(Arc<AtomicI64>);
+pub(super) struct Hands(Arc<AtomicI64>);
 
 #[async_trait]
 impl Clock for Hands {
@@ -76,12 +76,12 @@ impl Hands {
         World::new(Arc::new(self.clone()), Arc::new(self.clone()), Arc::new(self.clone()))
     }
 
-    fn move_on(&self, micros: i64) {
+    pub(super) fn move_on(&self, micros: i64) {
         self.0.fetch_add(micros, Ordering::Relaxed);
     }
 }
 
-async fn open(store: &Store, hands: &Hands) -> Log {
+pub(super) async fn open(store: &Store, hands: &Hands) -> Log {
     Log::open_or_create(store.clone(), "folding", hands.world()).await.expect("the log opens")
 }
 
@@ -155,17 +155,17 @@ async fn write_all_shapes(log: &Log, writer: &mut LogWriter, from: i64) {
     commit(writer, repeated.collect()).await.unwrap();
 }
 
-async fn fold(log: &Log, format: Format) {
+pub(super) async fn fold(log: &Log, format: Format) {
     let mut writer = LayoutWriter::open(log).await.unwrap();
     assert!(log.fold(&mut writer, format, &Stop::new()).await.unwrap());
 }
 
-async fn clear(log: &Log) {
+pub(super) async fn clear(log: &Log) {
     let mut writer = LayoutWriter::open(log).await.unwrap();
     log.clear(&mut writer, &Stop::new()).await.unwrap();
 }
 
-async fn objects(store: &Store, folder: &str) -> Vec<String> {
+pub(super) async fn objects(store: &Store, folder: &str) -> Vec<String> {
     let mut objects: Vec<_> =
         store.objects(&folder.into()).await.unwrap().iter().map(ToString::to_string).collect();
     objects.sort();

@@ -31,7 +31,8 @@ pub async fn all(store: impl Fn() -> Store) {
     transactions_of_one_boundary_keep_their_places(store()).await;
     steps_out_of_turn_are_refused(store()).await;
     marks_tell_the_last_and_forget_the_old(store()).await;
-    super::folding::all(store).await;
+    super::folding::all(&store).await;
+    super::retention::all(store).await;
 }
 
 pub(super) async fn open(store: &Store) -> Log {

@@ -8,5 +8,6 @@ pub mod codec;
 mod folding;
 pub mod log;
 pub mod read;
+mod retention;
 pub mod samples;
 pub mod write;

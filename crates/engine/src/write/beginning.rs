@@ -36,7 +36,12 @@ impl WriteLoop {
 
     /// `error`, with what can be done where it is that what comes after `standing` is not kept any more.
     pub(super) fn left_behind(&self, error: Error, standing: Option<&Standing>) -> Error {
-        if !standing.is_some_and(|standing| self.log.is_dropped(standing.position.sequence)) {
+        let is_left_behind = |standing: &Standing| {
+            let mut anew = standing.anew.values();
+            self.log.is_dropped(standing.position.sequence)
+                || anew.any(|anew| anew.after > anew.from && self.log.is_dropped(anew.after))
+        };
+        if !standing.is_some_and(is_left_behind) {
             return error;
         }
         let name = &self.destination;

@@ -86,6 +86,8 @@ struct State<C> {
     shadows: C,
     /// How often a shadow has taken a place.
     replaced: u64,
+    /// How often it was emptied.
+    emptied: u64,
     /// A stream that it does not take.
     refused: Option<&'static str>,
     /// It does not take changes whose serial is a multiple of this.
@@ -102,6 +104,17 @@ impl<C: Content> Durable<C> {
     /// How often a shadow has taken a place.
     pub(crate) fn replaced(&self) -> u64 {
         self.lock().replaced
+    }
+
+    /// Has nothing any more, and does not know where it stood.
+    pub(crate) fn empty(&self) {
+        let mut state = self.lock();
+        *state = State { emptied: state.emptied + 1, epoch: state.epoch, ..State::default() };
+    }
+
+    /// How often that was so.
+    pub(crate) fn emptied(&self) -> u64 {
+        self.lock().emptied
     }
 
     /// Refuses `stream` from now on, or none.

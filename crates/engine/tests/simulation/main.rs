@@ -51,6 +51,8 @@ struct Universe {
     mirrored: destination::Durable<Mirrored>,
     /// Whether what is folded is dropped as soon as nobody needs it.
     drops: bool,
+    /// Whether that is so although somebody does need it.
+    expires: bool,
     /// Whether there is a destination that takes every change: one that begins late cannot have those that were dropped.
     appends: bool,
 }
@@ -66,6 +68,7 @@ impl Universe {
             appended: destination::Durable::default(),
             mirrored: destination::Durable::default(),
             drops: false,
+            expires: false,
             appends: true,
         }
     }
@@ -86,6 +89,11 @@ impl Universe {
         store.encrypted(keys.expect("they differ"), world::simulated(seed))
     }
 
+    /// The same, but that nobody is waited for.
+    fn expiring(seed: u64) -> Self {
+        Self { expires: true, appends: false, ..Self::dropping(seed) }
+    }
+
     /// One process, from start to its end or death. Returns whether it lived to do everything.
     fn live(&self, seed: u64, fate: &Fate) -> bool {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
@@ -103,6 +111,12 @@ impl Universe {
             Some(Err(error)) if error.stream().is_some() => false,
             // A store that may not be written to from the start is a matter for a person, who has seen to it by the next life.
             Some(Err(error)) if error.kind() == ErrorKind::Denied && fate.was_refused_first() => false,
+            // The mirror was left behind: it is emptied, and begins with what is kept.
+            Some(Err(error)) if self.expires && error.message().contains("is not kept any more") => {
+                assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+                self.mirrored.empty();
+                false
+            }
             // A store that was down for long while nobody asked to stop cannot end a run.
             Some(Err(error)) => panic!("the run failed: {error}"),
         }
@@ -166,6 +180,7 @@ impl Universe {
             appended: destination::Durable::default(),
             mirrored: destination::Durable::default(),
             drops: self.drops,
+            expires: false,
             appends: !self.has_dropped(),
         };
         assert!(replayed.live(3, &Fate::kind()), "a quiet life");
@@ -195,6 +210,7 @@ impl Universe {
         let retention = match self.drops {
             true => Retention {
                 age: Some(Duration::ZERO),
+                expires_slow: self.expires,
                 live: vec!["appended".to_owned(), "mirrored".to_owned()],
                 ..Retention::default()
             },
@@ -325,4 +341,22 @@ fn lives_to_the_end(seed: u64, mut fate: impl FnMut(u64) -> Fate) {
     }
     universe.check();
     universe.check_replay();
+}
+
+/// Nobody is waited for: a destination that reads too slowly, or that was away for too long, notices, and begins with what is kept.
+#[test]
+fn who_is_left_behind_notices_and_begins_again() {
+    let mut left_behind = 0;
+    for seed in 0..100 {
+        let universe = Universe::expiring(seed);
+        let mut life = 0;
+        while !universe.live(seed + life * 1_000_003, &Fate::random(seed * 37 + life)) {
+            life += 1;
+            assert!(life < 1_000, "it never comes to its end");
+        }
+        universe.check();
+        universe.check_replay();
+        left_behind += universe.mirrored.emptied();
+    }
+    assert!(left_behind > 0, "somebody was too slow");
 }
