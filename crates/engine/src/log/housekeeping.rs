@@ -177,7 +177,7 @@ impl Housekeeping {
                 base = self.log.prepare_base(upper, &writer, self.settings.format) => base?,
                 () = stop.stopped() => return Ok(()),
             };
-            self.log.begin_with(base, &mut writer, &self.stop).await
+            self.log.begin_with(base, &self.settings.retention, &mut writer, &self.stop).await
         };
         let dropped = dropped.await;
         self.keep(writer, dropped).await
