@@ -57,7 +57,7 @@ pub(super) enum Staging {
     /// A folder, from the pipeline file's folder, or the URL of object storage.
     Url(String),
     /// That and how it is filled.
-    Keys(StagingKeys),
+    Keys(Box<StagingKeys>),
 }
 
 /// The long form of `staging`.
@@ -155,7 +155,7 @@ pub(super) enum StagingFormat {
 
 impl Default for Staging {
     fn default() -> Self {
-        Self::Keys(StagingKeys::default())
+        Self::Keys(Box::default())
     }
 }
 

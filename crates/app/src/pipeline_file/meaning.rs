@@ -86,7 +86,7 @@ impl Findings<'_> {
     fn staging(&mut self, typed: document::Staging, folder: &Path) -> Staging {
         let keys = match typed {
             document::Staging::Url(url) => StagingKeys { url: Some(url), ..StagingKeys::default() },
-            document::Staging::Keys(keys) => keys,
+            document::Staging::Keys(keys) => *keys,
         };
         let place = self.staging_place(keys.url, keys.path, folder);
         if keys.memory.0 < 1 << 20 {

@@ -126,7 +126,8 @@ impl PipelineRun {
                             tracing::error!(%error, "a destination has stopped");
                             errors.push(error);
                         }
-                        if loops.is_empty() && has_destinations {
+                        // Once everything is everywhere nobody has to be stopped.
+                        if loops.is_empty() && has_destinations && is_reading {
                             stop.stop();
                         }
                     }

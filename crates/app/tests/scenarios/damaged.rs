@@ -509,7 +509,6 @@ fn damage_everything(pipeline: &str, damages: &[Damage]) {
             });
         }
     });
-    eprintln!("covered: {}", kinds().map(|kind| kind.name).collect::<Vec<_>>().join(", "));
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n\n"));
 }

@@ -21,7 +21,6 @@ const PREFIX: &str = "AZURE_";
 const ALLOW_HTTP: &str = "AZURE_ALLOW_HTTP";
 
 pub(super) fn connect(url: &StoreUrl, environment: &Environment) -> Result<Box<dyn ObjectStore>> {
-    transport::check_certificates(PREFIX, environment)?;
     let unusable = |error: object_store::Error| {
         Error::config("Azure's credentials in the environment cannot be used").source(error)
     };
@@ -41,6 +40,13 @@ pub(super) fn connect(url: &StoreUrl, environment: &Environment) -> Result<Box<d
                 Err(_) => continue,
             },
         };
+        match &key {
+            AzureConfigKey::Client(key) => transport::check_certificates(&name, key, value)?,
+            // With it the library heeds no endpoint, and no rule of ours on plain http. `UseDevelopmentStorage=true` in a connection
+            // string does the same in our way.
+            AzureConfigKey::UseEmulator => continue,
+            _ => {}
+        }
         // A connection string says it all.
         if connection.is_none() || matches!(key, AzureConfigKey::Client(_)) {
             builder = builder.with_config(key, value);
@@ -118,6 +124,24 @@ mod tests {
         }
         let other = [("AZURE_STORAGE_CONNECTION_STRING", "AccountName=other;AccountKey=a2V5")];
         assert!(connect_with("az://c@shop", &other).unwrap_err().to_string().contains("`other`"));
+    }
+
+    #[test]
+    fn the_rules_hold_whatever_the_library_takes_from_the_environment() {
+        let key = ("AZURE_STORAGE_KEY", "a2V5");
+        for name in ["AZURE_STORAGE_USE_EMULATOR", "AZURE_USE_EMULATOR"] {
+            let store = connect_with("az://c@shop", &[key, (name, "true")]).unwrap();
+            assert!(
+                store.contains("shop.blob.core.windows.net") && store.contains("is_emulator: false"),
+                "{store}"
+            );
+        }
+        for (name, value) in
+            [("AZURE_ALLOW_INVALID_CERTIFICATES", "y"), ("AZURE_allow_invalid_certificates", "true")]
+        {
+            assert!(connect_with("az://c@shop", &[key, (name, value)]).is_err(), "{name}={value}");
+        }
+        connect_with("az://c@shop", &[key, ("AZURE_ALLOW_INVALID_CERTIFICATES", "no")]).unwrap();
     }
 
     #[test]

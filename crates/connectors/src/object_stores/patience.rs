@@ -17,8 +17,8 @@ const SILENCE: Duration = Duration::from_secs(10);
 const BYTES_A_SECOND: usize = 512 << 10;
 /// How long a connection may take to come to be, as the library reads it.
 pub(super) const CONNECT_TIMEOUT: &str = "5 seconds";
-/// The bound on a whole exchange, far beyond those above, which are the ones that are met.
-pub(super) const REQUEST_TIMEOUT: &str = "5 minutes";
+/// The bound on a whole exchange, far beyond those above, which are the ones that are met: at half a MiB a second it is 1.7 GiB.
+pub(super) const REQUEST_TIMEOUT: &str = "1 hour";
 
 /// What the library does by itself about an answer such as 503: a few attempts in quick succession.
 pub(super) fn retries() -> RetryConfig {

@@ -18,20 +18,33 @@ use super::{
 
 const PREFIX: &str = "AWS_";
 const ALLOW_HTTP: &str = "AWS_ALLOW_HTTP";
+const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+const WEB_IDENTITY: [&str; 2] = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"];
 
 pub(super) fn connect(url: &StoreUrl, environment: &Environment) -> Result<Box<dyn ObjectStore>> {
-    transport::check_certificates(PREFIX, environment)?;
     let mut builder = AmazonS3Builder::new()
         .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout), CONNECT_TIMEOUT)
         .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), REQUEST_TIMEOUT);
     for (name, value) in environment.starting_with(PREFIX) {
-        // The bucket is the URL's, and whether puts have conditions is no matter of taste.
-        let owned = ["aws_bucket", "aws_bucket_name", "aws_conditional_put"].contains(&name.as_str());
-        if let (false, Ok(key)) = (owned, name.parse()) {
-            builder = builder.with_config(key, value);
+        let Ok(key) = name.parse() else { continue };
+        match &key {
+            // The bucket is the URL's, and whether puts have conditions is no matter of taste.
+            AmazonS3ConfigKey::Bucket | AmazonS3ConfigKey::ConditionalPut => continue,
+            // Without the key that they belong to they are another's: what a session left behind, beside a profile.
+            AmazonS3ConfigKey::AccessKeyId
+            | AmazonS3ConfigKey::SecretAccessKey
+            | AmazonS3ConfigKey::Token
+                if environment.get(KEY_ID).is_none() =>
+            {
+                continue;
+            }
+            AmazonS3ConfigKey::Client(key) => transport::check_certificates(&name, key, value)?,
+            _ => {}
         }
+        builder = builder.with_config(key, value);
     }
     builder = with_profile(builder, environment)?;
+    check_container(&builder, environment)?;
     let endpoint = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint];
     let endpoint = endpoint.iter().find_map(|key| builder.get_config_value(key)).unwrap_or_default();
     let plain = transport::allows_http(&endpoint, ALLOW_HTTP, environment)?;
@@ -46,8 +59,7 @@ pub(super) fn connect(url: &StoreUrl, environment: &Environment) -> Result<Box<d
 /// What the environment leaves open is the profile's to say.
 fn with_profile(mut builder: AmazonS3Builder, environment: &Environment) -> Result<AmazonS3Builder> {
     let profile = Profile::read(environment)?;
-    let has_keys = environment.get("AWS_ACCESS_KEY_ID").is_some()
-        || environment.get("AWS_WEB_IDENTITY_TOKEN_FILE").is_some();
+    let has_keys = environment.get(KEY_ID).is_some() || has_web_identity(environment);
     if !has_keys && let Some([id, secret, token]) = profile.keys()? {
         let keys =
             [AmazonS3ConfigKey::AccessKeyId, AmazonS3ConfigKey::SecretAccessKey, AmazonS3ConfigKey::Token];
@@ -67,6 +79,27 @@ fn with_profile(mut builder: AmazonS3Builder, environment: &Environment) -> Resu
         builder = builder.with_endpoint(endpoint);
     }
     Ok(builder)
+}
+
+/// Whether a token stands for a role: neither says anything without the other.
+fn has_web_identity(environment: &Environment) -> bool {
+    WEB_IDENTITY.iter().all(|name| environment.get(name).is_some())
+}
+
+/// Fails when the container's credentials are meant and the library would pass over them, for those of the whole machine.
+fn check_container(builder: &AmazonS3Builder, environment: &Environment) -> Result<()> {
+    const URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+    const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+    let has_others = builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_some()
+        || has_web_identity(environment)
+        || environment.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").is_some();
+    let Some(uri) = environment.get(URI).filter(|_| !has_others) else { return Ok(()) };
+    if environment.get(TOKEN_FILE).is_none() {
+        let message = format!("`{URI}` is understood with `{TOKEN_FILE}` alone, which is not set");
+        return Err(Error::config(message)
+            .hint("give the keys in the environment: `aws configure export-credentials --format env`"));
+    }
+    transport::check_credentials_endpoint(URI, uri)
 }
 
 #[cfg(test)]
@@ -97,6 +130,48 @@ mod tests {
     }
 
     #[test]
+    fn what_a_session_left_behind_is_not_mixed_with_a_profile() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join(".aws")).unwrap();
+        let profile = "[default]\naws_access_key_id=profile\naws_secret_access_key=s\n";
+        fs::write(home.path().join(".aws/credentials"), profile).unwrap();
+        let home = ("HOME", home.path().to_str().unwrap());
+        for stale in
+            ["AWS_SESSION_TOKEN", "AWS_SECRET_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"]
+        {
+            let store = connect_with(&[home, (stale, "stale")]).unwrap();
+            assert!(
+                store.contains("key_id: \"profile\"") && !store.contains("\"stale\""),
+                "{stale}: {store}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_credentials_of_a_container_are_used_or_refused() {
+        let uri = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials");
+        let token = ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/token");
+        let error = connect_with(&[uri]).unwrap_err();
+        assert!(error.to_string().contains(token.0), "{error}");
+        connect_with(&[uri, token]).unwrap();
+        connect_with(&[uri, (KEY_ID, "id"), ("AWS_SECRET_ACCESS_KEY", "s")]).unwrap();
+        assert!(connect_with(&[(uri.0, "http://10.0.0.1/"), token]).is_err());
+    }
+
+    #[test]
+    fn certificates_are_always_looked_at() {
+        for (name, value) in [
+            ("AWS_ALLOW_INVALID_CERTIFICATES", "true"),
+            ("AWS_ALLOW_INVALID_CERTIFICATES", "y"),
+            ("AWS_allow_invalid_certificates", "1"),
+        ] {
+            let error = connect_with(&[(name, value)]).unwrap_err();
+            assert!(error.to_string().contains("AWS_ALLOW_INVALID_CERTIFICATES"), "{error}");
+        }
+        connect_with(&[("AWS_ALLOW_INVALID_CERTIFICATES", "false")]).unwrap();
+    }
+
+    #[test]
     fn endpoints_are_taken_and_plain_http_refused_beyond_this_machine() {
         for (name, endpoint) in [
             ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000"),
@@ -107,9 +182,6 @@ mod tests {
         }
         let error = connect_with(&[("AWS_ENDPOINT_URL", "http://minio:9000")]).unwrap_err();
         assert!(error.hint_text().unwrap().contains(ALLOW_HTTP), "{error}");
-        assert!(
-            connect_with(&[("AWS_SECRET_ACCESS_KEY", "s3cret")])
-                .is_err_and(|it| !it.to_string().contains("s3cret"))
-        );
+        assert!(connect_with(&[(KEY_ID, "s3cret")]).is_err_and(|it| !it.to_string().contains("s3cret")));
     }
 }

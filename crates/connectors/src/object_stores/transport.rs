@@ -1,6 +1,7 @@
 //! When data and signatures may travel in the clear: to this machine, where the endpoint says `http://`. Beyond it the cloud's own
 //! variable has to say so as well (`AWS_ALLOW_HTTP=true`), for that is nobody's default and no slip.
 
+use object_store::ClientConfigKey;
 use tidemark_engine::{Error, Result};
 
 use super::Environment;
@@ -15,22 +16,42 @@ pub(super) fn allows_http(endpoint: &str, allowing: &str, environment: &Environm
         .hint(format!("use https; or set `{allowing}=true` where the network between is your own")))
 }
 
-/// Fails when certificates are not to be looked at: whoever answers would be trusted.
-pub(super) fn check_certificates(prefix: &str, environment: &Environment) -> Result<()> {
-    let name = format!("{prefix}ALLOW_INVALID_CERTIFICATES");
-    if !environment.says_yes(&name) {
+/// Fails when the variable `name`, which the library takes for `key`, says that certificates are not to be looked at: whoever
+/// answers would be trusted.
+pub(super) fn check_certificates(name: &str, key: &ClientConfigKey, value: &str) -> Result<()> {
+    let is_no = || matches!(value.to_ascii_lowercase().as_str(), "0" | "false" | "no" | "n" | "off");
+    if !matches!(key, ClientConfigKey::AllowInvalidCertificates) || is_no() {
         return Ok(());
     }
-    Err(Error::config(format!("`{name}` would trust whoever answers"))
+    Err(Error::config(format!("`{}` would trust whoever answers", name.to_ascii_uppercase()))
         .hint("unset it, and add the authority to the system's certificates"))
 }
 
-fn is_loopback(rest: &str) -> bool {
-    let host = rest.split(['/', '?']).next().unwrap_or_default();
-    let host = match host.strip_prefix('[') {
+/// Where containers ask for their credentials, which no other machine can listen to.
+const OF_CONTAINERS: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
+
+/// Fails when credentials would come from `endpoint` in the clear.
+pub(super) fn check_credentials_endpoint(name: &str, endpoint: &str) -> Result<()> {
+    let is_near = |rest| is_loopback(rest) || OF_CONTAINERS.contains(&host(rest));
+    if endpoint.starts_with("https://") || endpoint.strip_prefix("http://").is_some_and(is_near) {
+        return Ok(());
+    }
+    Err(Error::config(format!("`{name}` would fetch credentials in the clear, from beyond this machine"))
+        .hint("use https, or unset it"))
+}
+
+/// The host at the beginning of what follows `http://`.
+fn host(rest: &str) -> &str {
+    let host = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    match host.strip_prefix('[') {
         Some(six) => six.split(']').next().unwrap_or_default(),
+        None if host.contains('@') => "",
         None => host.split(':').next().unwrap_or_default(),
-    };
+    }
+}
+
+fn is_loopback(rest: &str) -> bool {
+    let host = host(rest);
     host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
@@ -58,7 +79,20 @@ mod tests {
         }
         assert!(!allows("https://minio", &said).unwrap());
         assert!(!allows("http://me:secret@far", &silent).unwrap_err().to_string().contains("secret"));
-        let blind = Environment::of([("AWS_ALLOW_INVALID_CERTIFICATES", "true")]);
-        assert_eq!(check_certificates("AWS_", &blind).unwrap_err().kind(), ErrorKind::Config);
+        assert!(allows("http://localhost:1@far", &silent).is_err());
+    }
+
+    #[test]
+    fn credentials_come_in_the_clear_from_this_machine_alone() {
+        let check = |endpoint| check_credentials_endpoint("URI", endpoint);
+        for near in
+            ["http://169.254.170.23/v1/credentials", "http://[fd00:ec2::23]/v1", "http://localhost:1/a"]
+        {
+            check(near).unwrap();
+        }
+        check("https://far/a").unwrap();
+        for far in ["http://far/a", "http://169.254.170.23.far/a", "http://169.254.170.23:1@far/a", "far"] {
+            assert_eq!(check(far).unwrap_err().kind(), ErrorKind::Config, "{far}");
+        }
     }
 }

@@ -25,13 +25,16 @@ pub(super) enum Cloud {
 
 const KNOWN: &str =
     "write `az://container/folder`, `s3://bucket/folder`, `gs://bucket/folder`, or the path of a folder";
+const SCHEMES: [&str; 8] = ["az", "azure", "abfs", "abfss", "s3", "s3a", "gs", "https"];
 /// What follows the account in the names of Azure's hosts.
 const AZURE_HOSTS: [&str; 2] = [".blob.core.windows.net", ".dfs.core.windows.net"];
 
 impl StoreUrl {
     /// Whether `text` is meant as a URL, and not as a path.
     pub fn is_meant(text: &str) -> bool {
-        text.contains("://")
+        let scheme = text.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+        // One slash too few is a slip, and no folder that is called `s3:`.
+        text.contains("://") || scheme.is_some_and(|scheme| SCHEMES.contains(&scheme.as_str()))
     }
 
     /// Reads `az://container/folder` (`azure`, `abfs`, `abfss`), the same with `container@account`,
@@ -58,7 +61,7 @@ impl StoreUrl {
             _ => return Err(unknown("its kind of store is not known")),
         };
         check_name("bucket", bucket)?;
-        account.map_or(Ok(()), |account| check_name("storage account", account))?;
+        account.map_or(Ok(()), check_account)?;
         let prefix = Path::parse(prefix.trim_end_matches('/')).map_err(|_| {
             Error::config("its folder is no sound path").hint("leave out `..` and empty parts")
         })?;
@@ -109,6 +112,18 @@ fn account(host: &str) -> &str {
     AZURE_HOSTS.iter().find_map(|azure| host.strip_suffix(azure)).unwrap_or(host)
 }
 
+/// An account is lowercase letters and digits, so a host of another cloud of Azure's, which is not understood, is none.
+fn check_account(name: &str) -> Result<()> {
+    check_name("storage account", name)?;
+    if name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(Error::config(format!("`{name}` is no name for a storage account")).hint(
+        "an account is lowercase letters and digits; for another cloud of Azure's leave it out of the URL and set \
+         `AZURE_STORAGE_CONNECTION_STRING`",
+    ))
+}
+
 /// Each cloud has rules of its own for names; what none of them allows is a slip.
 fn check_name(what: &str, name: &str) -> Result<()> {
     let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -142,6 +157,25 @@ mod tests {
         }
         assert_eq!(StoreUrl::parse("gs://b").unwrap().join("shop").to_string(), "gs://b/shop");
         assert_eq!(StoreUrl::parse("gs://b/a").unwrap().join("shop").to_string(), "gs://b/a/shop");
+    }
+
+    #[test]
+    fn a_slip_is_no_folder() {
+        for typed in ["s3:/bucket/x", "S3:bucket", "az:/c", "abfss:/c", "gs:b", "https:/a", "ftp://a"] {
+            assert!(StoreUrl::is_meant(typed), "{typed}");
+            assert!(StoreUrl::parse(typed).unwrap_err().hint_text().is_some(), "{typed}");
+        }
+        for typed in ["./staging", "/a:b", "s3", "c:/staging", "az/b:c"] {
+            assert!(!StoreUrl::is_meant(typed), "{typed}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_other_clouds_are_no_accounts() {
+        for typed in ["abfss://c@shop.blob.core.usgovcloudapi.net", "az://c@Shop", "az://c@my-shop"] {
+            let error = StoreUrl::parse(typed).unwrap_err();
+            assert!(error.hint_text().unwrap().contains("AZURE_STORAGE_CONNECTION_STRING"), "{error}");
+        }
     }
 
     #[test]

@@ -174,13 +174,22 @@ impl Housekeeping {
         let dropped = async {
             let base = tokio::select! {
                 biased;
-                base = self.log.prepare_base(upper, &writer, self.settings.format) => base?,
-                () = stop.stopped() => return Ok(()),
+                base = self.log.prepare_base(upper, &writer, self.settings.format, &self.stop) => Some(base?),
+                () = stop.stopped() => None,
             };
-            self.log.begin_with(base, &self.settings.retention, &mut writer, &self.stop).await
+            match base {
+                Some(base) => {
+                    self.log.begin_with(base, &self.settings.retention, &mut writer, &self.stop).await
+                }
+                None => Ok(false),
+            }
         };
         let dropped = dropped.await;
-        self.keep(writer, dropped).await
+        if !self.keep(writer, dropped).await? {
+            // What it has begun must not be taken for part of the next thing that it would make.
+            self.retire().await?;
+        }
+        Ok(())
     }
 
     /// Says that nothing of it can become visible any more.

@@ -52,6 +52,7 @@ impl Identity {
             };
             return Self::read(store).await?.ok_or_else(missing);
         }
+        store.check_begins_plain().await?;
         let identity = Self {
             format: FORMAT,
             log: LogId::new(world.name(12)),

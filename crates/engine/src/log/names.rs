@@ -14,7 +14,7 @@
 //! | `requests/<time>-<name>` | what somebody has asked for |
 //! | `dead-letters/<destination>/<sequence>-<ordinal>.json` | a change that a destination could not take; one of a shadow has a third number |
 //! | `keys/<n>` | the keys that all others are encrypted with, themselves encrypted |
-//! | `probes/<time>-<name>` | what tries out an object store, and is removed at once |
+//! | `probes/<time>-<name>` | what tries out an object store: removed at once, or after an hour by the next |
 //! | `scratch/<base>/<part>-<n>` | what is known of keys while a base is made; nobody's when that is over |
 //! | `run.lock` | held by the running process (local folders only) |
 

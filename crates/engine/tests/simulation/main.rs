@@ -174,9 +174,10 @@ impl Universe {
 
     /// Whether the log does not reach back to its beginning any more.
     fn has_dropped(&self) -> bool {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime starts");
-        let store = Store::new(self.store.connect(&Fate::kind()), "simulation");
-        let log = runtime.block_on(Log::open_or_create(store, "simulation", world::simulated(7)));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let log = runtime.expect("a runtime starts").block_on(async {
+            Log::open_or_create(self.store(7, &Fate::kind()), "simulation", world::simulated(7)).await
+        });
         log.expect("the log opens").begins_after().is_some()
     }
 

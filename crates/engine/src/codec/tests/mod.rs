@@ -11,7 +11,7 @@ use arrow_select::concat::concat_batches;
 use proptest::prelude::*;
 
 use super::{Format, encode_all};
-use crate::{Result, change::ChangeBatch, contract};
+use crate::{ErrorKind, Result, change::ChangeBatch, contract};
 
 /// The changes of `blob`, as they are stored.
 fn read(format: Format, blob: bytes::Bytes) -> Result<Vec<RecordBatch>> {
@@ -56,8 +56,25 @@ fn columns_that_text_cannot_say_are_refused() {
     {
         let schema = Arc::new(Schema::new(vec![Field::new("a", data_type, true)]));
         for format in [Format::Jsonl, Format::Xml] {
-            let error = format.codec().encode(schema.clone()).err().unwrap().to_string();
+            let error = format.codec().encode(schema.clone()).err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Data);
+            let error = error.to_string();
             assert!(error.contains("column `a`") && error.contains("has no text"), "{error}");
         }
+    }
+}
+
+#[test]
+fn lists_are_as_deep_as_documented_and_no_deeper() {
+    use arrow_schema::{DataType, Field, Schema};
+    let nested = |depth: usize| {
+        let list = |inner, _| DataType::new_list(inner, true);
+        let column = Field::new("a", (0..depth).fold(DataType::Int32, list), true);
+        let before = DataType::Struct(vec![column.clone()].into());
+        Arc::new(Schema::new(vec![Field::new(crate::change::reserved::BEFORE, before, true), column]))
+    };
+    for format in [Format::Jsonl, Format::Xml] {
+        assert!(format.codec().encode(nested(59)).is_ok());
+        assert_eq!(format.codec().encode(nested(60)).err().unwrap().kind(), ErrorKind::Data);
     }
 }

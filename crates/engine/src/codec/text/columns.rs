@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::change::reserved;
 
 /// Lists and structs within one another: far more than any source has, and far less than a stack holds.
+/// The columns of a stream may be one less deep: `_tidemark_before` holds them as well.
 const DEEPEST: usize = 60;
 
 /// One column, or a part of one: the elements of a list, a field of a struct.

@@ -50,13 +50,16 @@ pub(super) trait Notation: Send {
     fn read(&mut self, line: &str, columns: &mut [Filling]) -> Result<(), Unsound>;
 }
 
+const UNKNOWN_TO_TEXT: &str =
+    "leave the column out, or write Parquet or Arrow: in text, lists and structs are at most 59 deep";
+
 /// Begins a blob of changes that have `schema`, in the notation of its columns.
 pub(super) fn encode<N: Notation + 'static>(
     schema: &SchemaRef,
     notation: impl FnOnce(&[Column]) -> N,
 ) -> Result<Box<dyn Encoder>> {
     let columns = columns::columns(schema)
-        .map_err(|what| Error::internal(format!("changes cannot be staged: {what}")))?;
+        .map_err(|what| Error::data(format!("changes cannot be staged: {what}")).hint(UNKNOWN_TO_TEXT))?;
     let notation = notation(&columns);
     let mut writer = Writer::new().map_err(|error| cannot_write(&notation, "zstd fails").source(error))?;
     writer

@@ -51,23 +51,29 @@ const TRACE_BYTES: usize = 32 << 20;
 
 impl Log {
     /// The base that stands for everything up to commit `upper`, after which no initial sync is under way. It is durable, but named
-    /// by no layout.
-    pub(super) async fn base(&self, upper: u64, writer: &LayoutWriter, format: Format) -> Result<VolumeRef> {
-        self.base_within(upper, writer, format, TRACE_BYTES).await
+    /// by no layout. An outage of the store only delays it, until `stop`.
+    pub(super) async fn base(
+        &self,
+        upper: u64,
+        writer: &LayoutWriter,
+        format: Format,
+        stop: &Stop,
+    ) -> Result<VolumeRef> {
+        self.base_within(upper, writer, (format, stop), TRACE_BYTES).await
     }
 
     async fn base_within(
         &self,
         upper: u64,
         writer: &LayoutWriter,
-        format: Format,
+        (format, stop): (Format, &Stop),
         trace_bytes: usize,
     ) -> Result<VolumeRef> {
         let scope = Scope::of(self, self.oldest().await?, upper).await?;
         let mut scratch = Scratch::new(self, scope.rows, trace_bytes);
         let found = self.survivors(&scope, &mut scratch).await;
         scratch.clear().await?;
-        let writing = Writing::new(self, &scope.last, writer, format);
+        let writing = Writing::new(self, &scope.last, writer, (format, stop));
         let (segments, end) = self.write_survivors(&scope, found?, writing).await?;
         let (commit, pieces) = scope.base(&segments, end)?;
         let (layout, name) = (writer.next_number(), writer.name());
@@ -78,7 +84,7 @@ impl Log {
         };
         let (sealed, card) = self.world().compute(bound).await??;
         let path = names::volume(upper, upper, layout, name);
-        self.put_own(&path, &sealed.bytes, &Stop::new()).await?;
+        self.put_own(&path, &sealed.bytes, stop).await?;
         Ok(VolumeRef { name: path.to_string(), ..card })
     }
 

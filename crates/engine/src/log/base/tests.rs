@@ -23,7 +23,7 @@ const TRACE_BYTES: usize = 256;
 /// Has `log` begin with the base up to commit `upper`.
 async fn put_base(log: &Log, upper: u64) -> Arc<Commit> {
     let mut writer = LayoutWriter::open(log).await.unwrap();
-    let base = log.base_within(upper, &writer, Format::Arrow, TRACE_BYTES).await.unwrap();
+    let base = log.base_within(upper, &writer, (Format::Arrow, &Stop::new()), TRACE_BYTES).await.unwrap();
     let left = log.store().objects(&names::all_scratch()).await.unwrap();
     assert!(left.is_empty(), "nothing is left of the traces");
     writer.put(|layout| layout.base = Some(base), &Stop::new()).await.unwrap();

@@ -34,6 +34,7 @@ pub(super) struct Writing<'a> {
     watermark: Time,
     writer: &'a LayoutWriter,
     format: Format,
+    stop: &'a Stop,
     begun: u64,
     open: BTreeMap<(StreamName, bool), Open>,
     /// What is durable, of each stream the records first.
@@ -49,7 +50,12 @@ struct Open {
 }
 
 impl<'a> Writing<'a> {
-    pub(super) fn new(log: &'a Log, last: &Commit, writer: &'a LayoutWriter, format: Format) -> Self {
+    pub(super) fn new(
+        log: &'a Log,
+        last: &Commit,
+        writer: &'a LayoutWriter,
+        (format, stop): (Format, &'a Stop),
+    ) -> Self {
         Self {
             log,
             sequence: last.sequence(),
@@ -57,6 +63,7 @@ impl<'a> Writing<'a> {
             watermark: last.watermark(),
             writer,
             format,
+            stop,
             begun: 0,
             open: BTreeMap::new(),
             finished: BTreeMap::new(),
@@ -127,7 +134,7 @@ impl<'a> Writing<'a> {
             extension: self.format.codec().extension(),
         });
         self.begun += 1;
-        let (bytes, digest): (u64, Digest) = put_segment(self.log, &name, encoder, &Stop::new()).await?;
+        let (bytes, digest): (u64, Digest) = put_segment(self.log, &name, encoder, self.stop).await?;
         self.finished.entry(key.clone()).or_default().push(Segment {
             stream: schema.stream().clone(),
             schema: schema.digest(),

@@ -37,19 +37,21 @@ impl Log {
         upper: u64,
         writer: &LayoutWriter,
         format: Format,
+        stop: &Stop,
     ) -> Result<VolumeRef> {
         self.clear_scratch().await?;
-        self.base(upper, writer, format).await
+        self.base(upper, writer, format, stop).await
     }
 
     /// Has the log begin with `base`, unless somebody has come to need what it stands for: it may have been long in the making.
+    /// `false` when it was given up.
     pub(crate) async fn begin_with(
         &self,
         base: VolumeRef,
         policy: &Retention,
         writer: &mut LayoutWriter,
         stop: &Stop,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let (upper, layout) = (base.last, writer.layout().clone());
         let needs = self.needs(policy).await?;
         if least(policy, &needs) < upper {
@@ -57,7 +59,8 @@ impl Log {
                 commit = upper,
                 "somebody needs now what was to be dropped from the staging log: it stays"
             );
-            return self.give_up(&base).await;
+            self.give_up(&base).await?;
+            return Ok(false);
         }
         if !layout.volumes.iter().any(|volume| volume.last == upper) {
             return Err(Error::unavailable("the log was laid out anew while a base was made of it"));
@@ -86,7 +89,7 @@ impl Log {
             bytes,
             "the staging log begins with this commit now: what was before is dropped"
         );
-        Ok(())
+        Ok(true)
     }
     /// Removes `base`, which no layout names.
     async fn give_up(&self, base: &VolumeRef) -> Result<()> {
@@ -144,21 +147,21 @@ mod tests {
         let policy = Retention { age: Some(Duration::ZERO), size: Some(0), ..Retention::default() };
         let upper = log.due_to_go(&policy).await.unwrap().unwrap();
 
-        let base = log.prepare_base(upper, &writer, Format::Arrow).await.unwrap();
+        let base = log.prepare_base(upper, &writer, Format::Arrow, &stop).await.unwrap();
         let mut made = vec![base.name.clone()];
         let opened = log.volume(&base).await.unwrap().unwrap();
         made.extend(opened.segments().iter().map(|segment| segment.name.clone()));
         // One that has not begun needs all.
         let needed = Retention { live: vec!["d".to_owned()], ..policy.clone() };
-        log.begin_with(base, &needed, &mut writer, &stop).await.unwrap();
+        assert!(!log.begin_with(base, &needed, &mut writer, &stop).await.unwrap());
         assert_eq!(log.begins_after(), None);
         for name in &made {
             let left = log.store().get(&Path::parse(name).unwrap()).await.unwrap();
             assert!(left.is_none(), "{name} is left");
         }
 
-        let base = log.prepare_base(upper, &writer, Format::Arrow).await.unwrap();
-        log.begin_with(base, &policy, &mut writer, &stop).await.unwrap();
+        let base = log.prepare_base(upper, &writer, Format::Arrow, &stop).await.unwrap();
+        assert!(log.begin_with(base, &policy, &mut writer, &stop).await.unwrap());
         assert_eq!(log.begins_after(), Some(upper));
     }
 }

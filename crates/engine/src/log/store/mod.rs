@@ -30,7 +30,7 @@ use super::{
     health::{Doing, Health},
 };
 use crate::{Error, ErrorKind, Result, world::World};
-use reaction::{Reaction, io_cause};
+use reaction::{GRANT, Reaction, io_cause};
 use vault::Vault;
 
 /// An object store that holds one log.
@@ -110,7 +110,7 @@ impl Store {
     }
 
     /// Notes that this process may write to it. What is denied from now on has been taken away meanwhile, by a disk that became
-    /// read-only or a right that has expired, and is waited for like any other outage.
+    /// read-only or a right that was withdrawn, and is waited for like any other outage.
     pub(super) fn is_writable(&self) {
         self.health.wrote();
     }
@@ -281,7 +281,8 @@ impl Store {
         }
         let finds_its_place = verb == "read" || self.local.is_some();
         let Reaction { mut kind, mut hint, said } = Reaction::to(&error, finds_its_place);
-        if kind == ErrorKind::Denied && self.health.has_written() {
+        // Only a right can be given back from outside: credentials that have run out stay so, for they were read once.
+        if kind == ErrorKind::Denied && hint == Some(GRANT) && self.health.has_written() {
             (kind, hint) = (ErrorKind::Unavailable, Some(TAKEN_AWAY));
         }
         let place = Error::new(kind, format!("cannot {verb} `{path}` in `{}`", self.description));
@@ -327,10 +328,7 @@ fn is_an_answer(error: &object_store::Error) -> bool {
 mod tests {
     use std::{io, path::PathBuf};
 
-    use super::{
-        reaction::{FULL, GRANT},
-        *,
-    };
+    use super::{reaction::FULL, *};
 
     /// As the library has it, which keeps its own to itself.
     #[derive(Debug)]
@@ -387,6 +385,22 @@ mod tests {
         for code in [EROFS, EACCES] {
             assert_eq!(kind(code), (ErrorKind::Unavailable, Some(TAKEN_AWAY.to_owned())));
         }
+    }
+
+    #[test]
+    fn credentials_that_have_run_out_are_not_waited_for() {
+        let store = Store::memory();
+        store.is_writable();
+        let error = |code: &str| {
+            let answer = format!("Server returned non-2xx status code: 400 Bad Request: <Code>{code}</Code>");
+            let error = object_store::Error::Generic { store: "S3", source: answer.into() };
+            store.error(Doing::Writing, "write", &Path::from("log/7"), error)
+        };
+        for (code, word) in [("ExpiredToken", "renew the credentials"), ("RequestTimeTooSkewed", "clock")] {
+            assert_eq!(error(code).kind(), ErrorKind::Denied, "{code}");
+            assert!(error(code).hint_text().unwrap().contains(word), "{code}");
+        }
+        assert_eq!(error("AccessDenied").hint_text(), Some(TAKEN_AWAY));
     }
 
     #[test]

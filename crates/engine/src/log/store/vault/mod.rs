@@ -11,7 +11,8 @@
 //! before it are emptied. A log key is used only once the ring that holds it is durable, and a ring is emptied only once a later
 //! one is, which holds all of its keys: whenever a process dies, no key is lost.
 //!
-//! Not encrypted are the names of objects, their sizes and times, the name of the master key in a ring, and `run.lock`.
+//! Not encrypted are the names of objects, their sizes and times, the name of the master key in a ring, `run.lock`, and what
+//! tries out a store (`probes/`), which is put before there are keys.
 
 mod envelope;
 mod master;
@@ -127,12 +128,12 @@ impl Store {
 
     /// The ring that counts now; `None` when there is none and no log either.
     async fn find_ring_of_log(&self, vault: &Vault) -> Result<Option<Arc<Ring>>> {
-        if let Some(ring) = self.find_ring(vault).await? {
-            return Ok(Some(ring));
-        }
+        let ring = self.find_ring(vault).await?;
         let place = self.description();
         match self.get_stored(&names::identity()).await? {
-            None => Ok(None),
+            // What is neither a document nor encrypted is damaged, which is told of when it is read.
+            Some(object) if ring.is_some() && !object.starts_with(b"{") => Ok(ring),
+            None => Ok(ring),
             // Rings come before the log, so if it was begun just now there is one by now.
             Some(object) if envelope::is_sealed(&object) => self.find_ring(vault).await?.map(Some).ok_or_else(|| {
                 Error::conflict(format!("the log in `{place}` is encrypted, and its keys (`keys/`) are missing"))
@@ -143,6 +144,21 @@ impl Store {
                  `encryption` out again",
             )),
         }
+    }
+
+    /// Fails when a log that is not encrypted would begin beside the keys of one that is: a process that died before it had begun
+    /// its log has left them, and nothing else would tell that the key was forgotten since.
+    pub(in crate::log) async fn check_begins_plain(&self) -> Result<()> {
+        if self.vault.is_some() || self.rings().await?.is_empty() {
+            return Ok(());
+        }
+        let place = self.description();
+        Err(Error::config(format!(
+            "`{place}` holds the keys of an encrypted log (`keys/`), and the pipeline file gives no key"
+        ))
+        .hint(
+            "give the key under `staging.encryption`; or give the pipeline a new `name`, which begins a new log without encryption",
+        ))
     }
 
     /// The ring that counts now, as the store has it; `None` when there is none.

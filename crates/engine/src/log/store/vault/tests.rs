@@ -337,6 +337,33 @@ async fn a_log_that_was_begun_without_encryption_is_refused() {
 }
 
 #[tokio::test]
+async fn beside_keys_no_log_begins_without_encryption() {
+    let objects = Objects::new();
+    begin(objects.under("aa", &[])).await.unwrap();
+    // The process that began it died between its keys and its identity.
+    objects.kept.delete(&names::identity()).await.unwrap();
+    let before = objects.everything().await;
+    let error = begin(objects.store()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.hint_text().unwrap().contains("staging.encryption"));
+    assert_eq!(objects.everything().await, before);
+    begin(objects.under("aa", &[])).await.unwrap();
+
+    // Where one did begin, it is told apart from damage.
+    let plain = Objects::new();
+    begin(plain.store()).await.unwrap();
+    let identity = plain.kept.get(&names::identity()).await.unwrap().bytes().await.unwrap();
+    objects.kept.put(&names::identity(), identity.into()).await.unwrap();
+    for error in [
+        begin(objects.under("aa", &[])).await.unwrap_err(),
+        look(objects.under("aa", &[])).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(error.to_string().contains("begun without encryption"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_damaged_exchanged_or_put_there_in_plain_is_refused() {
     let objects = Objects::new();
     let log = begin(objects.under("aa", &[])).await.unwrap();
