@@ -173,7 +173,7 @@ impl Log {
     }
 
     /// Removes what a fold has made that nobody will ever name. What cannot be removed now is found as garbage later.
-    async fn abandon(&self, made: &[Path]) {
+    pub(super) async fn abandon(&self, made: &[Path]) {
         for path in made {
             if let Err(error) = self.store().delete(path).await {
                 tracing::debug!(%error, "cannot remove what was folded in vain");

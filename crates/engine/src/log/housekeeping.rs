@@ -178,7 +178,9 @@ impl Housekeeping {
                 () = stop.stopped() => None,
             };
             match base {
-                Some(base) => self.log.begin_with(base, &mut writer, &self.stop).await.map(|()| true),
+                Some(base) => {
+                    self.log.begin_with(base, &self.settings.retention, &mut writer, &self.stop).await
+                }
                 None => Ok(false),
             }
         };

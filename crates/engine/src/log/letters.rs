@@ -170,7 +170,7 @@ impl Log {
             }
         }
         let message = format!("the log does not hold the change of the dead letter `{}`", letter.id);
-        Err(Error::conflict(message))
+        Err(not_held(message))
     }
 
     /// Keeps `letters` of `destination`. They are durable when it returns.
@@ -203,6 +203,13 @@ fn object(destination: &str, letter: &DeadLetter) -> Result<(Path, Bytes)> {
     let path = names::dead_letter(destination, &letter.id.to_string());
     let bytes = document::write(&path, letter, "a dead letter")?;
     Ok((path, bytes))
+}
+
+/// The error of whoever looks for changes of dead letters that the log does not hold.
+pub(crate) fn not_held(message: String) -> Error {
+    Error::conflict(message).hint(
+        "what the log does not keep any more can only be discarded: `tidemark dead-letters FILE discard`",
+    )
 }
 
 /// The letter of `op` as it is kept.

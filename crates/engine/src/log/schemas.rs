@@ -7,7 +7,7 @@ use std::{
 
 use object_store::path::Path;
 
-use super::{Commit, Log, Store, names, putting::Put};
+use super::{Commit, Log, Store, commit::Header, names, putting::Put};
 use crate::{
     Digest, Error, Result, Stop,
     schema::{StreamName, StreamSchema},
@@ -53,6 +53,14 @@ fn damaged(path: &Path, what: &str) -> Error {
         .hint("restore the staging store from a backup: changes cannot be read without their schema")
 }
 
+impl Commit {
+    /// The streams that a base knows and holds nothing of. The schema does not tell: a stream may have had no key for a while.
+    pub(super) fn left_out(&self) -> BTreeSet<StreamName> {
+        let Header { schemas, completed, .. } = self.header();
+        schemas.keys().filter(|stream| !completed.contains_key(*stream)).cloned().collect()
+    }
+}
+
 impl Log {
     /// Makes `schema` durable, if it is not yet. An outage of the store only delays it, until `stop`.
     pub(super) async fn put_schema(&self, schema: &Arc<StreamSchema>, stop: &Stop) -> Result<()> {
@@ -87,16 +95,11 @@ impl Log {
         }
     }
 
-    /// The streams without a key of which something was dropped, and that have not been read anew since: of those, what is kept is not
-    /// all.
+    /// The streams of which something was dropped that the base does not stand for, because they had no key, and that have not been
+    /// read anew since: of those, what is kept is not all.
     pub async fn streams_cut_off(&self) -> Result<BTreeSet<StreamName>> {
-        let mut cut_off = BTreeSet::new();
-        let Some(base) = self.begins_after() else { return Ok(cut_off) };
-        for (stream, digest) in &self.commit(base).await?.header().schemas {
-            if self.schema(stream, *digest).await?.key().is_empty() {
-                cut_off.insert(stream.clone());
-            }
-        }
+        let Some(base) = self.begins_after() else { return Ok(BTreeSet::new()) };
+        let mut cut_off = self.commit(base).await?.left_out();
         let mut sequence = base;
         while !cut_off.is_empty() && sequence < self.head().sequence {
             sequence += 1;

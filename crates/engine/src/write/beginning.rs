@@ -46,12 +46,21 @@ impl WriteLoop {
         }
         let name = &self.destination;
         let base = self.log.begins_after().unwrap_or_default();
+        if !self.leaves_marks {
+            // Nobody knows it by its name, and nobody waits for it.
+            return error.hint(
+                "it was dropped while it was being read: do the same again, which begins with what is kept",
+            );
+        }
         error.hint(match self.plan.mode {
             WriteMode::Append => format!(
                 "it lacks changes that nobody has any more: go on in a new destination with `live: false`, by `tidemark replay FILE \
                  --to NEW --from seq:{base}`"
             ),
-            _ => format!("fill it anew from what is kept: `tidemark replay FILE --to {name} --from beginning`"),
+            _ => format!(
+                "fill it anew from what is kept: `tidemark replay FILE --to {name} --from beginning`; where `live` is false, into a new \
+                 destination"
+            ),
         })
     }
 }

@@ -20,6 +20,13 @@ use crate::{
     schema::StreamName,
 };
 
+/// `error` of `stream`, of which changes are not kept any more that it needs.
+pub(super) fn cut_short(error: Error, stream: &StreamName) -> Error {
+    error.of_stream(stream).hint(format!(
+        "have it read anew: `tidemark resync FILE --stream {stream}`; then it is filled anew here"
+    ))
+}
+
 /// Streams that are filled together.
 pub(super) struct Filling {
     /// Which, and the commit after which each began.
@@ -101,7 +108,16 @@ impl WriteLoop {
         filling: Filling,
         run: &mut Run<'_>,
     ) -> Result<Standing> {
-        let commits = self.commits_to_fill(&filling, self.appetite(strategy)).await?;
+        let commits = match self.commits_to_fill(&filling, self.appetite(strategy)).await {
+            // The others have nothing to do with it.
+            Err(error) if self.log.is_dropped(filling.after) => {
+                let streams = filling.streams.keys().cloned().collect::<Vec<_>>();
+                let Some(stream) = streams.first() else { return Err(error) };
+                let error = cut_short(error, stream);
+                return self.refuse_to_fill(strategy, standing, (&streams, error), run).await;
+            }
+            commits => commits?,
+        };
         let Filling { streams: begun, last, pause, .. } = filling;
         let after = commits.last().map_or(pause, |commit| commit.sequence());
         let streams = begun.keys().cloned().collect::<Vec<_>>();

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
 
-use super::{Hold, Standing, WriteLoop, WriteStrategy, write_loop::Run};
+use super::{Hold, Standing, WriteLoop, WriteStrategy, filling::cut_short, write_loop::Run};
 use crate::{Error, ErrorKind, Result, log::Selection, schema::StreamName, world::World};
 
 #[cfg(test)]
@@ -108,9 +108,7 @@ impl WriteLoop {
             let first = match self.log.next_after(hold.after) {
                 Ok(first) => first,
                 Err(error) => {
-                    let error = error.of_stream(stream).hint(format!(
-                        "have it read anew: `tidemark resync FILE --stream {stream}`; then it is filled anew here"
-                    ));
+                    let error = cut_short(error, stream);
                     let mut held = standing.held;
                     held.insert(stream.clone(), Hold::new(hold.after, &error));
                     return self.open_holding(strategy, held, run).await;

@@ -81,7 +81,7 @@ pub struct WriteLoop {
     pub(super) horizon: Horizon,
     pub(super) stop: Stop,
     pub(super) progress: Arc<Progress>,
-    leaves_marks: bool,
+    pub(super) leaves_marks: bool,
 }
 
 /// One run of the loop, over all of its attempts.

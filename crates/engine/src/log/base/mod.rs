@@ -113,7 +113,8 @@ impl Log {
         for stream in scope.streams.keys() {
             schemas.push(self.schema(stream, scope.schemas[stream]).await?);
         }
-        let (mut picker, mut writing) = (Picker::new(survivors, schemas.len() as u64), writing);
+        let first = scope.first_ordinal();
+        let (mut picker, mut writing) = (Picker::new(survivors, first + schemas.len() as u64), writing);
         let mut changes = scope.changes(self);
         while let Some(delivery) = changes.try_next().await? {
             let picked = self.world().compute(move || {
@@ -125,11 +126,17 @@ impl Log {
             writing.write(picked_ones).await?;
         }
         let end = picker.end()?;
-        Ok((writing.finish(&schemas).await?, end))
+        Ok((writing.finish(&schemas, first).await?, end))
     }
 }
 
 impl Scope {
+    /// The ordinal of the base's first change. They go on after those of the commit whose place it takes, so that nothing that names
+    /// a change of that one, as a dead letter does, names another one of the base.
+    fn first_ordinal(&self) -> u64 {
+        self.last.rows()
+    }
+
     /// The commit whose changes stand in `segments`, each of which is a piece of it. `end` is the ordinal after the last.
     fn base(&self, segments: &[Segment], end: u64) -> Result<(Commit, Vec<Piece>)> {
         let last = self.last.header();

@@ -1,6 +1,9 @@
 //! What a base stands for.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 
@@ -19,7 +22,8 @@ pub(super) struct Scope {
     /// The newest schema of every stream up to it.
     pub(super) schemas: BTreeMap<StreamName, Digest>,
     /// The streams that have a key, and the commit with which each begins: that of its last generation, the oldest of all where it has
-    /// none. The others are left out: of what has no key nothing ever makes anything void.
+    /// none. The others are left out: of what has no key nothing ever makes anything void. So are those that the base before left out,
+    /// whatever key they have by now, until they are read anew: what was dropped of them is in no base.
     pub(super) streams: BTreeMap<StreamName, u64>,
     /// The last generation of each stream.
     pub(super) generations: BTreeMap<StreamName, Syncing>,
@@ -43,9 +47,14 @@ impl Scope {
             generations.extend(completed.map(|(stream, syncing)| (stream.clone(), *syncing)));
         }
         let schemas = log.schemas_after(&last).await?;
+        let cut_off = match log.begins_after() {
+            Some(base) if base == first => log.commit(base).await?.left_out(),
+            _ => BTreeSet::new(),
+        };
         let mut streams = BTreeMap::new();
         for (stream, digest) in &schemas {
-            if !log.schema(stream, *digest).await?.key().is_empty() {
+            let is_cut_off = cut_off.contains(stream) && !generations.contains_key(stream);
+            if !is_cut_off && !log.schema(stream, *digest).await?.key().is_empty() {
                 let begin = generations.get(stream).map_or(first, |syncing: &Syncing| syncing.since);
                 streams.insert(stream.clone(), begin);
             }

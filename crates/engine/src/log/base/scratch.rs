@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 
-use super::traces::{TRACE, Trace};
+use super::traces::{Effect, TRACE, Trace};
 use crate::{
     Digest, Error, Result,
     log::{Log, names, store::Created},
@@ -30,6 +30,8 @@ pub(super) struct Scratch {
 struct Partition {
     held: Vec<Trace>,
     spilled: Vec<Spilled>,
+    /// Whether a record of them has moved, as far as that was looked at.
+    has_moves: bool,
 }
 
 /// An object full of traces.
@@ -60,7 +62,27 @@ impl Scratch {
             let partition = self.partition_of(&trace);
             self.partitions[partition].held.push(trace);
         }
-        if self.held > self.most { self.spill().await } else { Ok(()) }
+        if self.held <= self.most {
+            return Ok(());
+        }
+        // All traces of a key are loaded at once in the end: of one that changes all the time that would be too many.
+        self.thin().await?;
+        if self.held > self.most / 2 { self.spill().await } else { Ok(()) }
+    }
+
+    /// Forgets traces in memory that others of them make void.
+    async fn thin(&mut self) -> Result<()> {
+        let mut partitions = std::mem::take(&mut self.partitions);
+        let thinned = self.log.world().compute(move || {
+            for Partition { held, has_moves, .. } in &mut partitions {
+                *has_moves |= held.iter().any(|trace| trace.effect.is_of_a_move());
+                thin(held, *has_moves);
+            }
+            partitions
+        });
+        self.partitions = thinned.await?;
+        self.held = self.partitions.iter().map(|partition| partition.held.len() * size_of::<Trace>()).sum();
+        Ok(())
     }
 
     fn partition_of(&self, trace: &Trace) -> usize {
@@ -76,7 +98,7 @@ impl Scratch {
 
     /// The traces of a partition, by key and in order.
     pub(super) async fn load(&self, partition: usize) -> Result<Vec<Trace>> {
-        let Partition { held, spilled } = &self.partitions[partition];
+        let Partition { held, spilled, .. } = &self.partitions[partition];
         let parts = stream::iter(spilled).map(|spilled| self.read(spilled)).buffered(AT_ONCE);
         let mut traces: Vec<Trace> = parts.try_concat().await?;
         traces.extend_from_slice(held);
@@ -140,5 +162,68 @@ impl Log {
             self.store().delete(&path).await?;
         }
         Ok(())
+    }
+}
+
+/// Leaves out of `traces` those that have no effect for what comes after them under the same key. An image makes void what came
+/// right before it. So does the end of a record, but where records move it may be that of one that was displaced, and then it says
+/// nothing of the one that is here.
+fn thin(traces: &mut Vec<Trace>, has_moves: bool) {
+    traces.sort_unstable();
+    let makes_void = |effect| effect == Effect::Image || (effect == Effect::Gone && !has_moves);
+    let can_be_void = |effect| makes_void(effect) || effect == Effect::Changes;
+    let mut thinned = Vec::<Trace>::new();
+    for trace in traces.iter() {
+        while makes_void(trace.effect)
+            && thinned.pop_if(|last| last.key == trace.key && can_be_void(last.effect)).is_some()
+        {}
+        thinned.push(*trace);
+    }
+    *traces = thinned;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{log::Store, world::World};
+
+    fn trace(key: u8, index: u64, effect: Effect) -> Trace {
+        Trace { key: [key; 16], index, stream: 0, effect }
+    }
+
+    #[test]
+    fn what_is_void_is_left_out_and_nothing_else() {
+        use Effect::{ArrivesWhole, Changes, Gone, Image, Leaves};
+        let left = |effects: &[Effect], has_moves| {
+            let traces = (0..).zip(effects).map(|(index, effect)| trace(1, index, *effect));
+            let mut traces = traces.collect::<Vec<_>>();
+            thin(&mut traces, has_moves);
+            traces.iter().map(|trace| trace.effect).collect::<Vec<_>>()
+        };
+        assert_eq!(left(&[Image, Changes, Image, Changes, Changes], true), [Image, Changes, Changes]);
+        assert_eq!(left(&[Image, Gone, Image, Gone], false), [Gone]);
+        assert_eq!(left(&[Image, Image, Gone, Image], true), [Image, Gone, Image], "who is gone?");
+        let moves = [Image, ArrivesWhole, Image, Leaves, Changes, Image];
+        assert_eq!(left(&moves, true), [Image, ArrivesWhole, Image, Leaves, Image]);
+        let mut two = vec![trace(1, 0, Image), trace(2, 1, Image), trace(1, 2, Image), trace(2, 3, Changes)];
+        thin(&mut two, true);
+        assert_eq!(two, [trace(1, 2, Image), trace(2, 1, Image), trace(2, 3, Changes)]);
+    }
+
+    #[tokio::test]
+    async fn one_key_that_changes_all_the_time_takes_no_room() {
+        let log = Log::open_or_create(Store::memory(), "scratch", World::real()).await.unwrap();
+        let mut scratch = Scratch::new(&log, 10_000, 4 << 10);
+        for index in 0..10_000 {
+            scratch.add(vec![trace(7, index, Effect::Image)]).await.unwrap();
+        }
+        let mut last = None;
+        for partition in 0..scratch.partitions() {
+            let traces = scratch.load(partition).await.unwrap();
+            assert!(traces.len() * size_of::<Trace>() <= 4 << 10, "{}", traces.len());
+            last = last.max(traces.last().map(|trace| trace.index));
+        }
+        assert_eq!(last, Some(9_999));
+        scratch.clear().await.unwrap();
     }
 }

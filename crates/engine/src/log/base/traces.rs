@@ -40,6 +40,12 @@ pub(super) enum Effect {
     Leaves,
 }
 
+impl Effect {
+    pub(super) fn is_of_a_move(self) -> bool {
+        matches!(self, Self::ArrivesWhole | Self::ArrivesInPart | Self::Leaves)
+    }
+}
+
 /// How many bytes a trace takes in the store.
 pub(super) const TRACE: usize = 29;
 

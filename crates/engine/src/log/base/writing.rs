@@ -152,11 +152,12 @@ impl<'a> Writing<'a> {
     }
 
     /// Makes everything durable. Each stream that has nothing under its newest schema, of `schemas`, begins with a truncate under
-    /// that: so it is known wherever it is played, even where it is empty. The ordinals of those are their numbers among `schemas`.
-    pub(super) async fn finish(mut self, schemas: &[Arc<StreamSchema>]) -> Result<Vec<Segment>> {
+    /// that: so it is known wherever it is played, even where it is empty. The ordinals of those are their numbers among `schemas`, from
+    /// `first` on.
+    pub(super) async fn finish(mut self, schemas: &[Arc<StreamSchema>], first: u64) -> Result<Vec<Segment>> {
         self.end_all().await?;
         let mut segments = std::mem::take(&mut self.finished);
-        for (ordinal, schema) in (0..).zip(schemas) {
+        for (ordinal, schema) in (first..).zip(schemas) {
             let of_stream = |are_changes| (schema.stream().clone(), are_changes);
             let all = [false, true].map(of_stream);
             let mut written = all.iter().filter_map(|key| segments.get(key)).flatten();

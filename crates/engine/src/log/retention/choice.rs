@@ -48,11 +48,42 @@ impl Choice {
 
     /// Whether it is worth a new base at time `now`.
     pub(super) fn is_worth_it(self, layout: &Layout, policy: &Retention, now: Time) -> bool {
-        let oldest =
-            layout.volumes.first().map(|volume| Duration::from_micros(now.micros_since(volume.begun)));
-        let is_overdue = policy.age.zip(oldest).is_some_and(|(most, age)| age > most + most / 2);
-        is_overdue || self.bytes >= base_bytes(layout) / 4
+        is_overdue(layout, policy, now) || self.pays(layout)
     }
+
+    /// As much of it as may go when somebody needs what comes after commit `least`, and is worth a new base at time `now`.
+    pub(super) fn that_may_go(
+        self,
+        layout: &Layout,
+        policy: &Retention,
+        now: Time,
+        least: u64,
+    ) -> Option<Self> {
+        let (all, may_go) = (self.within(layout, u64::MAX), self.within(layout, least)?);
+        // While somebody lags, what is oldest is overdue all the time: else there would be a new base whenever they have come past
+        // another volume.
+        let is_as_much = || Some(may_go) == all || may_go.reaches_far(layout, policy);
+        let is_worth_it = may_go.pays(layout) || (is_overdue(layout, policy, now) && is_as_much());
+        is_worth_it.then_some(may_go)
+    }
+
+    fn pays(self, layout: &Layout) -> bool {
+        self.bytes >= base_bytes(layout) / 4
+    }
+
+    /// Whether it ends as long after the base as what is overdue is too old at the least.
+    fn reaches_far(self, layout: &Layout, policy: &Retention) -> bool {
+        let last = layout.volumes.iter().find(|volume| volume.last == self.upper);
+        let reach = layout.base.as_ref().zip(last);
+        let reach = reach.map(|(base, last)| Duration::from_micros(last.time.micros_since(base.time)));
+        policy.age.zip(reach).is_none_or(|(most, reach)| reach >= most / 2)
+    }
+}
+
+/// Whether there is something that is half as old again as it may be.
+fn is_overdue(layout: &Layout, policy: &Retention, now: Time) -> bool {
+    let oldest = layout.volumes.first().map(|volume| Duration::from_micros(now.micros_since(volume.begun)));
+    policy.age.zip(oldest).is_some_and(|(most, age)| age > most + most / 2)
 }
 
 #[cfg(test)]
@@ -100,8 +131,8 @@ mod tests {
     /// The last commit that goes at `hour` when nobody needs one up to `needed`.
     fn upper(layout: &Layout, policy: &Retention, hour: i64, needed: u64) -> Option<u64> {
         let now = Time::from_micros(hour * HOUR);
-        let choice = Choice::wanted(layout, policy, now)?.within(layout, needed)?;
-        choice.is_worth_it(layout, policy, now).then_some(choice.upper)
+        let wanted = Choice::wanted(layout, policy, now)?;
+        wanted.that_may_go(layout, policy, now, needed).map(|choice| choice.upper)
     }
 
     #[test]
@@ -130,5 +161,18 @@ mod tests {
         let large = layout(Some(1 << 40));
         assert_eq!(upper(&large, &aged(5), 7, u64::MAX), None);
         assert_eq!(upper(&large, &aged(5), 8, u64::MAX), Some(30));
+    }
+
+    #[test]
+    fn whoever_lags_has_no_base_written_for_every_volume() {
+        let large = layout(Some(1 << 40));
+        assert_eq!(upper(&large, &aged(6), 20, 29), None, "two hours of six");
+        assert_eq!(upper(&large, &aged(6), 20, 59), Some(50), "four");
+        assert_eq!(upper(&layout(Some(400)), &aged(6), 20, 29), Some(20), "or a quarter of the base");
+        assert_eq!(upper(&large, &aged(6), 8, 29), None, "not overdue");
+        // Nobody lags, and all that is too old goes, however little.
+        let mut idle = large;
+        idle.volumes.truncate(1);
+        assert_eq!(upper(&idle, &aged(6), 20, u64::MAX), Some(20));
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Error, Result,
     arrow_array::BooleanArray,
-    log::{DeadLetter, LetterId, MarkState, Request, Selection},
+    log::{DeadLetter, LetterId, MarkState, Request, Selection, not_held},
     write::{Delivery, Standing, Unit, WriteLoop, WriteStrategy, schema_change, write_loop::Run},
 };
 
@@ -220,7 +220,7 @@ impl WriteLoop {
             async move {
                 if is_wanting {
                     let message = format!("of {expected} dead letters the log holds {found}");
-                    return Err(Error::conflict(message));
+                    return Err(not_held(message));
                 }
                 Ok(delivery)
             }

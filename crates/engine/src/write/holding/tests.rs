@@ -11,13 +11,14 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::{
-    Error, ErrorKind, LogId, PartId, Result, Stop,
+    Error, ErrorKind, LogId, PartId, Result, Stop, Time,
+    codec::Format,
     contract::samples::numbered_rows,
-    log::{Entry, Group, Log, LogWriter, Marks, Span, Store},
+    log::{Entry, Group, Housekeeping, HousekeepingSettings, Log, LogWriter, Marks, Retention, Span, Store},
     read::Phase,
     schema::StreamName,
     world::World,
-    write::{Plan, Standing, Unit, WriteLoop, WriteMode, WriteStrategy},
+    write::{Anew, Plan, Standing, Unit, WriteLoop, WriteMode, WriteStrategy},
 };
 
 /// What the destination has, and what it does not take.
@@ -173,4 +174,30 @@ async fn a_defect_holds_nothing() {
     bench.commit().await;
     assert_eq!(bench.run_once().await.unwrap_err().kind(), ErrorKind::Internal);
     assert_eq!((bench.destination.rows("b"), bench.destination.is_held()), (0, false));
+}
+
+/// With a log that waits for nobody.
+#[tokio::test]
+async fn a_stream_whose_shadow_was_left_behind_is_held_and_the_other_goes_on() {
+    let mut bench = Bench::new().await;
+    for _ in 0..4 {
+        bench.commit().await;
+    }
+    let position = bench.log.position(4).await.unwrap();
+    let mut standing = Standing::from(position);
+    let anew = Anew { from: 0, after: 1, until: None, waits: true, schema: None, time: Time::EPOCH };
+    standing.anew.insert(StreamName::new("a"), anew);
+    bench.destination.0.lock().unwrap().standing = Some(standing);
+    let retention = Retention { size: Some(0), expires_slow: true, ..Retention::default() };
+    let settings = HousekeepingSettings { format: Format::Arrow, fold_after: Duration::ZERO, retention };
+    let mut housekeeping = Housekeeping::new(bench.log.clone(), settings, Stop::new());
+    housekeeping.tidy().await.unwrap();
+    housekeeping.retain().await.unwrap();
+    assert!(bench.log.is_dropped(1));
+
+    bench.commit().await;
+    let error = bench.run_once().await.unwrap_err();
+    assert_eq!((error.kind(), error.stream()), (ErrorKind::Conflict, Some(&StreamName::new("a"))));
+    assert!(error.hint_text().unwrap().contains("tidemark resync FILE --stream a"), "{error}");
+    assert_eq!(bench.destination.rows("b"), 1);
 }

@@ -134,7 +134,7 @@ impl History {
         }
     }
 
-    fn hand_over(&mut self, batch: ChangeBatch) {
+    pub(super) fn hand_over(&mut self, batch: ChangeBatch) {
         let rows = batch.rows() as u64;
         self.entry.groups.push(Group {
             part: PartId::new("part"),

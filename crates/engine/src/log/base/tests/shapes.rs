@@ -1,5 +1,6 @@
 //! What a base holds, and what it leaves out.
 
+use arrow_array::Int64Array;
 use proptest::prelude::*;
 
 use super::{
@@ -7,7 +8,14 @@ use super::{
     history::{Event, History, Mirror, event},
     mirrored, play, put_base,
 };
-use crate::schema::StreamName;
+use crate::{
+    ErrorKind, Time,
+    change::{ChangeBatch, Op},
+    contract::samples::numbered_rows,
+    log::{DeadLetter, LetterId},
+    read::Phase,
+    schema::{Field, Kind, StreamName, StreamSchema},
+};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
@@ -130,4 +138,69 @@ async fn what_is_told_in_part_needs_what_was_before() {
     assert_eq!(shape(other_key.clone()).await, (0, 3));
     let void = [other_key, vec![Truncate, Put(5), Update(5, true)]].concat();
     assert_eq!(shape(void).await, (1, 0));
+}
+
+/// A dead letter names a change of a commit by its ordinal. When a base has taken the commit's place, the name means nothing else.
+#[tokio::test]
+async fn no_change_of_a_base_has_the_ordinal_of_one_that_it_replaced() {
+    use Event::{Commit, Put, Update};
+    let events = [Put(1), Put(2), Commit, Update(1, true), Update(2, false), Put(3)];
+    let history = history(events.map(|event| (0, event))).await;
+    let (log, head) = (&history.log, history.log.head().sequence);
+    let letter = letter(head, 0);
+    assert!(log.change_of(&letter).await.is_ok());
+    let rows = log.commit(head).await.unwrap().rows();
+    let base = put_base(log, head).await;
+    let delivered = mirrored(log, &base).await;
+    let ordinals = delivered.iter().flat_map(|it| it.changes.ordinals().unwrap().values().to_vec());
+    let ordinals = ordinals.collect::<Vec<_>>();
+    assert!(ordinals.len() == 4 && ordinals.iter().all(|ordinal| *ordinal >= rows), "{ordinals:?}");
+    let error = log.change_of(&letter).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.hint_text().is_some_and(|hint| hint.contains("discard")), "{error}");
+}
+
+fn letter(sequence: u64, ordinal: u64) -> DeadLetter {
+    let letter = serde_json::json!({
+        "id": LetterId { sequence, ordinal, shadow: None },
+        "stream": "one",
+        "op": "u",
+        "played": sequence,
+        "phase": Phase::Changes,
+        "from": 0,
+        "error": "it does not fit",
+        "kind": ErrorKind::Data,
+        "time": Time::EPOCH,
+        "attempts": 1,
+    });
+    serde_json::from_value(letter).unwrap()
+}
+
+/// What a base left out for want of a key is in none that is made of it, though there is a key by then.
+#[tokio::test]
+async fn a_stream_that_gets_its_key_between_two_bases_stays_cut_off() {
+    use Event::{Commit, Put};
+    let mut history = history([Put(1), Commit, Put(2)].map(|event| (0, event))).await;
+    history.hand_over(keyless("late", 3));
+    history.hand_over(keyless("early", 3));
+    history.commit().await;
+    let (log, first) = (history.log.clone(), history.log.head().sequence);
+    put_base(&log, first).await;
+    let late = StreamName::new("late");
+    assert!(log.streams_cut_off().await.unwrap().contains(&late));
+    history.hand_over(numbered_rows("late", 3, 2));
+    history.commit().await;
+    assert!(log.streams_cut_off().await.unwrap().contains(&late));
+    let base = put_base(&log, log.head().sequence).await;
+    let cut_off = log.streams_cut_off().await.unwrap();
+    assert_eq!(cut_off.iter().map(StreamName::as_str).collect::<Vec<_>>(), ["early", "late"]);
+    assert!(!counts(&base).contains_key(&late), "it is not told as if it were all");
+}
+
+/// `rows` records of a stream that has no key.
+fn keyless(stream: &str, rows: usize) -> ChangeBatch {
+    let fields = vec![Field::new("id", Kind::Int64)];
+    let schema = StreamSchema::new(StreamName::new(stream), fields, Vec::new()).unwrap();
+    let ids = (0..rows as i64).collect::<Int64Array>();
+    ChangeBatch::uniform(schema, Op::Create, vec![std::sync::Arc::new(ids)]).unwrap()
 }
