@@ -13,7 +13,7 @@ use crate::{
 };
 
 const PIPELINE: &str = "name: bench
-source: {type: files, path: ./data, streams: {numbers: '*.csv'}}
+source: {type: files, path: ./data, streams: {numbers: {files: '*.csv'}}}
 staging: ./staging
 destinations:
   copy: {type: sqlite, path: ./copy.db, write: append}
