@@ -82,7 +82,7 @@ async fn what_is_dropped_is_kept_as_a_state(store: Store, format: Format) {
     assert_eq!(upper, 9, "all that is folded");
     let base = log.prepare_base(upper, &layouts, format, &stop).await.unwrap();
     assert_eq!(state(&open(&store, &hands).await, 1).await, before, "it is named by nobody yet");
-    log.begin_with(base, &mut layouts, &stop).await.unwrap();
+    assert!(log.begin_with(base, &AT_ONCE, &mut layouts, &stop).await.unwrap());
     assert_eq!(log.due_to_go(&AT_ONCE).await.unwrap(), None);
 
     for log in [log.clone(), open(&store, &hands).await] {
