@@ -48,6 +48,8 @@ Examples:
 
 impl Run {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
+        // Whoever is asked to stop while it is still opening what it needs ends in good order too.
+        let stop = stop_on_signals()?;
         let pipeline = pipeline_file::load(&self.file)?;
         refuse_overwriting(&pipeline).await?;
         let world = World::real();
@@ -57,7 +59,6 @@ impl Run {
         let trouble = store.trouble();
         let log = Log::open_or_create(store, &pipeline.name, world.clone()).await?;
         warn_of_another(&pipeline, &log).await?;
-        let stop = stop_on_signals()?;
         check_whole(&pipeline, &log).await?;
         let run = PipelineRun::new(&pipeline, log, self.once, stop)?;
         if !self.once {

@@ -7,7 +7,7 @@ use crate::workbench::Workbench;
 const PIPELINE: &str = r#"
 name: inspected
 source: {type: files, path: ./data, streams: {orders: {key: [id]}}}
-staging: {path: ./staging, fold_after: 1s}
+staging: {url: ./staging, fold_after: 1d}
 destinations:
   copy: {type: sqlite, path: ./copy.db, write: mirror}
 "#;
@@ -75,6 +75,7 @@ fn where_nothing_is_staged_there_is_nothing_to_inspect() {
 #[test]
 fn a_log_that_is_being_written_and_folded_is_whole() {
     let bench = with_orders(2);
+    bench.write("pipeline.yaml", &PIPELINE.replace("fold_after: 1d", "fold_after: 1s"));
     let mut running = bench.start("run pipeline.yaml");
     let layouts =
         || fs::read_dir(bench.path("staging/inspected/layout")).map_or(0, |entries| entries.count());
