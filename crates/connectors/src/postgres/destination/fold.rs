@@ -204,6 +204,10 @@ impl Entries {
         let Place::Row(mut image) = std::mem::replace(&mut self.list[from].place, Place::Gone) else {
             return false;
         };
+        // Columns beside the fields stay when a row is made in the place of another, and they would have to move too.
+        if image.base.is_none() && !self.whole && !self.list[from].was_left {
+            return false;
+        }
         self.list[from].was_left = true;
         if view.is_partial(at.row) || !self.whole {
             image.overlay(view, at, self.whole);
