@@ -16,56 +16,70 @@ mod shell;
 mod steps;
 mod test;
 
-use std::{env, error::Error, process::ExitCode};
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
 
 use project::Project;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-const USAGE: &str = "\
-Tidemark's chores
+/// Tidemark's chores
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    chore: Chore,
 
-  cargo xtask test [--install]            run every check and every test
-  cargo xtask bench flights [--install]   measure 336,776 flights on their way to SQLite and Parquet
-  cargo xtask bench postgres [--rows N] [--install]
-                                          measure an initial sync of N (2,000,000) rows from PostgreSQL to PostgreSQL,
-                                          and changes in proportion
-  cargo xtask bench staging [--commits N] [--in FOLDER]
-                                          measure what becomes of N (1,000,000) commits of one small change
-  cargo xtask advisories [--install]      look for known weaknesses in the dependencies (reaches GitHub)
-  cargo xtask example-data [--install]    cut the data of examples/flights anew
+    /// First install what the chore needs, saying what; without it the chore names it and stops
+    #[arg(long, global = true)]
+    install: bool,
+}
 
-  --install   first install what the chore needs, saying what; without it the chore names it and stops
-";
+#[derive(Subcommand)]
+enum Chore {
+    /// Run every check and every test
+    Test,
+    /// Measure against what bounds us, in the same run
+    #[command(subcommand)]
+    Bench(Bench),
+    /// Look for known weaknesses in the dependencies (reaches GitHub)
+    Advisories,
+    /// Cut the data of examples/flights anew
+    ExampleData,
+}
 
-/// The rows of the benchmark with PostgreSQL, unless another number is asked for; and the fewest that its changes can be made of.
-const ROWS: u64 = 2_000_000;
-const LEAST_ROWS: u64 = 10_000;
-/// The commits of the benchmark of the staging log, unless another number is asked for.
-const COMMITS: u64 = 1_000_000;
+#[derive(Subcommand)]
+enum Bench {
+    /// 336,776 flights on their way to SQLite and Parquet
+    Flights,
+    /// An initial sync from PostgreSQL to PostgreSQL, and changes in proportion
+    Postgres {
+        /// Rows of the initial sync
+        #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(10_000..))]
+        rows: u64,
+    },
+    /// What becomes of commits of one small change
+    Staging {
+        /// How many
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..))]
+        commits: u64,
+        /// A folder that does not exist yet, where the log goes
+        #[arg(long = "in", value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+    },
+}
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (install, chore) = match arguments.as_slice() {
-        [chore @ .., "--install"] => (true, chore),
-        chore => (false, chore),
-    };
+    let CommandLine { chore, install } = CommandLine::parse();
     let project = Project::here();
     let outcome = match chore {
-        ["test"] => test::everything(&project, install),
-        ["bench", "flights"] => bench::flights(&project, install),
-        ["bench", "postgres"] => bench::postgres(&project, install, ROWS),
-        ["bench", "postgres", "--rows", rows] if rows.parse().is_ok_and(|rows: u64| rows >= LEAST_ROWS) => {
-            rows.parse().map_err(Into::into).and_then(|rows| bench::postgres(&project, install, rows))
-        }
-        ["bench", "staging", options @ ..] => match staging_options(options) {
-            Some((commits, folder)) => bench::staging(&project, commits, folder),
-            None => return usage(),
-        },
-        ["advisories"] => advisories::check(&project, install),
-        ["example-data"] => example_data::cut(&project, install),
-        _ => return usage(),
+        Chore::Test => test::everything(&project, install),
+        Chore::Bench(Bench::Flights) => bench::flights(&project, install),
+        Chore::Bench(Bench::Postgres { rows }) => bench::postgres(&project, install, rows),
+        Chore::Bench(Bench::Staging { commits, folder }) => bench::staging(&project, commits, folder),
+        Chore::Advisories => advisories::check(&project, install),
+        Chore::ExampleData => example_data::cut(&project, install),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -74,22 +88,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn usage() -> ExitCode {
-    eprint!("{USAGE}");
-    ExitCode::from(2)
-}
-
-/// How many commits, and where; `None` when the options are no such.
-fn staging_options<'a>(options: &[&'a str]) -> Option<(u64, Option<&'a str>)> {
-    let (mut commits, mut folder) = (COMMITS, None);
-    for option in options.chunks(2) {
-        match option {
-            ["--commits", number] => commits = number.parse().ok().filter(|number| *number >= 100)?,
-            ["--in", place] => folder = Some(*place),
-            _ => return None,
-        }
-    }
-    Some((commits, folder))
 }

@@ -2,7 +2,12 @@
 //! grow with them is the number of objects and the time it takes to open the log. No figure is printed before every change has been
 //! read back once.
 
-use std::{fs, path::Path, process::Stdio, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use super::build;
 use crate::{
@@ -19,11 +24,11 @@ destinations:
   copy: {type: sqlite, path: ./copy.db, write: append}
 ";
 
-pub(crate) fn staging(project: &Project, commits: u64, folder: Option<&str>) -> Result {
+pub(crate) fn staging(project: &Project, commits: u64, folder: Option<PathBuf>) -> Result {
     build(project)?;
     let example = ["build", "--release", "--package", "tidemark-engine", "--example", "small_commits"];
     run(command("cargo", example).current_dir(project.root()))?;
-    let folder = folder.map_or_else(|| project.target("bench/staging"), Into::into);
+    let folder = folder.unwrap_or_else(|| project.target("bench/staging"));
     if folder.exists() {
         return Err(format!("`{}` exists: remove it, or name another folder", folder.display()).into());
     }
