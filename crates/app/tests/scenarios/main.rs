@@ -9,6 +9,7 @@
 mod damaged;
 mod encryption;
 mod flights;
+mod flushed;
 mod formats;
 mod growth;
 mod help;
