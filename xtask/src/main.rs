@@ -11,6 +11,7 @@ mod docs;
 mod example_data;
 mod measure;
 mod needs;
+mod planted;
 mod project;
 mod shell;
 mod steps;
@@ -43,6 +44,11 @@ enum Chore {
     /// Measure against what bounds us, in the same run
     #[command(subcommand)]
     Bench(Bench),
+    /// Plant known bugs in a copy of the sources: the tests must find every one
+    Planted {
+        /// Those to plant, by their files in `planted-bugs` without the ending; all of them when none is named
+        names: Vec<String>,
+    },
     /// Look for known weaknesses in the dependencies (reaches GitHub)
     Advisories,
     /// Cut the data of examples/flights anew
@@ -78,6 +84,7 @@ fn main() -> ExitCode {
         Chore::Bench(Bench::Flights) => bench::flights(&project, install),
         Chore::Bench(Bench::Postgres { rows }) => bench::postgres(&project, install, rows),
         Chore::Bench(Bench::Staging { commits, folder }) => bench::staging(&project, commits, folder),
+        Chore::Planted { names } => planted::plant(&project, install, &names),
         Chore::Advisories => advisories::check(&project, install),
         Chore::ExampleData => example_data::cut(&project, install),
     };

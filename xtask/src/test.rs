@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::{
     Result, docs,
     needs::{self, CLOUDS, Need, cargo_deny},
+    planted,
     project::Project,
     shell::{command, run},
     steps::Steps,
@@ -30,6 +31,7 @@ pub(crate) fn everything(project: &Project, install: bool) -> Result {
         let mut tests = cargo(project, &["test", "--workspace", "--no-fail-fast"]);
         run(tests.env("TIDEMARK_TEST_DATA", project.test_data()))
     });
+    steps.step("Planted bugs", || planted::sample(project));
     steps.summary()
 }
 
