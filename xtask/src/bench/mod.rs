@@ -7,6 +7,7 @@ mod latency;
 mod machine;
 mod options;
 mod postgres;
+mod program;
 mod report;
 mod staging;
 
@@ -16,6 +17,7 @@ use crate::{
     Result,
     needs::{self, Need},
     project::Project,
+    shell::{command, run as run_command},
 };
 use kit::Kit;
 use options::Work;
@@ -30,12 +32,24 @@ pub(crate) fn run(project: &Project, install: bool, options: &Options) -> Result
         needs.push(Need::Postgres);
     }
     needs::meet(project, &needs, install, "cargo xtask bench")?;
+    if options.wants(Work::Micro) {
+        micro(project)?;
+    }
+    if options.works.iter().all(|work| *work == Work::Micro) && !options.works.is_empty() {
+        return Ok(());
+    }
     let kit = Kit::new(project, options);
     kit.build()?;
     if options.wants(Work::Staging) {
         staging::build(&kit)?;
     }
     measure(project, options)
+}
+
+/// Runs the benchmarks of single functions, which print for themselves.
+fn micro(project: &Project) -> Result {
+    let bench = ["bench", "--package", "tidemark-engine", "--package", "tidemark-connectors", "--benches"];
+    run_command(command("cargo", bench).current_dir(project.root()))
 }
 
 /// Measures what `options` name, with what has been built.
@@ -51,6 +65,9 @@ pub(crate) fn measure(project: &Project, options: &Options) -> Result {
     }
     if options.wants(Work::Staging) {
         staging::measure(&kit, options.folder.clone(), &mut report)?;
+    }
+    if options.wants(Work::Program) {
+        program::measure(&kit, &mut report)?;
     }
     println!("\n{}", machine::description(&kit)?);
     report.print();

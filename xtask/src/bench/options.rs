@@ -19,7 +19,7 @@ pub(crate) struct Options {
     #[arg(long, value_parser = value_parser!(u64).range(1_000..))]
     transaction: Option<u64>,
 
-    /// How long transactions are made for the latency [default: 20]
+    /// How long transactions are made for the latency, and how long an idle program is watched [default: 20]
     #[arg(long, value_parser = value_parser!(u64).range(1..))]
     seconds: Option<u64>,
 
@@ -69,6 +69,8 @@ pub(super) enum Work {
     Staging,
     /// The binary's size, start and memory
     Program,
+    /// Codecs, decoders and the log by themselves
+    Micro,
 }
 
 /// What `postgres` stands for, in the order of work.
@@ -111,14 +113,15 @@ impl Options {
 
     /// Whether `work` was asked for.
     pub(super) fn wants(&self, work: Work) -> bool {
-        self.works.is_empty()
+        self.works.is_empty() && work != Work::Micro
             || self.works.contains(&work)
             || OF_POSTGRES.contains(&work) && self.works.contains(&Work::Postgres)
     }
 
     /// What was asked for that takes PostgreSQL servers.
     pub(super) fn of_postgres(&self) -> Vec<Work> {
-        OF_POSTGRES.into_iter().filter(|work| self.wants(*work)).collect()
+        let works = OF_POSTGRES.into_iter().chain([Work::Program]);
+        works.filter(|work| self.wants(*work)).collect()
     }
 
     pub(super) fn profile(&self) -> &str {

@@ -25,7 +25,10 @@ pub(super) fn measure(kit: &Kit<'_>, report: &mut Report) -> Result {
     fs::create_dir_all(folder.join("data"))?;
     fs::write(folder.join("pipeline.yaml"), PIPELINE)?;
     let size = fs::metadata(kit.program())?.len();
-    report.fact(format!("Size of the binary, profile `{}`", kit.profile), format!("{:.1} MB", size as f64 / 1e6));
+    report.fact(
+        format!("Size of the binary, profile `{}`", kit.profile),
+        format!("{:.1} MB", size as f64 / 1e6),
+    );
     for arguments in [&["--version"][..], &["check", "pipeline.yaml", "--offline"]] {
         let line = arguments.join(" ");
         let mut times = Vec::new();

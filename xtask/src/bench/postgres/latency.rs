@@ -25,13 +25,10 @@ use super::{
     orders,
     pipeline::Pipeline,
     subscription::{self, Subscription},
-    value, wait,
+    wait_until_equal,
     watcher::{self, Arrivals},
 };
-use crate::{
-    Result,
-    measure::{Running, Usage},
-};
+use crate::{Result, measure::Usage};
 
 /// Transactions a second.
 const RATE: u64 = 1_000;
@@ -142,16 +139,4 @@ impl Observed {
         }
         Ok(())
     }
-}
-
-fn wait_until_equal(program: &mut Running, source: &Database<'_>, mirror: &Database<'_>) -> Result {
-    wait("the mirror", || {
-        program.expect_running()?;
-        let is_there = value(mirror, "SELECT to_regclass('orders') IS NOT NULL")? == "t";
-        Ok(is_there && rows(source)? == rows(mirror)?)
-    })
-}
-
-fn rows(database: &Database<'_>) -> Result<String> {
-    value(database, "SELECT count(*) FROM orders")
 }

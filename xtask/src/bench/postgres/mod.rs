@@ -3,6 +3,7 @@
 
 mod catch_up;
 mod drain;
+mod idle;
 mod initial_sync;
 mod latency;
 mod load;
@@ -24,7 +25,7 @@ use std::{
 use tidemark_test_servers::{Database, Postgres};
 
 use super::{kit::Kit, options::Work, report::Report};
-use crate::Result;
+use crate::{Result, measure::Running};
 
 /// What a server is given that has work to do. Housekeeping that comes and goes would make runs differ.
 const SETTINGS: [(&str, &str); 3] =
@@ -51,8 +52,9 @@ pub(super) fn measure(kit: &Kit<'_>, works: &[Work], report: &mut Report) -> Res
             Work::CatchUp => catch_up::measure(kit, &servers, report)?,
             Work::Transaction => transaction::measure(kit, &servers, report)?,
             Work::Latency => latency::measure(kit, &servers, report)?,
+            Work::Program => idle::measure(kit, &servers, report)?,
             // Of other kinds, and not in the list.
-            Work::Postgres | Work::Flights | Work::Staging | Work::Program => {}
+            Work::Postgres | Work::Flights | Work::Staging | Work::Micro => {}
         }
     }
     Ok(())
@@ -84,4 +86,17 @@ fn wait(what: &str, mut is_ready: impl FnMut() -> Result<bool>) -> Result {
         thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+/// Waits until the mirror that `program` fills has as many rows as its source.
+fn wait_until_equal(program: &mut Running, source: &Database<'_>, mirror: &Database<'_>) -> Result {
+    wait("the mirror", || {
+        program.expect_running()?;
+        let is_there = value(mirror, "SELECT to_regclass('orders') IS NOT NULL")? == "t";
+        Ok(is_there && rows(source)? == rows(mirror)?)
+    })
+}
+
+fn rows(database: &Database<'_>) -> Result<String> {
+    value(database, "SELECT count(*) FROM orders")
 }
