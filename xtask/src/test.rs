@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    Result, docs,
+    Result, bench, docs,
     needs::{self, CLOUDS, Need, cargo_deny},
     planted,
     project::Project,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(crate) fn everything(project: &Project, install: bool) -> Result {
-    let own = [Need::Flights, Need::CargoDeny, Need::Postgres, Need::Readers, Need::TextTools];
+    let own = [Need::Flights, Need::CargoDeny, Need::Sqlite3, Need::Postgres, Need::Readers, Need::TextTools];
     let needs = [&own[..], &CLOUDS].concat();
     needs::meet(project, &needs, install, "cargo xtask test")?;
     let mut steps = Steps::default();
@@ -32,6 +32,10 @@ pub(crate) fn everything(project: &Project, install: bool) -> Result {
         run(tests.env("TIDEMARK_TEST_DATA", project.test_data()))
     });
     steps.step("Planted bugs", || planted::sample(project));
+    // With the binaries that the tests have built.
+    steps.step("Benchmarks on little data: are the results right?", || {
+        bench::measure(project, &bench::Options::small())
+    });
     steps.summary()
 }
 

@@ -6,7 +6,7 @@
 //! (see [`notice`]), and the table is read anew in the next round.
 
 mod chunk;
-mod copy;
+pub(in crate::postgres) mod copy;
 mod look;
 mod notice;
 pub(in crate::postgres) mod plan;
