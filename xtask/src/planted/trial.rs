@@ -87,6 +87,8 @@ impl<'a> Trial<'a> {
         let mut cargo = command("cargo", ["test"]);
         cargo.args(arguments.split_whitespace()).args(more).current_dir(&self.copy.source);
         cargo.env("CARGO_TARGET_DIR", &self.copy.build).env("TIDEMARK_TEST_DATA", &self.copy.test_data);
+        // It is built again and again, and nobody looks at it with a debugger.
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "0");
         cargo
     }
 
