@@ -9,6 +9,7 @@ mod advisories;
 mod bench;
 mod docs;
 mod example_data;
+mod fuzz;
 mod measure;
 mod needs;
 mod project;
@@ -43,6 +44,8 @@ enum Chore {
     /// Measure against what bounds us, in the same run
     #[command(subcommand)]
     Bench(Bench),
+    /// Invent inputs for every decoder, and see whether it keeps its promises
+    Fuzz(fuzz::Fuzz),
     /// Look for known weaknesses in the dependencies (reaches GitHub)
     Advisories,
     /// Cut the data of examples/flights anew
@@ -71,6 +74,9 @@ enum Bench {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = fuzz::wrapped_compiler() {
+        return code;
+    }
     let CommandLine { chore, install } = CommandLine::parse();
     let project = Project::here();
     let outcome = match chore {
@@ -78,6 +84,7 @@ fn main() -> ExitCode {
         Chore::Bench(Bench::Flights) => bench::flights(&project, install),
         Chore::Bench(Bench::Postgres { rows }) => bench::postgres(&project, install, rows),
         Chore::Bench(Bench::Staging { commits, folder }) => bench::staging(&project, commits, folder),
+        Chore::Fuzz(fuzz) => fuzz::run(&project, install, &fuzz),
         Chore::Advisories => advisories::check(&project, install),
         Chore::ExampleData => example_data::cut(&project, install),
     };

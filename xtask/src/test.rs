@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    Result, docs,
+    Result, docs, fuzz,
     needs::{self, CLOUDS, Need, cargo_deny},
     project::Project,
     shell::{command, run},
@@ -11,7 +11,8 @@ use crate::{
 };
 
 pub(crate) fn everything(project: &Project, install: bool) -> Result {
-    let own = [Need::Flights, Need::CargoDeny, Need::Postgres, Need::Readers, Need::TextTools];
+    let own =
+        [Need::Flights, Need::CargoDeny, Need::Postgres, Need::Readers, Need::TextTools, Need::CppCompiler];
     let needs = [&own[..], &CLOUDS].concat();
     needs::meet(project, &needs, install, "cargo xtask test")?;
     let mut steps = Steps::default();
@@ -30,6 +31,7 @@ pub(crate) fn everything(project: &Project, install: bool) -> Result {
         let mut tests = cargo(project, &["test", "--workspace", "--no-fail-fast"]);
         run(tests.env("TIDEMARK_TEST_DATA", project.test_data()))
     });
+    steps.step("Fuzzing, a moment for each target", || fuzz::briefly(project));
     steps.summary()
 }
 
