@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    Result, docs, fuzz,
+    Result, bench, docs, fuzz,
     needs::{self, CLOUDS, Need, cargo_deny},
     project::Project,
     shell::{command, run},
@@ -11,8 +11,15 @@ use crate::{
 };
 
 pub(crate) fn everything(project: &Project, install: bool) -> Result {
-    let own =
-        [Need::Flights, Need::CargoDeny, Need::Postgres, Need::Readers, Need::TextTools, Need::CppCompiler];
+    let own = [
+        Need::Flights,
+        Need::CargoDeny,
+        Need::Sqlite3,
+        Need::Postgres,
+        Need::Readers,
+        Need::TextTools,
+        Need::CppCompiler,
+    ];
     let needs = [&own[..], &CLOUDS].concat();
     needs::meet(project, &needs, install, "cargo xtask test")?;
     let mut steps = Steps::default();
@@ -30,6 +37,10 @@ pub(crate) fn everything(project: &Project, install: bool) -> Result {
     steps.step("Tests", || {
         let mut tests = cargo(project, &["test", "--workspace", "--no-fail-fast"]);
         run(tests.env("TIDEMARK_TEST_DATA", project.test_data()))
+    });
+    // With the binaries that the tests have built.
+    steps.step("Benchmarks on little data: are the results right?", || {
+        bench::measure(project, &bench::Options::small())
     });
     steps.step("Fuzzing, a moment for each target", || fuzz::briefly(project));
     steps.summary()

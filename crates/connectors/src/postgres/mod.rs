@@ -6,6 +6,8 @@ mod connection;
 mod destination;
 mod identifier;
 mod lsn;
+#[doc(hidden)]
+pub mod measured;
 mod source;
 mod types;
 
