@@ -1,5 +1,7 @@
 //! Every input that is kept, played through its target: what once broke a promise does not break it again, without libFuzzer.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::{
     fs,
     panic::{self, AssertUnwindSafe},

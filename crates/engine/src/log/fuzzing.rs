@@ -66,10 +66,7 @@ pub fn layout(object: &[u8]) {
     };
     for sequence in [0, 1, layout.folded(), layout.base_sequence(), u64::MAX] {
         if let Some(volume) = layout.volume_of(sequence) {
-            assert!(
-                (volume.first..=volume.last).contains(&sequence),
-                "a commit in a volume that ends before it"
-            );
+            assert!(sequence <= volume.last, "a commit in a volume that ends before it");
         }
         drop(layout.covers(sequence));
     }
