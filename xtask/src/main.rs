@@ -9,6 +9,7 @@ mod advisories;
 mod bench;
 mod docs;
 mod example_data;
+mod fuzz;
 mod measure;
 mod needs;
 mod planted;
@@ -48,6 +49,8 @@ enum Chore {
         /// Those to plant, by their files in `planted-bugs` without the ending; all of them when none is named
         names: Vec<String>,
     },
+    /// Invent inputs for every decoder, and see whether it keeps its promises
+    Fuzz(fuzz::Fuzz),
     /// Look for known weaknesses in the dependencies (reaches GitHub)
     Advisories,
     /// Cut the data of examples/flights anew
@@ -55,12 +58,16 @@ enum Chore {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = fuzz::wrapped_compiler() {
+        return code;
+    }
     let CommandLine { chore, install } = CommandLine::parse();
     let project = Project::here();
     let outcome = match chore {
         Chore::Test => test::everything(&project, install),
         Chore::Bench(options) => bench::run(&project, install, &options),
         Chore::Planted { names } => planted::plant(&project, install, &names),
+        Chore::Fuzz(fuzz) => fuzz::run(&project, install, &fuzz),
         Chore::Advisories => advisories::check(&project, install),
         Chore::ExampleData => example_data::cut(&project, install),
     };

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    Result, bench, docs,
+    Result, bench, docs, fuzz,
     needs::{self, CLOUDS, Need, cargo_deny},
     planted,
     project::Project,
@@ -12,7 +12,15 @@ use crate::{
 };
 
 pub(crate) fn everything(project: &Project, install: bool) -> Result {
-    let own = [Need::Flights, Need::CargoDeny, Need::Sqlite3, Need::Postgres, Need::Readers, Need::TextTools];
+    let own = [
+        Need::Flights,
+        Need::CargoDeny,
+        Need::Sqlite3,
+        Need::Postgres,
+        Need::Readers,
+        Need::TextTools,
+        Need::CppCompiler,
+    ];
     let needs = [&own[..], &CLOUDS].concat();
     needs::meet(project, &needs, install, "cargo xtask test")?;
     let mut steps = Steps::default();
@@ -36,6 +44,7 @@ pub(crate) fn everything(project: &Project, install: bool) -> Result {
     steps.step("Benchmarks on little data: are the results right?", || {
         bench::measure(project, &bench::Options::small())
     });
+    steps.step("Fuzzing, a moment for each target", || fuzz::briefly(project));
     steps.summary()
 }
 
