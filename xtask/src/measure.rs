@@ -49,6 +49,15 @@ pub(crate) fn measure(command: &mut Command) -> Result<Usage> {
     Ok(Usage { wall, cpu: cpu_of_finished_children()? - cpu_before, peak_memory })
 }
 
+/// Runs `command` to its end, without watching it: for what takes milliseconds.
+///
+/// Fails when the command does.
+pub(crate) fn time(command: &mut Command) -> Result<Duration> {
+    let start = Instant::now();
+    run(command)?;
+    Ok(start.elapsed())
+}
+
 /// A program that runs beside us. Dropped, it is killed.
 pub(crate) struct Running {
     child: Child,

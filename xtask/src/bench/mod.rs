@@ -25,17 +25,11 @@ use report::Report;
 
 /// Builds the program and measures what `options` name.
 pub(crate) fn run(project: &Project, install: bool, options: &Options) -> Result {
-    let needs = [(Work::Flights, vec![Need::Flights, Need::Sqlite3]), (Work::Parquet, vec![Need::TextTools])];
-    let mut needs: Vec<Need> =
-        needs.into_iter().filter(|(work, _)| options.wants(*work)).flat_map(|(_, needs)| needs).collect();
-    if !options.of_postgres().is_empty() {
-        needs.push(Need::Postgres);
-    }
-    needs::meet(project, &needs, install, "cargo xtask bench")?;
+    needs::meet(project, &needs(options), install, "cargo xtask bench")?;
     if options.wants(Work::Micro) {
         micro(project)?;
     }
-    if options.works.iter().all(|work| *work == Work::Micro) && !options.works.is_empty() {
+    if !options.wants_more_than(Work::Micro) {
         return Ok(());
     }
     let kit = Kit::new(project, options);
@@ -44,6 +38,21 @@ pub(crate) fn run(project: &Project, install: bool, options: &Options) -> Result
         staging::build(&kit)?;
     }
     measure(project, options)
+}
+
+/// What must be there for what `options` name.
+fn needs(options: &Options) -> Vec<Need> {
+    let mut needs = Vec::new();
+    if !options.of_postgres().is_empty() {
+        needs.push(Need::Postgres);
+    }
+    if options.wants(Work::Parquet) {
+        needs.push(Need::TextTools);
+    }
+    if options.wants(Work::Flights) {
+        needs.extend([Need::Flights, Need::Sqlite3]);
+    }
+    needs
 }
 
 /// Runs the benchmarks of single functions, which print for themselves.

@@ -118,6 +118,11 @@ impl Options {
             || OF_POSTGRES.contains(&work) && self.works.contains(&Work::Postgres)
     }
 
+    /// Whether anything but `work` was asked for.
+    pub(super) fn wants_more_than(&self, work: Work) -> bool {
+        self.works.is_empty() || self.works.iter().any(|wanted| *wanted != work)
+    }
+
     /// What was asked for that takes PostgreSQL servers.
     pub(super) fn of_postgres(&self) -> Vec<Work> {
         let works = OF_POSTGRES.into_iter().chain([Work::Program]);

@@ -1,14 +1,9 @@
 //! The program itself: how large it is, how soon it has started, and what it takes when there is nothing to do.
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{fs, process::Stdio};
 
 use super::{kit::Kit, latency::Latency, report::Report};
-use crate::{Result, measure::measure as usage, shell::command};
+use crate::{Result, measure::time, shell::command};
 
 const PIPELINE: &str = "name: bench
 source: {type: files, path: ./data, streams: {numbers: {files: '*.csv'}}}
@@ -33,9 +28,9 @@ pub(super) fn measure(kit: &Kit<'_>, report: &mut Report) -> Result {
         let line = arguments.join(" ");
         let mut times = Vec::new();
         for _ in 0..STARTS {
-            let mut start: Command = command(kit.program(), arguments);
+            let mut start = command(kit.program(), arguments);
             start.current_dir(&folder).stdout(Stdio::null()).stderr(Stdio::null());
-            times.push(usage(&mut start)?.wall);
+            times.push(time(&mut start)?);
         }
         report.latency(Latency::of(format!("`tidemark {line}`, from start to end"), times)?);
     }
