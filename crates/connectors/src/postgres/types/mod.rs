@@ -26,7 +26,7 @@ mod existing;
 mod format;
 #[cfg(feature = "fuzzing")]
 #[expect(clippy::expect_used, reason = "a broken promise is to panic")]
-pub mod fuzzing;
+pub(super) mod fuzzing;
 mod interval;
 mod list;
 mod literal;
