@@ -13,7 +13,7 @@ use parquet::{
     file::properties::{EnabledStatistics, WriterProperties},
 };
 
-use super::{Batches, Codec, Encoder, READ_BYTES, pieces};
+use super::{Batches, Codec, Encoder, READ_BYTES, foreign::unless_it_panics, pieces};
 use crate::{Error, Result};
 
 /// Changes in a row group.
@@ -39,8 +39,8 @@ impl Codec for Parquet {
     }
 
     fn decode(&self, bytes: Bytes) -> Result<Batches> {
-        let metadata =
-            ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::default()).map_err(cannot_read)?;
+        let load = || ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::default());
+        let metadata = unless_it_panics(load).ok_or_else(beyond_reading)?.map_err(cannot_read)?;
         let groups = 0..metadata.metadata().num_row_groups();
         let read = move |group| match read_group(&bytes, &metadata, group) {
             Ok(batches) => batches,
@@ -52,12 +52,18 @@ impl Codec for Parquet {
 
 /// The batches of one row group: none spans two, so none is larger than one.
 fn read_group(bytes: &Bytes, metadata: &ArrowReaderMetadata, group: usize) -> Result<Batches> {
-    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes.clone(), metadata.clone())
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes.clone(), metadata.clone())
         .with_row_groups(vec![group])
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(cannot_read)?;
-    Ok(Box::new(reader.map(|batch| batch.map_err(|error| cannot_read(error.into())))))
+        .with_batch_size(BATCH_ROWS);
+    let reader = unless_it_panics(|| builder.build()).ok_or_else(beyond_reading)?.map_err(cannot_read)?;
+    let mut reader = Some(reader);
+    Ok(Box::new(std::iter::from_fn(move || {
+        let Some(next) = unless_it_panics(|| reader.as_mut()?.next()) else {
+            reader = None;
+            return Some(Err(beyond_reading()));
+        };
+        Some(next?.map_err(|error| cannot_read(error.into())))
+    })))
 }
 
 struct ParquetEncoder {
@@ -94,4 +100,9 @@ fn cannot_write(error: ParquetError) -> Error {
 
 fn cannot_read(error: ParquetError) -> Error {
     Error::conflict("cannot decode staged changes from Parquet").source(error)
+}
+
+/// The error of a blob that the library does not even refuse.
+fn beyond_reading() -> Error {
+    Error::conflict("cannot decode staged changes from Parquet: it is not what any program wrote")
 }
