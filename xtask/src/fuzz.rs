@@ -103,7 +103,8 @@ pub(crate) fn run(project: &Project, install: bool, fuzz: &Fuzz) -> Result {
         for _ in 0..fuzz.at_once {
             scope.spawn(|| {
                 while let Some(target) = next(&waiting) {
-                    let outcome = search(project, &program, &target, fuzz.seconds).map_err(|error| error.to_string());
+                    let outcome =
+                        search(project, &program, &target, fuzz.seconds).map_err(|error| error.to_string());
                     if let Ok(outcome) = &outcome {
                         println!("{}", outcome.line());
                     }
