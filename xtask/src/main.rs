@@ -12,6 +12,7 @@ mod example_data;
 mod measure;
 mod needs;
 mod project;
+mod reliability;
 mod shell;
 mod steps;
 mod test;
@@ -43,6 +44,15 @@ enum Chore {
     /// Measure against what bounds us, in the same run
     #[command(subcommand)]
     Bench(Bench),
+    /// Break what can be broken, for longer than `test` does
+    Reliability {
+        /// How many processes the campaign kills
+        #[arg(long, default_value_t = 200)]
+        kills: u64,
+        /// Where random choices begin, to see a failure again
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Look for known weaknesses in the dependencies (reaches GitHub)
     Advisories,
     /// Cut the data of examples/flights anew
@@ -78,6 +88,9 @@ fn main() -> ExitCode {
         Chore::Bench(Bench::Flights) => bench::flights(&project, install),
         Chore::Bench(Bench::Postgres { rows }) => bench::postgres(&project, install, rows),
         Chore::Bench(Bench::Staging { commits, folder }) => bench::staging(&project, commits, folder),
+        Chore::Reliability { kills, seed } => {
+            reliability::prove(&project, install, &reliability::Extent { kills, seed })
+        }
         Chore::Advisories => advisories::check(&project, install),
         Chore::ExampleData => example_data::cut(&project, install),
     };
