@@ -2,18 +2,22 @@
 
 use std::process::Command;
 
+use clap::Args;
+
 use crate::{
-    Result, docs,
+    Result, docs, fuzz,
     needs::{self, CLOUDS, Need},
+    planted,
     project::Project,
     shell::{command, run},
     steps::Steps,
 };
 
 /// Scenarios in which something is broken on purpose, beside the campaign.
-const SCENARIOS: [&str; 14] = [
+const SCENARIOS: [&str; 15] = [
     "clock::",
     "damaged::",
+    "flushed::",
     "full_destinations::",
     "postgres::convergence::",
     "postgres::fencing::",
@@ -28,35 +32,43 @@ const SCENARIOS: [&str; 14] = [
     "troubled_disk::",
 ];
 
-/// How long, and from where.
-pub(crate) struct Extent {
-    /// Processes that the campaign kills.
-    pub(crate) kills: u64,
-    /// What random choices begin with; without one each scenario takes its own and prints it.
-    pub(crate) seed: Option<u64>,
+#[derive(Args)]
+pub(crate) struct Options {
+    /// How many processes the campaign kills
+    #[arg(long, default_value_t = 200)]
+    kills: u64,
+    /// What random choices begin with, to see a failure again; else each test takes its own and prints it
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Seconds for each target of the fuzzing
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    fuzz: u64,
 }
 
 /// Runs each part one after another, all of them even when one fails.
-pub(crate) fn prove(project: &Project, install: bool, extent: &Extent) -> Result {
-    needs::meet(project, &[&[Need::Postgres][..], &CLOUDS].concat(), install, "cargo xtask reliability")?;
+pub(crate) fn prove(project: &Project, install: bool, options: &Options) -> Result {
+    let own = [Need::Flights, Need::Postgres, Need::Readers, Need::TextTools, Need::CppCompiler];
+    needs::meet(project, &[&own[..], &CLOUDS].concat(), install, "cargo xtask reliability")?;
     let mut steps = Steps::default();
     steps.step("Tests that the documents name", || docs::check(project));
     steps.step("Simulation", || run(&mut tests(project, "tidemark-engine", "simulation")));
     steps.step("Campaign", || {
-        let mut campaign = scenarios(project, extent);
-        campaign.env("TIDEMARK_KILLS", extent.kills.to_string());
+        let mut campaign = scenarios(project, options);
+        campaign.env("TIDEMARK_KILLS", options.kills.to_string());
         run(campaign.args(["--", "--nocapture", "postgres::campaign::"]))
     });
     steps.step("Scenarios of failure", || {
-        let mut failures = scenarios(project, extent);
+        let mut failures = scenarios(project, options);
         run(failures.arg("--").args(SCENARIOS))
     });
+    steps.step("Planted bugs", || planted::plant(project, install, &[]));
+    steps.step("Fuzzing", || fuzz::each(project, options.fuzz));
     steps.summary()
 }
 
-fn scenarios(project: &Project, extent: &Extent) -> Command {
+fn scenarios(project: &Project, options: &Options) -> Command {
     let mut tests = tests(project, "tidemark", "scenarios");
-    if let Some(seed) = extent.seed {
+    if let Some(seed) = options.seed {
         tests.env("TIDEMARK_SEED", seed.to_string());
     }
     tests

@@ -11,6 +11,7 @@ mod damaged;
 mod disk;
 mod encryption;
 mod flights;
+mod flushed;
 mod formats;
 mod full_destinations;
 mod growth;
