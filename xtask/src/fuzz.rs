@@ -121,7 +121,12 @@ pub(crate) fn run(project: &Project, install: bool, fuzz: &Fuzz) -> Result {
 
 /// Runs every target for a moment, from what is kept on.
 pub(crate) fn briefly(project: &Project) -> Result {
-    run(project, false, &Fuzz { targets: Vec::new(), seconds: BRIEFLY, at_once: 2, input: None, keep: false })
+    each(project, BRIEFLY)
+}
+
+/// The same for so many seconds.
+pub(crate) fn each(project: &Project, seconds: u64) -> Result {
+    run(project, false, &Fuzz { targets: Vec::new(), seconds, at_once: 2, input: None, keep: false })
 }
 
 fn next(waiting: &Mutex<Vec<String>>) -> Option<String> {
