@@ -97,13 +97,14 @@ pub(crate) fn run(project: &Project, install: bool, fuzz: &Fuzz) -> Result {
         return targets.iter().try_for_each(|target| keep(project, &program, target));
     }
     let waiting = Mutex::new(targets.iter().rev().cloned().collect::<Vec<_>>());
-    let outcomes = Mutex::new(Vec::new());
+    let outcomes: Mutex<Vec<std::result::Result<Outcome, String>>> = Mutex::new(Vec::new());
     println!("{:<16} {:>12} {:>10} {:>9} {:>8}", "target", "executions", "a second", "coverage", "inputs");
     thread::scope(|scope| {
         for _ in 0..fuzz.at_once {
             scope.spawn(|| {
                 while let Some(target) = next(&waiting) {
-                    let outcome = search(project, &program, &target, fuzz.seconds);
+                    let outcome =
+                        search(project, &program, &target, fuzz.seconds).map_err(|error| error.to_string());
                     if let Ok(outcome) = &outcome {
                         println!("{}", outcome.line());
                     }
@@ -113,14 +114,19 @@ pub(crate) fn run(project: &Project, install: bool, fuzz: &Fuzz) -> Result {
         }
     });
     let outcomes = outcomes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let outcomes = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
+    let outcomes = outcomes.into_iter().collect::<std::result::Result<Vec<_>, _>>()?;
     let broken: Vec<String> = outcomes.iter().filter_map(Outcome::complaint).collect();
     if broken.is_empty() { Ok(()) } else { Err(broken.join("\n").into()) }
 }
 
 /// Runs every target for a moment, from what is kept on.
 pub(crate) fn briefly(project: &Project) -> Result {
-    run(project, false, &Fuzz { targets: Vec::new(), seconds: BRIEFLY, at_once: 2, input: None, keep: false })
+    each(project, BRIEFLY)
+}
+
+/// The same for so many seconds.
+pub(crate) fn each(project: &Project, seconds: u64) -> Result {
+    run(project, false, &Fuzz { targets: Vec::new(), seconds, at_once: 2, input: None, keep: false })
 }
 
 fn next(waiting: &Mutex<Vec<String>>) -> Option<String> {

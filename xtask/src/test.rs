@@ -25,7 +25,7 @@ pub(crate) fn everything(project: &Project, install: bool) -> Result {
     needs::meet(project, &needs, install, "cargo xtask test")?;
     let mut steps = Steps::default();
     steps.step("Format", || run(&mut cargo(project, &["fmt", "--check"])));
-    steps.step("Links and the README's pipeline file", || docs::check(project));
+    steps.step("Links, tests that are named, the README's pipeline file", || docs::check(project));
     steps.step("Licences and sources of dependencies", || {
         run(cargo_deny(project).args(["--log-level", "error", "check", "licenses", "bans", "sources"]))
     });

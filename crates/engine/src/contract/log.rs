@@ -175,8 +175,7 @@ async fn segments_are_delivered_in_order_and_orphans_removed(store: Store) {
         orphan.write(numbered_rows("o %/", 0, 10).numbered_from(0)).await.unwrap();
         orphan.finish().await.unwrap();
 
-        let shared =
-            std::sync::Arc::new(SegmentSettings { begun: AtomicU64::new(round * 100 + 50), ..settings() });
+        let shared = Arc::new(SegmentSettings { begun: AtomicU64::new(round * 100 + 50), ..settings() });
         let mut segments = SegmentWriter::new(shared, Phase::InitialSync);
         segments.write(numbered_rows("a %/", 0, 10).numbered_from(0)).await.unwrap();
         segments.write(everything().shifted_by(10).unwrap()).await.unwrap();

@@ -237,11 +237,11 @@ pub fn orders(rows: usize) -> ChangeBatch {
         ),
         Arc::new(
             ids()
-                .map(|id| 1_767_225_600_000_000 + id * 1_250_000)
+                .map(|id| Some(1_767_225_600_000_000 + id * 1_250_000))
                 .collect::<TimestampMicrosecondArray>()
                 .with_timezone("UTC"),
         ),
-        Arc::new(ids().map(|id| 20_454 + (id % 365) as i32).collect::<Date32Array>()),
+        Arc::new(ids().map(|id| Some(20_454 + (id % 365) as i32)).collect::<Date32Array>()),
         Arc::new(ids().map(|id| Some(id % 3 == 0)).collect::<BooleanArray>()),
         Arc::new(ids().map(|id| (id % 100) as i32).collect::<Int32Array>()),
         Arc::new(ids().map(|id| id as f64 * 0.37).collect::<Float64Array>()),
