@@ -91,6 +91,11 @@ impl Postgres {
         self.restart();
     }
 
+    /// Has everything written to disk that has been changed so far.
+    pub fn checkpoint(&self) {
+        self.maintenance().execute("CHECKPOINT");
+    }
+
     fn end(&self, signal: &str) {
         if let Some(guard) = self.running.lock().unwrap().take() {
             guard.end(signal);
