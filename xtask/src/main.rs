@@ -9,9 +9,12 @@ mod advisories;
 mod bench;
 mod docs;
 mod example_data;
+mod fuzz;
 mod measure;
 mod needs;
+mod planted;
 mod project;
+mod reliability;
 mod shell;
 mod steps;
 mod test;
@@ -42,6 +45,15 @@ enum Chore {
     Test,
     /// Measure against what bounds us, in the same run
     Bench(bench::Options),
+    /// Plant known bugs in a copy of the sources: the tests must find every one
+    Planted {
+        /// Those to plant, by their files in `planted-bugs` without the ending; all of them when none is named
+        names: Vec<String>,
+    },
+    /// Break what can be broken, for longer than `test` does
+    Reliability(reliability::Options),
+    /// Invent inputs for every decoder, and see whether it keeps its promises
+    Fuzz(fuzz::Fuzz),
     /// Look for known weaknesses in the dependencies (reaches GitHub)
     Advisories,
     /// Cut the data of examples/flights anew
@@ -49,11 +61,17 @@ enum Chore {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = fuzz::wrapped_compiler() {
+        return code;
+    }
     let CommandLine { chore, install } = CommandLine::parse();
     let project = Project::here();
     let outcome = match chore {
         Chore::Test => test::everything(&project, install),
         Chore::Bench(options) => bench::run(&project, install, &options),
+        Chore::Planted { names } => planted::plant(&project, install, &names),
+        Chore::Reliability(options) => reliability::prove(&project, install, &options),
+        Chore::Fuzz(fuzz) => fuzz::run(&project, install, &fuzz),
         Chore::Advisories => advisories::check(&project, install),
         Chore::ExampleData => example_data::cut(&project, install),
     };

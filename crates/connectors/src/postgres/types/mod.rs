@@ -24,6 +24,9 @@ mod column_type;
 mod encode;
 mod existing;
 mod format;
+#[cfg(feature = "fuzzing")]
+#[expect(clippy::expect_used, reason = "a broken promise is to panic")]
+pub mod fuzzing;
 mod interval;
 mod list;
 mod literal;
@@ -38,6 +41,8 @@ pub(in crate::postgres) use builder::ColumnBuilder;
 pub(in crate::postgres) use calendar::{date_literal, timestamp_literal};
 pub(in crate::postgres) use catalog::Catalog;
 pub(in crate::postgres) use column_type::ColumnType;
+#[cfg(feature = "fuzzing")]
+pub(in crate::postgres) use fuzzing::texts;
 pub(in crate::postgres) use target::{Target, Written};
 
 /// What every session sets, so that values as text mean the same on both sides whatever the server's, the database's and the

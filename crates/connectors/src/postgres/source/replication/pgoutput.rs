@@ -135,8 +135,8 @@ pub(in crate::postgres) enum Value<'a> {
 
 impl<'a> Tuple<'a> {
     /// How many values it says it has.
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(in crate::postgres) fn len(&self) -> usize {
         self.columns.into()
     }
 
