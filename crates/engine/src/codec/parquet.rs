@@ -17,7 +17,7 @@ use parquet::{
     schema::types::ColumnPath,
 };
 
-use super::{Batches, Codec, Encoder, READ_BYTES, pieces};
+use super::{Batches, Codec, Encoder, READ_BYTES, foreign::unless_it_panics, pieces};
 use crate::{Error, Result};
 
 /// Changes in a row group.
@@ -47,8 +47,8 @@ impl Codec for Parquet {
     }
 
     fn decode(&self, bytes: Bytes) -> Result<Batches> {
-        let metadata =
-            ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::default()).map_err(cannot_read)?;
+        let load = || ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::default());
+        let metadata = unless_it_panics(load).ok_or_else(beyond_reading)?.map_err(cannot_read)?;
         let groups = 0..metadata.metadata().num_row_groups();
         let read = move |group| match read_group(&bytes, &metadata, group) {
             Ok(batches) => batches,
@@ -61,12 +61,18 @@ impl Codec for Parquet {
 /// The batches of one row group, none of which spans two: as few as memory allows, for much is done once a batch.
 fn read_group(bytes: &Bytes, metadata: &ArrowReaderMetadata, group: usize) -> Result<Batches> {
     let rows = usize::try_from(metadata.metadata().row_group(group).num_rows()).unwrap_or_default();
-    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes.clone(), metadata.clone())
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes.clone(), metadata.clone())
         .with_row_groups(vec![group])
-        .with_batch_size(rows.div_ceil(BATCHES).max(1))
-        .build()
-        .map_err(cannot_read)?;
-    Ok(Box::new(reader.map(|batch| batch.map_err(|error| cannot_read(error.into())))))
+        .with_batch_size(rows.div_ceil(BATCHES).clamp(1, GROUP_ROWS));
+    let reader = unless_it_panics(|| builder.build()).ok_or_else(beyond_reading)?.map_err(cannot_read)?;
+    let mut reader = Some(reader);
+    Ok(Box::new(std::iter::from_fn(move || {
+        let Some(next) = unless_it_panics(|| reader.as_mut()?.next()) else {
+            reader = None;
+            return Some(Err(beyond_reading()));
+        };
+        Some(next?.map_err(|error| cannot_read(error.into())))
+    })))
 }
 
 struct ParquetEncoder {
@@ -160,4 +166,9 @@ fn cannot_write(error: ParquetError) -> Error {
 
 fn cannot_read(error: ParquetError) -> Error {
     Error::conflict("cannot decode staged changes from Parquet").source(error)
+}
+
+/// The error of a blob that the library does not even refuse.
+fn beyond_reading() -> Error {
+    Error::conflict("cannot decode staged changes from Parquet: it is not what any program wrote")
 }

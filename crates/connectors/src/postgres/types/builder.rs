@@ -21,6 +21,7 @@ use super::{
     column_type::ColumnType,
     format::Format,
     list::ListBuilder,
+    target::{Form, Target},
     text::{self, Scratch},
 };
 
@@ -70,6 +71,14 @@ impl ColumnBuilder {
     /// For a column of this type.
     pub(in crate::postgres) fn new(column: &ColumnType) -> Self {
         Self::of(&column.format, &column.kind)
+    }
+
+    /// For values as a column stored like this sends them in binary; `None` where it sends another text or JSON instead.
+    pub(in crate::postgres) fn of_stored(target: &Target) -> Option<Self> {
+        match &target.form {
+            Form::Own(format) => Some(Self::of(format, &target.kind)),
+            Form::Canonical | Form::Json => None,
+        }
     }
 
     pub(super) fn of(format: &Format, kind: &Kind) -> Self {

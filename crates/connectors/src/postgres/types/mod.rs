@@ -24,6 +24,9 @@ mod column_type;
 mod encode;
 mod existing;
 mod format;
+#[cfg(feature = "fuzzing")]
+#[expect(clippy::expect_used, reason = "a broken promise is to panic")]
+pub(super) mod fuzzing;
 mod interval;
 mod list;
 mod literal;
@@ -39,6 +42,8 @@ pub(in crate::postgres) use builder::ColumnBuilder;
 pub(in crate::postgres) use calendar::{date_literal, timestamp_literal};
 pub(in crate::postgres) use catalog::Catalog;
 pub(in crate::postgres) use column_type::ColumnType;
+#[cfg(feature = "fuzzing")]
+pub(in crate::postgres) use fuzzing::texts;
 pub(in crate::postgres) use plain::Plain;
 pub(in crate::postgres) use target::{Target, Written};
 

@@ -22,6 +22,8 @@ use tokio::sync::watch;
 
 pub(crate) use placing::Placed;
 pub(super) use reaction::reaction_to;
+#[cfg(feature = "fuzzing")]
+pub use vault::open_encrypted;
 pub use vault::{KeyId, MasterKey, MasterKeys};
 
 use super::{
