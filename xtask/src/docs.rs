@@ -75,7 +75,9 @@ fn example_pipeline(project: &Project) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{local_links, named_tests};
+    use std::path::Path;
+
+    use super::{is_in, local_links, named_tests};
 
     #[test]
     fn only_links_to_files_count() {
@@ -88,5 +90,13 @@ mod tests {
         let text =
             "[`it_holds`](../a.rs), [`--json`](b.md) [`Some::path`](c.rs) [words](d.rs) [`too`](e.rs) `[`";
         assert_eq!(named_tests(text).collect::<Vec<_>>(), [("it_holds", "../a.rs"), ("too", "e.rs")]);
+    }
+
+    #[test]
+    fn a_test_that_is_not_there_is_missed() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/docs.rs");
+        assert!(is_in("a_test_that_is_not_there_is_missed", &here));
+        assert!(!is_in("a_test_that_is_not", &here), "a part of a name is another name");
+        assert!(!is_in("a_test_that_is_not_there_is_missed", &here.join("nowhere")));
     }
 }

@@ -14,6 +14,7 @@ mod measure;
 mod needs;
 mod planted;
 mod project;
+mod reliability;
 mod shell;
 mod steps;
 mod test;
@@ -49,6 +50,8 @@ enum Chore {
         /// Those to plant, by their files in `planted-bugs` without the ending; all of them when none is named
         names: Vec<String>,
     },
+    /// Break what can be broken, for longer than `test` does
+    Reliability(reliability::Options),
     /// Invent inputs for every decoder, and see whether it keeps its promises
     Fuzz(fuzz::Fuzz),
     /// Look for known weaknesses in the dependencies (reaches GitHub)
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Chore::Test => test::everything(&project, install),
         Chore::Bench(options) => bench::run(&project, install, &options),
         Chore::Planted { names } => planted::plant(&project, install, &names),
+        Chore::Reliability(options) => reliability::prove(&project, install, &options),
         Chore::Fuzz(fuzz) => fuzz::run(&project, install, &fuzz),
         Chore::Advisories => advisories::check(&project, install),
         Chore::ExampleData => example_data::cut(&project, install),

@@ -12,8 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tidemark_test_servers::Database;
-
 use super::{
     super::{
         kit::Kit,
