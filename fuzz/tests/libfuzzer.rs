@@ -1,13 +1,18 @@
 //! The targets under libFuzzer, which invents inputs and keeps those that reach new code. `cargo xtask fuzz` builds and runs it.
 #![no_main]
-#![expect(clippy::expect_used, clippy::print_stderr, reason = "it talks to the person who runs it")]
+#![expect(
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "it talks to the person who runs it"
+)]
 
 use std::{cell::Cell, env, panic, process, sync::OnceLock};
 
 use libfuzzer_sys::fuzz_target;
-use tidemark_fuzz::Target;
+use tidemark_fuzz::{TARGETS, Target};
 
-/// Says which target to run.
+/// Says which target to run; where it names none, each is told with the bytes that an input may have.
 const TARGET: &str = "TIDEMARK_FUZZ_TARGET";
 
 static CHOSEN: OnceLock<&'static Target> = OnceLock::new();
@@ -21,8 +26,8 @@ fuzz_target!(init: begin(), |input: &[u8]| play(input));
 
 fn begin() {
     let Some(target) = env::var(TARGET).ok().and_then(|name| tidemark_fuzz::named(&name)) else {
-        eprintln!("`{TARGET}` names no target");
-        process::exit(2);
+        TARGETS.iter().for_each(|target| println!("{} {}", target.name, target.longest));
+        process::exit(0);
     };
     CHOSEN.get_or_init(|| target);
     // libFuzzer's own hook ends the program at every panic; ours lets those pass that the decoders catch.

@@ -82,11 +82,14 @@ struct Outcome {
 pub(crate) fn run(project: &Project, install: bool, fuzz: &Fuzz) -> Result {
     needs::meet(project, &[Need::CppCompiler], install, "cargo xtask fuzz")?;
     let program = build(project)?;
-    let known = targets(project)?;
-    if let Some(unknown) = fuzz.targets.iter().find(|target| !known.contains(target)) {
-        return Err(format!("there is no target `{unknown}`; there are: {}", known.join(", ")).into());
+    let known = targets(&program)?;
+    let names = || known.iter().map(|target| target.name.as_str());
+    if let Some(unknown) = fuzz.targets.iter().find(|wanted| !names().any(|name| name == *wanted)) {
+        let names: Vec<_> = names().collect();
+        return Err(format!("there is no target `{unknown}`; there are: {}", names.join(", ")).into());
     }
-    let targets = if fuzz.targets.is_empty() { &known } else { &fuzz.targets };
+    let is_wanted = |target: &Target| fuzz.targets.is_empty() || fuzz.targets.contains(&target.name);
+    let targets: Vec<_> = known.into_iter().filter(is_wanted).collect();
     if let Some(input) = &fuzz.input {
         let [target] = targets.as_slice() else {
             return Err("give the one target that the input is for".into());
@@ -96,7 +99,7 @@ pub(crate) fn run(project: &Project, install: bool, fuzz: &Fuzz) -> Result {
     if fuzz.keep {
         return targets.iter().try_for_each(|target| keep(project, &program, target));
     }
-    let waiting = Mutex::new(targets.iter().rev().cloned().collect::<Vec<_>>());
+    let waiting = Mutex::new(targets.into_iter().rev().collect::<Vec<_>>());
     let outcomes: Mutex<Vec<std::result::Result<Outcome, String>>> = Mutex::new(Vec::new());
     println!("{:<16} {:>12} {:>10} {:>9} {:>8}", "target", "executions", "a second", "coverage", "inputs");
     thread::scope(|scope| {
@@ -129,7 +132,7 @@ pub(crate) fn each(project: &Project, seconds: u64) -> Result {
     run(project, false, &Fuzz { targets: Vec::new(), seconds, at_once: 2, input: None, keep: false })
 }
 
-fn next(waiting: &Mutex<Vec<String>>) -> Option<String> {
+fn next(waiting: &Mutex<Vec<Target>>) -> Option<Target> {
     waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop()
 }
 
@@ -176,38 +179,53 @@ fn build(project: &Project) -> Result<PathBuf> {
     Ok(executable.ok_or("cargo does not say where the program is")?.into())
 }
 
-/// The targets that there are: each has a corpus.
-fn targets(project: &Project) -> Result<Vec<String>> {
-    let folders = fs::read_dir(project.file("fuzz/corpus"))?.collect::<std::io::Result<Vec<_>>>()?;
-    let mut targets: Vec<_> =
-        folders.iter().map(|folder| folder.file_name().to_string_lossy().into_owned()).collect();
-    targets.sort();
-    Ok(targets)
+/// What can be asked to keep a promise.
+struct Target {
+    name: String,
+    /// Bytes that an input may have.
+    longest: u32,
+}
+
+/// The targets that the program has.
+fn targets(program: &Path) -> Result<Vec<Target>> {
+    let told = read(Command::new(program).env_remove(TARGET))?;
+    let target = |line: &str| {
+        let (name, longest) = line.split_once(' ')?;
+        Some(Target { name: name.to_owned(), longest: longest.parse().ok()? })
+    };
+    told.lines()
+        .map(target)
+        .collect::<Option<_>>()
+        .ok_or_else(|| "the program does not say its targets".into())
 }
 
 /// The program on `target`.
-fn on(program: &Path, target: &str) -> Command {
+fn on(program: &Path, target: &Target) -> Command {
     let mut command = Command::new(program);
-    command.env(TARGET, target).args([format!("-rss_limit_mb={MEMORY}"), format!("-timeout={LONGEST}")]);
+    command.env(TARGET, &target.name).args([
+        format!("-rss_limit_mb={MEMORY}"),
+        format!("-timeout={LONGEST}"),
+        format!("-max_len={}", target.longest),
+    ]);
     command
 }
 
 /// Where inputs of `target` are gathered that reach new code.
-fn gathered(project: &Project, target: &str) -> Result<PathBuf> {
-    let folder = project.target("fuzz/corpus").join(target);
+fn gathered(project: &Project, target: &Target) -> Result<PathBuf> {
+    let folder = project.target("fuzz/corpus").join(&target.name);
     fs::create_dir_all(&folder)?;
     Ok(folder)
 }
 
 /// The folders with what is kept of `target`.
-fn kept(project: &Project, target: &str) -> Vec<PathBuf> {
-    let folders = ["corpus", "regressions"].map(|kept| project.file("fuzz").join(kept).join(target));
+fn kept(project: &Project, target: &Target) -> Vec<PathBuf> {
+    let folders = ["corpus", "regressions"].map(|kept| project.file("fuzz").join(kept).join(&target.name));
     folders.into_iter().filter(|folder| folder.exists()).collect()
 }
 
-fn search(project: &Project, program: &Path, target: &str, seconds: u64) -> Result<Outcome> {
+fn search(project: &Project, program: &Path, target: &Target, seconds: u64) -> Result<Outcome> {
     let gathered = gathered(project, target)?;
-    let broken = project.target("fuzz/broken").join(target);
+    let broken = project.target("fuzz/broken").join(&target.name);
     fs::create_dir_all(&broken)?;
     let mut command = on(program, target);
     command
@@ -234,10 +252,10 @@ fn search(project: &Project, program: &Path, target: &str, seconds: u64) -> Resu
             let reason: Vec<_> = told.lines().skip_while(|line| !reason(line)).take(2).collect();
             Some((PathBuf::from(input.trim()), reason.join(" ")))
         }
-        (false, None) => return Err(format!("target `{target}` does not run:\n{told}").into()),
+        (false, None) => return Err(format!("target `{}` does not run:\n{told}", target.name).into()),
     };
     Ok(Outcome {
-        target: target.to_owned(),
+        target: target.name.clone(),
         runs: number("stat::number_of_executed_units").unwrap_or_default(),
         a_second: number("stat::average_exec_per_sec").unwrap_or_default(),
         features: features.unwrap_or_default(),
@@ -264,21 +282,21 @@ impl Outcome {
 }
 
 /// Plays one input, and shows all that the target says.
-fn play(project: &Project, program: &Path, target: &str, input: &Path) -> Result {
+fn play(project: &Project, program: &Path, target: &Target, input: &Path) -> Result {
     let mut command = on(program, target);
     let status = command.current_dir(project.root()).env("RUST_BACKTRACE", "1").arg(input).status()?;
     if status.success() {
         Ok(())
     } else {
-        Err(format!("target `{target}` breaks its promise: {status}").into())
+        Err(format!("target `{}` breaks its promise: {status}", target.name).into())
     }
 }
 
 /// Puts the fewest inputs that reach all that is reached so far into the repository's corpus.
-fn keep(project: &Project, program: &Path, target: &str) -> Result {
-    let corpus = project.file("fuzz/corpus").join(target);
+fn keep(project: &Project, program: &Path, target: &Target) -> Result {
+    let corpus = project.file("fuzz/corpus").join(&target.name);
     let before = fs::read_dir(&corpus)?.count();
-    let merged = project.target("fuzz/merged").join(target);
+    let merged = project.target("fuzz/merged").join(&target.name);
     if merged.exists() {
         fs::remove_dir_all(&merged)?;
     }
@@ -293,6 +311,6 @@ fn keep(project: &Project, program: &Path, target: &str) -> Result {
         bytes += fs::copy(input.path(), corpus.join(input.file_name()))?;
         inputs += 1;
     }
-    println!("{target}: {before} inputs before, {inputs} now, {bytes} bytes");
+    println!("{}: {before} inputs before, {inputs} now, {bytes} bytes", target.name);
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 #[cfg(feature = "fuzzing")]
 #[expect(clippy::expect_used, reason = "a broken promise is to panic")]
-pub mod fuzzing;
+pub(super) mod fuzzing;
 mod gathered;
 mod relation;
 mod syncs;

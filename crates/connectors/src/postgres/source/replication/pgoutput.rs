@@ -135,7 +135,6 @@ pub(in crate::postgres) enum Value<'a> {
 
 impl<'a> Tuple<'a> {
     /// How many values it says it has.
-    #[cfg(any(test, feature = "fuzzing"))]
     pub(in crate::postgres) fn len(&self) -> usize {
         self.columns.into()
     }

@@ -9,7 +9,7 @@ mod chunk;
 pub(in crate::postgres) mod copy;
 #[cfg(feature = "fuzzing")]
 #[expect(clippy::expect_used, reason = "a broken promise is to panic")]
-pub mod fuzzing;
+pub(super) mod fuzzing;
 mod look;
 mod notice;
 pub(in crate::postgres) mod plan;
