@@ -13,6 +13,7 @@ mod measure;
 mod needs;
 mod project;
 mod shell;
+mod simulate;
 mod steps;
 mod test;
 
@@ -43,6 +44,8 @@ enum Chore {
     /// Measure against what bounds us, in the same run
     #[command(subcommand)]
     Bench(Bench),
+    /// Run the engine's loops from many seeds, while everything fails, or from one again
+    Simulate(simulate::Simulate),
     /// Look for known weaknesses in the dependencies (reaches GitHub)
     Advisories,
     /// Cut the data of examples/flights anew
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Chore::Bench(Bench::Flights) => bench::flights(&project, install),
         Chore::Bench(Bench::Postgres { rows }) => bench::postgres(&project, install, rows),
         Chore::Bench(Bench::Staging { commits, folder }) => bench::staging(&project, commits, folder),
+        Chore::Simulate(asked) => simulate::simulate(&project, &asked),
         Chore::Advisories => advisories::check(&project, install),
         Chore::ExampleData => example_data::cut(&project, install),
     };
