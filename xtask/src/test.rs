@@ -39,11 +39,12 @@ pub(crate) fn everything(project: &Project, install: bool) -> Result {
         let mut tests = cargo(project, &["test", "--workspace", "--no-fail-fast"]);
         run(tests.env("TIDEMARK_TEST_DATA", project.test_data()))
     });
-    steps.step("Planted bugs", || planted::sample(project));
+    steps.step("Micro-benchmarks, each once", || bench::micro_once(project));
     // With the binaries that the tests have built.
     steps.step("Benchmarks on little data: are the results right?", || {
         bench::measure(project, &bench::Options::small())
     });
+    steps.step("Planted bugs", || planted::sample(project));
     steps.step("Fuzzing, a moment for each target", || fuzz::briefly(project));
     steps.summary()
 }

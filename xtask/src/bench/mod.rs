@@ -5,19 +5,20 @@ mod flights;
 mod kit;
 mod latency;
 mod machine;
+mod micro;
 mod options;
 mod postgres;
 mod program;
 mod report;
 mod staging;
 
+pub(crate) use micro::once as micro_once;
 pub(crate) use options::Options;
 
 use crate::{
     Result,
     needs::{self, Need},
     project::Project,
-    shell::{command, run as run_command},
 };
 use kit::Kit;
 use options::Work;
@@ -27,7 +28,7 @@ use report::Report;
 pub(crate) fn run(project: &Project, install: bool, options: &Options) -> Result {
     needs::meet(project, &needs(options), install, "cargo xtask bench")?;
     if options.wants(Work::Micro) {
-        micro(project)?;
+        micro::measure(project)?;
     }
     if !options.wants_more_than(Work::Micro) {
         return Ok(());
@@ -53,12 +54,6 @@ fn needs(options: &Options) -> Vec<Need> {
         needs.extend([Need::Flights, Need::Sqlite3]);
     }
     needs
-}
-
-/// Runs the benchmarks of single functions, which print for themselves.
-fn micro(project: &Project) -> Result {
-    let bench = ["bench", "--package", "tidemark-engine", "--package", "tidemark-connectors", "--benches"];
-    run_command(command("cargo", bench).current_dir(project.root()))
 }
 
 /// Measures what `options` name, with what has been built.

@@ -77,7 +77,8 @@ impl Stream {
             return if is_whole { Ok(None) } else { Err(unsound("it ends where it does not end")) };
         }
         let message = self.take(length as usize)?;
-        let message = root_as_message(&message).map_err(|_| unsound("a message cannot be read"))?;
+        let message = root_as_message(&message)
+            .map_err(|error| unsound("a message cannot be read").source(error.to_string()))?;
         let body = usize::try_from(message.bodyLength()).map_err(|_| unsound("a body has no length"))?;
         let body = self.take(body)?;
         match (message.header_type(), &self.schema) {

@@ -93,6 +93,11 @@ impl Postgres {
         self.restart();
     }
 
+    /// Has everything written to disk that has been changed so far.
+    pub fn checkpoint(&self) {
+        self.maintenance().execute("CHECKPOINT");
+    }
+
     /// A copy of the server's data as it is, to be put back by [`restore`](Self::restore). The server is restarted for it.
     pub fn back_up(&self) -> TempDir {
         self.stop();

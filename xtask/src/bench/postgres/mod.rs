@@ -64,7 +64,7 @@ impl Servers {
     /// Leaves nothing of earlier work to be done during the next.
     fn settle(&self) {
         for server in [&self.source, &self.destination] {
-            server.database().execute("CHECKPOINT");
+            server.checkpoint();
         }
     }
 }
