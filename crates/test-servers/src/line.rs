@@ -273,14 +273,16 @@ impl Messages {
             self.left -= taken;
             return (taken, false);
         }
+        // The tag stands before the length; a session's first messages have none, but a code behind it.
+        let tag = usize::from(self.has_begun);
         let head = if self.has_begun { 5 } else { 8 };
         for (index, byte) in bytes.iter().enumerate() {
             self.held.push(*byte);
             if self.held.len() < head {
                 continue;
             }
-            let length = self.held[head - 4 - usize::from(!self.has_begun) * 4..][..4].try_into().unwrap();
-            let whole = u32::from_be_bytes(length) as usize + usize::from(self.has_begun);
+            let length = u32::from_be_bytes(self.held[tag..tag + 4].try_into().unwrap());
+            let whole = length as usize + tag;
             let is_query = self.has_begun && self.held[0] == b'Q';
             if is_query && self.held.len() < whole {
                 continue;

@@ -100,8 +100,8 @@ fn live_and_die(bench: &Workbench, from: &Line, to: &Line, source: &Database<'_>
         match chance.below(6) {
             0 => from.cut(),
             1 => to.cut(),
-            2 => drop(end_sessions(source, STREAMING)),
-            3 => drop(end_sessions(source, READING)),
+            2 => _ = end_sessions(source, STREAMING),
+            3 => _ = end_sessions(source, READING),
             4 => from.is(Condition::Slow(Duration::from_millis(chance.below(5)))),
             _ => from.is(Condition::Good),
         }

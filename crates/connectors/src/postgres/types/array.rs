@@ -27,7 +27,7 @@ impl<'a> Elements<'a> {
 
     /// Whether there is room for as many elements as the dimensions make: of an empty array there are none, and none is empty.
     fn is_as_large_as_it_says(&self) -> bool {
-        let length = |(length, _)| usize::try_from(length).ok().filter(|length| *length > 0);
+        let length = |(length, _): (i32, i32)| usize::try_from(length).ok().filter(|length| *length > 0);
         let mut lengths = self.dimensions().map(length);
         let count = lengths.try_fold(1_usize, |count, length| count.checked_mul(length?));
         // Each element has a length of four bytes.
