@@ -48,7 +48,7 @@ fn whatever_ends_at_random_nothing_is_lost_and_nothing_twice() {
     load::prepare(&source);
     let bench = campaign(&source, [&mirror, &history], &from, &to);
     let mut of_commits = Chance::new(chance.below(u64::MAX));
-    to.treat_commits(move || match of_commits.below(40) {
+    to.treat_commits(move |_| match of_commits.below(40) {
         0 => Commit::Unanswered,
         1 => Commit::Unknown,
         2 => Commit::Lost,
@@ -70,7 +70,7 @@ fn whatever_ends_at_random_nothing_is_lost_and_nothing_twice() {
             live_and_die(&bench, &from, &to, &source, chance);
         }
     });
-    to.treat_commits(|| Commit::Answered);
+    to.treat_commits(|_| Commit::Answered);
     from.is(Condition::Good);
     // Whatever was under way is done, and what was before may go.
     for _ in 0..4 {
