@@ -1,5 +1,5 @@
 //! Everything at once: a database that is written to all the time, read, staged, folded and dropped, while whatever can be ended
-//! is ended at random. `TIDEMARK_KILLS` says how often (12 times unless it does), `TIDEMARK_SEED` how.
+//! is ended at random. `TIDEMARK_KILLS` says how often (8 times unless it does), `TIDEMARK_SEED` how.
 
 use std::{env, thread, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 fn kills() -> u64 {
-    env::var("TIDEMARK_KILLS").map_or(12, |kills| kills.parse().unwrap())
+    env::var("TIDEMARK_KILLS").map_or(8, |kills| kills.parse().unwrap())
 }
 
 /// A pipeline over two lines to a mirror and a history, and to a mirror in a file, that drops what everybody has.
@@ -73,7 +73,7 @@ fn whatever_ends_at_random_nothing_is_lost_and_nothing_twice() {
     to.treat_commits(|_| Commit::Answered);
     from.is(Condition::Good);
     // Whatever was under way is done, and what was before may go.
-    for _ in 0..4 {
+    for _ in 0..3 {
         source.execute("UPDATE items SET amount = amount + 1 WHERE id % 10 = 0");
         bench.tidemark("run pipeline.yaml --once").succeeds();
     }
