@@ -52,10 +52,10 @@ pub(super) fn measure(kit: &Kit<'_>, folder: Option<PathBuf>, report: &mut Repor
     let said =
         read(command(program, [log.as_os_str(), commits.to_string().as_ref()]).stderr(Stdio::inherit()))?;
     println!(
-        "{commits} commits of one small change, each durable before the next; every change read back once\n{said}"
+        "{commits} commits of one small change, each durable before the next; every change read back once"
     );
     for line in said.lines() {
-        report.fact("A log of small commits", format!("`{line}`"));
+        report.fact("A log of small commits", line.trim_matches(['{', '}']).replace('"', ""));
     }
     let status = status(kit, &folder)?.as_secs_f64() * 1e3;
     report.fact(format!("`tidemark status` after {commits} small commits"), format!("{status:.1} ms"));
