@@ -25,10 +25,10 @@ use bug::Bug;
 use copy::Copy;
 use trial::{Trial, Verdict};
 
-/// Those that every run of the tests plants: one in the engine's loops, found by the simulation, and one in a destination, found at a
-/// real PostgreSQL server.
+/// Those that every run of the tests plants: one in the engine, in what a log promises, and one in a destination, which takes a real
+/// PostgreSQL server to find.
 const SAMPLE: [&str; 2] =
-    ["engine/acknowledged-before-it-is-durable", "connectors/position-outside-the-transaction"];
+    ["engine/commit-known-by-its-writer", "connectors/position-outside-the-transaction"];
 /// What a command may take before it counts as hanging, its build not included,
 const PATIENCE: Duration = Duration::from_secs(600);
 /// and the whole suite of a package.

@@ -28,10 +28,6 @@ const BATCHES: usize = 2;
 const SAMPLE: usize = 1_024;
 /// Where there are fewer, nothing is to be learned from them.
 const LEAST_SAMPLE: usize = 64;
-/// Where a blob begins with so many changes, it will be a large one.
-const MANY: usize = 1_024;
-/// Room for a large blob. To double it again and again would leave holes in memory behind, each as large as a blob once was.
-const ROOM: usize = 5 << 20;
 /// Bytes of a value that is looked up in longer than it is written down.
 const SHORT: usize = 8;
 
@@ -95,8 +91,7 @@ impl ParquetEncoder {
                 properties = properties.set_column_dictionary_enabled(path, false);
             }
         }
-        let blob = Vec::with_capacity(if sample.num_rows() >= MANY { ROOM } else { 0 });
-        ArrowWriter::try_new(blob, self.schema.clone(), Some(properties.build())).map_err(cannot_write)
+        ArrowWriter::try_new(Vec::new(), self.schema.clone(), Some(properties.build())).map_err(cannot_write)
     }
 }
 

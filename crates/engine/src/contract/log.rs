@@ -32,6 +32,7 @@ pub async fn all(store: impl Fn() -> Store) {
     times_never_go_back(store()).await;
     segments_are_delivered_in_order_and_orphans_removed(store()).await;
     damage_is_found_and_nothing_delivered(store()).await;
+    a_segment_in_the_place_of_another_is_not_delivered(store()).await;
     moments_are_found(store()).await;
     transactions_of_one_boundary_keep_their_places(store()).await;
     steps_out_of_turn_are_refused(store()).await;
@@ -242,6 +243,40 @@ async fn damage_is_found_and_nothing_delivered(store: Store) {
     assert_eq!(later.verify(&beyond).await.unwrap_err().kind(), ErrorKind::Conflict);
     let other = crate::Position { log: crate::LogId::new("other"), ..head };
     assert_eq!(later.verify(&other).await.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+/// Both are sound, and nothing but the digest tells them apart.
+async fn a_segment_in_the_place_of_another_is_not_delivered(store: Store) {
+    let log = open(&store).await;
+    let mut writer = LogWriter::open(&log).await.unwrap();
+    for id in 0..2 {
+        let settings = SegmentSettings {
+            log: log.clone(),
+            format: Format::Arrow,
+            epoch: writer.epoch(),
+            writer: writer.name().to_owned(),
+            begun: AtomicU64::new(id),
+            stop: Stop::new(),
+            unnamed: Unnamed::default(),
+        };
+        let mut segments = SegmentWriter::new(settings.into(), Phase::Changes);
+        segments.write(numbered_rows("a", id.cast_signed(), 1).numbered_from(0)).await.unwrap();
+        let group = Group {
+            rows: 1,
+            transactions: vec![Span { rows: 1, time: None }],
+            segments: segments.finish().await.unwrap(),
+            ..group(vec![], "x", None)
+        };
+        commit(&mut writer, vec![group]).await.unwrap();
+    }
+    let mut paths = store.objects(&"data".into()).await.unwrap();
+    paths.sort();
+    let (first, second) =
+        (store.get(&paths[0]).await.unwrap().unwrap(), store.get(&paths[1]).await.unwrap().unwrap());
+    assert_eq!(first.len(), second.len());
+    store.replace(&paths[0], second).await.unwrap();
+    let error = read(&open(&store).await, 1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
 }
 
 async fn moments_are_found(store: Store) {
