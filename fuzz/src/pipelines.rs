@@ -17,7 +17,7 @@ pub(crate) fn read(input: &[u8]) {
             // As YAML counts them.
             let lines = text.split(['\n', '\r']).count();
             for problem in &problems.list {
-                assert!(problem.at.line <= lines, "a problem behind the end of the file: {problem:?}");
+                assert!(problem.at.line <= lines + 1, "a problem behind the end of the file: {problem:?}");
             }
             drop((problems.for_people(), problems.for_programs().to_string()));
         }
