@@ -7,7 +7,11 @@ use futures::SinkExt;
 use tidemark_engine::{Error, Result as EngineResult};
 use tokio_postgres::{Client, SimpleQueryMessage, Statement, types::ToSql};
 
-use super::{failure::Result, scratch::Scratch};
+use super::{
+    failure::Result,
+    planned::{Planned, in_order},
+    scratch::Scratch,
+};
 use crate::postgres::{
     connection::{Server, Session},
     identifier::TableId,
@@ -77,6 +81,32 @@ impl Writer {
     pub(super) async fn execute(&mut self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<u64> {
         let statement = self.prepared(sql).await?;
         Ok(self.session.execute(&statement, parameters).await?)
+    }
+
+    /// Begins a transaction by `begin`, statements that have no parameters, and runs one in it that is kept prepared. Tells how
+    /// many rows that touched.
+    pub(super) async fn begin(
+        &mut self,
+        begin: &str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64> {
+        let statement = self.prepared(sql).await?;
+        let (begun, touched) = tokio::join!(biased; self.session.batch_execute(begin), self.session.execute(&statement, parameters));
+        begun?;
+        Ok(touched?)
+    }
+
+    /// Runs statements that are kept prepared, one right behind the other, and tells how many rows each touched. Of several
+    /// failures the first is told: inside a transaction it made the others.
+    pub(super) async fn execute_all(&mut self, planned: &[Planned]) -> Result<Vec<u64>> {
+        let mut calls = Vec::with_capacity(planned.len());
+        for statement in planned {
+            calls.push((self.prepared(&statement.sql).await?, statement.parameters()));
+        }
+        let session = &self.session;
+        let calls = calls.iter().map(|(statement, parameters)| session.execute(statement, parameters));
+        Ok(in_order(calls).await.into_iter().collect::<Result<_, _>>()?)
     }
 
     /// Runs a query that is kept prepared, and tells the number in its first row.
