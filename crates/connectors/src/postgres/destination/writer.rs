@@ -83,18 +83,26 @@ impl Writer {
         Ok(self.session.execute(&statement, parameters).await?)
     }
 
-    /// Begins a transaction by `begin`, statements that have no parameters, and runs one in it that is kept prepared. Tells how
-    /// many rows that touched.
-    pub(super) async fn begin(
+    /// Runs a statement that is kept prepared, and others that have no parameters `before` and `after` it, all in one trip to the
+    /// server. Tells how many rows it touched. Where one fails inside a transaction, those after it do nothing.
+    pub(super) async fn execute_between(
         &mut self,
-        begin: &str,
+        (before, after): (&str, &str),
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<u64> {
         let statement = self.prepared(sql).await?;
-        let (begun, touched) = tokio::join!(biased; self.session.batch_execute(begin), self.session.execute(&statement, parameters));
-        begun?;
-        Ok(touched?)
+        let session = &self.session;
+        let (before, touched, after) = tokio::join!(
+            biased;
+            session.batch_execute(before),
+            session.execute(&statement, parameters),
+            session.batch_execute(after)
+        );
+        before?;
+        let touched = touched?;
+        after?;
+        Ok(touched)
     }
 
     /// Runs statements that are kept prepared, one right behind the other, and tells how many rows each touched. Of several
