@@ -62,12 +62,10 @@ pub(super) async fn merge(
 
 /// Does `work`; `false` when it cannot be done, and is not.
 async fn attempt(writer: &mut Writer, table: &Table, work: Work) -> Result<bool> {
-    let needed = match (work.count, work.moves) {
-        (0, _) => &[][..],
-        (_, 0) => &[Part::Work],
-        _ => &[Part::Work, Part::Moved],
-    };
-    Scratch::make(writer, table, needed).await?;
+    if work.count > 0 {
+        let needed = if work.moves > 0 { &[Part::Work, Part::Moved][..] } else { &[Part::Work] };
+        Scratch::make(writer, table, needed).await?;
+    }
     writer.run("SAVEPOINT merge").await?;
     match work.apply(writer, table).await {
         Ok(true) => {
