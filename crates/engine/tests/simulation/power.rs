@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{MOST_LIVES, fate::Fate, seeds, universe::Universe, world::Seeded};
+use crate::{MOST_LIVES, fate::Fate, poison::POISON, seeds, universe::Universe, world::Seeded};
 
 #[test]
 fn what_is_acknowledged_survives_a_power_cut() {
@@ -14,6 +14,18 @@ fn what_is_acknowledged_survives_a_power_cut() {
         lost.fetch_add(universe.store.lost(), Ordering::Relaxed);
     });
     println!("{} names were lost or came back", lost.into_inner());
+}
+
+#[test]
+fn a_dead_letter_survives_a_power_cut() {
+    seeds::each("power", 60, |seed| {
+        let universe = Universe::new(seed).on_disk();
+        universe.mirrored.poison(Some(POISON));
+        live_through_power_cuts(&universe, seed, Fate::busy);
+        // What had been forgotten and came back is forgotten again.
+        assert!(universe.live(seed + 1, &Fate::kind()), "a quiet life");
+        universe.check_poisoned(POISON);
+    });
 }
 
 /// One life after another until one has done everything. After some of them the power goes.
