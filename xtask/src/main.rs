@@ -9,15 +9,18 @@ mod advisories;
 mod bench;
 mod docs;
 mod example_data;
+mod fuzz;
 mod measure;
 mod needs;
+mod planted;
 mod project;
+mod reliability;
 mod shell;
 mod simulate;
 mod steps;
 mod test;
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{error::Error, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -42,46 +45,37 @@ enum Chore {
     /// Run every check and every test
     Test,
     /// Measure against what bounds us, in the same run
-    #[command(subcommand)]
-    Bench(Bench),
+    Bench(bench::Options),
+    /// Break what can be broken, for longer than `test` does
+    Reliability(reliability::Options),
     /// Run the engine's loops from many seeds, while everything fails, or from one again
     Simulate(simulate::Simulate),
+    /// Plant known bugs in a copy of the sources: the tests must find every one
+    Planted {
+        /// Those to plant, by their files in `planted-bugs` without the ending; all of them when none is named
+        names: Vec<String>,
+    },
+    /// Invent inputs for every decoder, and see whether it keeps its promises
+    Fuzz(fuzz::Fuzz),
     /// Look for known weaknesses in the dependencies (reaches GitHub)
     Advisories,
     /// Cut the data of examples/flights anew
     ExampleData,
 }
 
-#[derive(Subcommand)]
-enum Bench {
-    /// 336,776 flights on their way to SQLite and Parquet
-    Flights,
-    /// An initial sync from PostgreSQL to PostgreSQL, and changes in proportion
-    Postgres {
-        /// Rows of the initial sync
-        #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(10_000..))]
-        rows: u64,
-    },
-    /// What becomes of commits of one small change
-    Staging {
-        /// How many
-        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..))]
-        commits: u64,
-        /// A folder that does not exist yet, where the log goes
-        #[arg(long = "in", value_name = "FOLDER")]
-        folder: Option<PathBuf>,
-    },
-}
-
 fn main() -> ExitCode {
+    if let Some(code) = fuzz::wrapped_compiler() {
+        return code;
+    }
     let CommandLine { chore, install } = CommandLine::parse();
     let project = Project::here();
     let outcome = match chore {
         Chore::Test => test::everything(&project, install),
-        Chore::Bench(Bench::Flights) => bench::flights(&project, install),
-        Chore::Bench(Bench::Postgres { rows }) => bench::postgres(&project, install, rows),
-        Chore::Bench(Bench::Staging { commits, folder }) => bench::staging(&project, commits, folder),
+        Chore::Bench(options) => bench::run(&project, install, &options),
+        Chore::Reliability(options) => reliability::prove(&project, install, &options),
         Chore::Simulate(asked) => simulate::simulate(&project, &asked),
+        Chore::Planted { names } => planted::plant(&project, install, &names),
+        Chore::Fuzz(fuzz) => fuzz::run(&project, install, &fuzz),
         Chore::Advisories => advisories::check(&project, install),
         Chore::ExampleData => example_data::cut(&project, install),
     };

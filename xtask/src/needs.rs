@@ -33,6 +33,8 @@ pub(crate) enum Need {
     Readers,
     /// zstd, jq and xmllint, for the same.
     TextTools,
+    /// A C++ compiler: libFuzzer is written in C++.
+    CppCompiler,
     /// Node and its package installer, which Azurite runs on.
     Node,
     /// What stands in for Azure Blob Storage.
@@ -94,6 +96,7 @@ impl Need {
             Self::Postgres => "postgresql, the server programs (Debian package)",
             Self::Readers => "DuckDB and PyArrow (PyPI, 240 MB unpacked, into the build folder)",
             Self::TextTools => "zstd, jq and xmllint (Debian packages)",
+            Self::CppCompiler => "g++, a compiler of C++ (Debian package)",
             Self::Node => "node 18 or later with npm (Debian packages)",
             Self::Azurite => "Azurite (npm, 190 MB unpacked, into the build folder)",
             Self::Moto => "moto with its S3 server (PyPI, 114 MB unpacked, into the build folder)",
@@ -114,6 +117,7 @@ impl Need {
             Self::TextTools => {
                 ["zstd", "jq", "xmllint"].iter().all(|name| succeeds(&mut command(name, ["--version"])))
             }
+            Self::CppCompiler => succeeds(&mut command("c++", ["--version"])),
             Self::Node => ["node", "npm"].iter().all(|name| succeeds(&mut command(name, ["--version"]))),
             Self::Azurite => project.target("tools/azurite/node_modules/azurite/package.json").exists(),
             Self::Moto => project.target("tools/moto/moto/server.py").exists(),
@@ -139,6 +143,7 @@ impl Need {
             Self::Postgres => apt_install(&["postgresql"]),
             Self::Readers => pip_install(project, "tools/readers", &READERS),
             Self::TextTools => apt_install(&["zstd", "jq", "libxml2-utils"]),
+            Self::CppCompiler => apt_install(&["g++"]),
             Self::Node => apt_install(&["nodejs", "npm"]),
             Self::Azurite => {
                 let mut npm = command("npm", ["install", "--no-audit", "--no-fund", "--loglevel", "error"]);

@@ -57,6 +57,11 @@ enum Simulation {
     Poison,
 }
 
+/// Every simulation from its first seeds.
+pub(crate) fn each(project: &Project, seeds: u64) -> Result {
+    simulate(project, &Simulate { simulation: None, seeds, from: 0, seed: None })
+}
+
 pub(crate) fn simulate(project: &Project, asked: &Simulate) -> Result {
     let seeds = match asked.seed {
         Some(seed) => seed..seed + 1,

@@ -3,20 +3,29 @@
 use std::process::Command;
 
 use crate::{
-    Result, docs,
+    Result, bench, docs, fuzz,
     needs::{self, CLOUDS, Need, cargo_deny},
+    planted,
     project::Project,
     shell::{command, run},
     steps::Steps,
 };
 
 pub(crate) fn everything(project: &Project, install: bool) -> Result {
-    let own = [Need::Flights, Need::CargoDeny, Need::Postgres, Need::Readers, Need::TextTools];
+    let own = [
+        Need::Flights,
+        Need::CargoDeny,
+        Need::Sqlite3,
+        Need::Postgres,
+        Need::Readers,
+        Need::TextTools,
+        Need::CppCompiler,
+    ];
     let needs = [&own[..], &CLOUDS].concat();
     needs::meet(project, &needs, install, "cargo xtask test")?;
     let mut steps = Steps::default();
     steps.step("Format", || run(&mut cargo(project, &["fmt", "--check"])));
-    steps.step("Links and the README's pipeline file", || docs::check(project));
+    steps.step("Links, tests that are named, the README's pipeline file", || docs::check(project));
     steps.step("Licences and sources of dependencies", || {
         run(cargo_deny(project).args(["--log-level", "error", "check", "licenses", "bans", "sources"]))
     });
@@ -30,6 +39,13 @@ pub(crate) fn everything(project: &Project, install: bool) -> Result {
         let mut tests = cargo(project, &["test", "--workspace", "--no-fail-fast"]);
         run(tests.env("TIDEMARK_TEST_DATA", project.test_data()))
     });
+    steps.step("Micro-benchmarks, each once", || bench::micro_once(project));
+    // With the binaries that the tests have built.
+    steps.step("Benchmarks on little data: are the results right?", || {
+        bench::measure(project, &bench::Options::small())
+    });
+    steps.step("Planted bugs", || planted::sample(project));
+    steps.step("Fuzzing, a moment for each target", || fuzz::briefly(project));
     steps.summary()
 }
 

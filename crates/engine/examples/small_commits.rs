@@ -1,8 +1,8 @@
 //! A pipeline of many small commits, for `cargo xtask bench staging`: each row is a commit of its own, made durable in a folder,
 //! while the log is kept in order beside it. On the way and in the end it says how many objects there are, and how long it takes to
-//! open the log; then it reads every row back.
+//! open the log; then it reads every row back, twice.
 //!
-//! `small_commits FOLDER COMMITS`: one JSON object a line on standard output.
+//! `small_commits FOLDER COMMITS`: one JSON object a line on standard output. Without COMMITS it only reads what is there.
 #![expect(clippy::print_stdout, reason = "it is a program that prints what it measured")]
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
@@ -89,8 +89,8 @@ fn below(folder: &Path) -> std::io::Result<(u64, u64)> {
     Ok((objects, bytes))
 }
 
-/// Reads every row back.
-async fn check(log: &Log, rows: i64) -> Result<()> {
+/// Reads every row back, as `who` does.
+async fn check(who: &str, log: &Log, rows: i64) -> Result<()> {
     let begun = Instant::now();
     let last = log.commit(log.head().sequence).await?;
     let mut changes =
@@ -105,20 +105,33 @@ async fn check(log: &Log, rows: i64) -> Result<()> {
         sum += numbers.values().iter().sum::<i64>();
     }
     assert_eq!((found, sum), (rows, rows * (rows + 1) / 2), "every row is there once");
-    println!("{{\"rows\": {found}, \"read_seconds\": {:.1}}}", begun.elapsed().as_secs_f64());
+    println!(
+        "{{\"rows\": {found}, \"read_by\": \"{who}\", \"seconds\": {:.2}}}",
+        begun.elapsed().as_secs_f64()
+    );
     Ok(())
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let usage = || Error::config("usage: small_commits FOLDER COMMITS");
+    let usage = || Error::config("usage: small_commits FOLDER [COMMITS]");
     let mut arguments = env::args().skip(1);
     let folder = PathBuf::from(arguments.next().ok_or_else(usage)?);
-    let last: i64 = arguments.next().and_then(|it| it.parse().ok()).ok_or_else(usage)?;
+    if let Some(commits) = arguments.next() {
+        write(&folder, commits.parse().map_err(|_| usage())?).await?;
+    }
+    let log = Log::open(Store::local(&folder)?, World::real()).await?;
+    let log = log.ok_or_else(|| Error::config("there is no log"))?;
+    let rows = log.head().sequence.cast_signed();
+    check("another process", &log, rows).await
+}
+
+/// Makes `last` commits, and keeps the log in order beside it.
+async fn write(folder: &Path, last: i64) -> Result<()> {
     let fields = vec![Field::new("number", Kind::Int64).required(), Field::new("words", Kind::Text)];
     let schema = StreamSchema::new(StreamName::new("numbers"), fields, vec!["number".into()])?;
 
-    let log = Log::open_or_create(Store::local(&folder)?, "bench", World::real()).await?;
+    let log = Log::open_or_create(Store::local(folder)?, "bench", World::real()).await?;
     let settings = ReadSettings {
         format: Format::Parquet,
         max_delay: Duration::ZERO,
@@ -133,7 +146,7 @@ async fn main() -> Result<()> {
         retention: Retention::default(),
     };
     let mut housekeeping = Housekeeping::new(log.clone(), keeping, stop.clone());
-    let mut source = Numbers { folder, last, schema };
+    let mut source = Numbers { folder: folder.to_owned(), last, schema };
     let read = async {
         let end = reading.run(&mut source).await;
         stop.stop();
@@ -142,5 +155,5 @@ async fn main() -> Result<()> {
     let (read, kept) = tokio::join!(read, housekeeping.run());
     read?;
     kept?;
-    check(&log, last).await
+    check("the process that wrote them", &log, last).await
 }

@@ -11,10 +11,12 @@ mod clouds;
 mod front;
 mod guard;
 mod http;
+mod line;
 mod port;
 mod postgres;
 
 pub use clouds::{Bucket, Cloud, Emulator};
 pub use front::{Front, Request, Treatment};
 pub use http::Response;
+pub use line::{Commit, Condition, Line};
 pub use postgres::{Database, Postgres};

@@ -1,4 +1,4 @@
-//! `cargo xtask bench flights`: 336,776 flights from CSV through the staging log into SQLite and Parquet, with the real
+//! 336,776 flights from CSV through the staging log into SQLite and Parquet, with the real
 //! binary; beside it what SQLite's own shell needs to import the same file into the same table. No rate is printed
 //! before the two tables are known to be equal.
 
@@ -9,14 +9,12 @@ use std::{
 };
 
 use super::{
-    build,
-    report::{mebibytes, report},
+    kit::Kit,
+    report::{Comparison, Pair, Report},
 };
 use crate::{
     Result,
-    measure::{bytes_below, measure},
-    needs::{self, Need},
-    project::Project,
+    measure::{bytes_below, measure as usage},
     shell::{command, read},
 };
 
@@ -62,45 +60,47 @@ const COLUMNS: [&str; 19] = [
     "time_hour",
 ];
 
-pub(crate) fn flights(project: &Project, install: bool) -> Result {
-    needs::meet(project, &[Need::Flights, Need::Sqlite3], install, "cargo xtask bench flights")?;
-    build(project)?;
-    let folder = fresh_folder(project)?;
+/// The file, in a pipeline's folder.
+const FLIGHTS: &str = "data/flights.csv";
 
-    let ours = measure(&mut tidemark(project, &folder))?;
-    let limit = measure(&mut sqlite_import(project, &folder))?;
-    let rows = compare(&folder)?;
-
-    println!("{rows} flights, equal in both tables\n");
-    report("sqlite3 .import: CSV -> SQLite", "row", rows, &limit);
-    report("tidemark: CSV -> staging -> SQLite + Parquet", "row", rows, &ours);
-    println!("  ratio to the limit  {:>9.2}", limit.wall.as_secs_f64() / ours.wall.as_secs_f64());
-    println!("  staged              {:>9.1} MiB", mebibytes(bytes_below(&folder.join("staging"))?));
-    println!("  Parquet             {:>9.1} MiB", mebibytes(bytes_below(&folder.join("archive"))?));
+pub(super) fn measure(kit: &Kit<'_>, report: &mut Report) -> Result {
+    let mut rows = 0;
+    let pairs = kit.pairs(|_| {
+        let folder = fresh_folder(kit)?;
+        let limit = usage(&mut sqlite_import(&folder))?.wall;
+        let ours = usage(&mut tidemark(kit, &folder))?;
+        rows = compare(&folder)?;
+        Ok(Pair { limit: Some(limit), ours, staged: bytes_below(&folder.join("staging"))? })
+    })?;
+    report.compared(Comparison {
+        work: format!("{rows} flights: CSV -> staging -> SQLite and Parquet"),
+        unit: "row",
+        count: rows,
+        limit: "sqlite3 .import into SQLite",
+        pairs,
+    });
     Ok(())
 }
 
-/// A pipeline on the whole data, not run yet.
-fn fresh_folder(project: &Project) -> Result<PathBuf> {
-    let folder = project.target("bench/flights");
-    if folder.exists() {
-        fs::remove_dir_all(&folder)?;
-    }
+/// A pipeline on the data, not run yet.
+fn fresh_folder(kit: &Kit<'_>) -> Result<PathBuf> {
+    let folder = kit.fresh_folder("flights")?;
     fs::create_dir_all(folder.join("data"))?;
-    fs::copy(project.nycflights13().join("flights.csv"), folder.join("data/flights.csv"))?;
+    let all = fs::read_to_string(kit.project.nycflights13().join("flights.csv"))?;
+    let lines = kit.sizes.flights.map_or(usize::MAX, |flights| 1 + flights);
+    fs::write(folder.join(FLIGHTS), all.split_inclusive('\n').take(lines).collect::<String>())?;
     fs::write(folder.join("pipeline.yaml"), PIPELINE)?;
     Ok(folder)
 }
 
-fn tidemark(project: &Project, folder: &Path) -> Command {
-    let mut tidemark = command(project.target("dist/tidemark"), ["run", "pipeline.yaml", "--once"]);
+fn tidemark(kit: &Kit<'_>, folder: &Path) -> Command {
+    let mut tidemark = command(kit.program(), ["run", "pipeline.yaml", "--once"]);
     tidemark.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
     tidemark
 }
 
-fn sqlite_import(project: &Project, folder: &Path) -> Command {
-    let csv = project.nycflights13().join("flights.csv");
-    let import = format!(".import --csv --skip 1 '{}' flights", csv.display());
+fn sqlite_import(folder: &Path) -> Command {
+    let import = format!(".import --csv --skip 1 {FLIGHTS} flights");
     let mut sqlite3 = command("sqlite3", ["limit.db", TABLE, &import]);
     sqlite3.current_dir(folder);
     sqlite3

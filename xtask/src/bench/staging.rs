@@ -1,4 +1,4 @@
-//! `cargo xtask bench staging`: a million commits of one small change each, while the log is kept in order beside them. What must not
+//! Many commits of one small change each, while the log is kept in order beside them. What must not
 //! grow with them is the number of objects and the time it takes to open the log. No figure is printed before every change has been
 //! read back once.
 
@@ -9,11 +9,10 @@ use std::{
     time::Duration,
 };
 
-use super::build;
+use super::{kit::Kit, report::Report};
 use crate::{
     Result,
-    measure::measure,
-    project::Project,
+    measure::time,
     shell::{command, read, run},
 };
 
@@ -24,37 +23,52 @@ destinations:
   copy: {type: sqlite, path: ./copy.db, write: append}
 ";
 
-pub(crate) fn staging(project: &Project, commits: u64, folder: Option<PathBuf>) -> Result {
-    build(project)?;
-    let example = ["build", "--release", "--package", "tidemark-engine", "--example", "small_commits"];
-    run(command("cargo", example).current_dir(project.root()))?;
-    let folder = folder.unwrap_or_else(|| project.target("bench/staging"));
-    if folder.exists() {
-        return Err(format!("`{}` exists: remove it, or name another folder", folder.display()).into());
-    }
+/// Builds the program that makes the commits: without optimisation where that is what there is, else as for release.
+pub(super) fn build(kit: &Kit<'_>) -> Result {
+    let example =
+        ["build", "--profile", profile(kit), "--package", "tidemark-engine", "--example", "small_commits"];
+    run(command("cargo", example).current_dir(kit.project.root()))
+}
+
+fn profile(kit: &Kit<'_>) -> &'static str {
+    if kit.profile == "dev" { "dev" } else { "release" }
+}
+
+/// `folder` is where the log goes, unless it goes where the others do.
+pub(super) fn measure(kit: &Kit<'_>, folder: Option<PathBuf>, report: &mut Report) -> Result {
+    let commits = kit.sizes.commits;
+    let folder = match folder {
+        Some(folder) if folder.exists() => {
+            return Err(format!("`{}` exists: remove it, or name another folder", folder.display()).into());
+        }
+        Some(folder) => folder,
+        None => kit.fresh_folder("staging")?,
+    };
     fs::create_dir_all(folder.join("data"))?;
     fs::write(folder.join("pipeline.yaml"), PIPELINE)?;
 
     let log = folder.join("staging/bench");
-    let program = project.target("release/examples/small_commits");
+    let program = kit.built_with(profile(kit), "examples/small_commits");
     let said =
         read(command(program, [log.as_os_str(), commits.to_string().as_ref()]).stderr(Stdio::inherit()))?;
     println!(
-        "{commits} commits of one small change, each durable before the next; every change read back once\n"
+        "{commits} commits of one small change, each durable before the next; every change read back once"
     );
-    println!("{said}");
-    println!("tidemark status    {:>9.1} ms", status(project, &folder)?.as_secs_f64() * 1e3);
-    fs::remove_dir_all(&folder)?;
-    Ok(())
+    for line in said.lines() {
+        report.fact("A log of small commits", line.trim_matches(['{', '}']).replace('"', ""));
+    }
+    let status = status(kit, &folder)?.as_secs_f64() * 1e3;
+    report.fact(format!("`tidemark status` after {commits} small commits"), format!("{status:.1} ms"));
+    Ok(fs::remove_dir_all(&folder)?)
 }
 
 /// How long the program needs to say how the pipeline is, the quickest of five times.
-fn status(project: &Project, folder: &Path) -> Result<Duration> {
+fn status(kit: &Kit<'_>, folder: &Path) -> Result<Duration> {
     let mut quickest = Duration::MAX;
     for _ in 0..5 {
-        let mut status = command(project.target("dist/tidemark"), ["status", "pipeline.yaml"]);
+        let mut status = command(kit.program(), ["status", "pipeline.yaml"]);
         status.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
-        quickest = quickest.min(measure(&mut status)?.wall);
+        quickest = quickest.min(time(&mut status)?);
     }
     Ok(quickest)
 }

@@ -191,7 +191,7 @@ impl Unreadable {
 
     /// With the two usual causes when they are in sight.
     fn into_problem(self, file: &SourceText) -> Problem {
-        let text = file.text.lines().nth(self.at.line.saturating_sub(1)).unwrap_or_default();
+        let text = file.line(self.at.line).unwrap_or_default();
         let problem = Problem::new(self.at, &[], self.message);
         if text.contains("${") && text.contains(['{', '[']) {
             problem.hint("inside `{…}` and `[…]`, put quotes around a value that holds `${…}`")

@@ -32,9 +32,16 @@ impl SourceText {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
+    /// A line by its number from 1, as YAML counts them: a carriage return alone ends one, too.
+    pub(crate) fn line(&self, number: usize) -> Option<&str> {
+        let text = self.text.strip_suffix('\n').unwrap_or(&self.text);
+        let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+        lines.flat_map(|line| line.split('\r')).nth(number.checked_sub(1)?)
+    }
+
     /// The line where `at` begins. Nothing for a span that means the whole file, or a line too long to read.
     pub(crate) fn excerpt(&self, at: Span) -> Option<Excerpt> {
-        let line = self.text.lines().nth(at.line.checked_sub(1)?)?;
+        let line = self.line(at.line)?;
         let length = line.chars().count();
         if length > MAX_LENGTH {
             return None;
@@ -129,6 +136,13 @@ mod tests {
         ] {
             assert_eq!(mask_secrets(line), masked);
         }
+    }
+
+    #[test]
+    fn lines_are_those_that_yaml_counts() {
+        let text = SourceText { path: "p.yaml".into(), text: "a: 1\rb: 2\r\nc: 3\n\nd: 4\n".into() };
+        let lines: Vec<_> = (0..7).map(|number| text.line(number)).collect();
+        assert_eq!(lines, [None, Some("a: 1"), Some("b: 2"), Some("c: 3"), Some(""), Some("d: 4"), None]);
     }
 
     #[test]

@@ -6,10 +6,14 @@
     reason = "the binary runs in real time, and so does whoever waits for it"
 )]
 
+mod clock;
 mod damaged;
+mod disk;
 mod encryption;
 mod flights;
+mod flushed;
 mod formats;
+mod full_destinations;
 mod growth;
 mod help;
 mod inspection;

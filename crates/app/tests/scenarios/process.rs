@@ -100,8 +100,22 @@ impl Running {
 
     /// Asks it to stop, and does not wait.
     pub(crate) fn ask_to_stop(&self) {
+        self.signal("TERM");
+    }
+
+    /// Has it stand still, as a machine does that is suspended; its connections stay open.
+    pub(crate) fn suspend(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on, as if no time had passed.
+    pub(crate) fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
         // The shell's own `kill`, for there may be no program of that name.
-        let kill = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.id())]).status().unwrap();
+        let kill = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.id())]).status().unwrap();
         assert!(kill.success(), "`{}` was not there any more:\n{}", self.command, self.printed("stderr"));
     }
 

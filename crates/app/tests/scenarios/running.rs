@@ -159,3 +159,27 @@ destinations:
     bench.tidemark("run pipeline.yaml --once").succeeds();
     assert_eq!(count_in_sqlite(&bench.path("busy.db"), "orders"), 1);
 }
+
+/// In a folder it has the place to itself for as long as it lives.
+#[test]
+fn a_process_that_stands_still_is_not_replaced_and_goes_on() {
+    let bench = Workbench::with_pipeline(&format!(
+        "{SOURCE}
+trigger: {{every: 100ms}}
+destinations:
+  copy: {{type: sqlite, path: ./copy.db, write: mirror}}
+"
+    ));
+    let copy = bench.path("copy.db");
+    bench.write("data/orders.csv", "id,amount\n1,10\n");
+    let mut running = bench.start("run pipeline.yaml");
+    running.until("the first order has arrived", || count_in_sqlite(&copy, "orders") == 1);
+    running.suspend();
+    bench.append("data/orders.csv", "2,20\n");
+    let second = bench.tidemark("run pipeline.yaml --once").exits_with(2);
+    assert!(second.stderr.contains(&running.id().to_string()), "{}", second.stderr);
+    assert_eq!(count_in_sqlite(&copy, "orders"), 1);
+    running.resume();
+    running.until("the second order has arrived", || count_in_sqlite(&copy, "orders") == 2);
+    running.terminate().succeeds();
+}

@@ -8,4 +8,7 @@ pub use config::{
     DestinationConfig, DestinationFormat, OnRewrite, SourceConfig, SourceFormat, StreamConfig, Streams,
 };
 pub use destination::Destination;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use source::fuzzing;
 pub use source::{FilesStrategy, Source};

@@ -6,11 +6,23 @@ mod connection;
 mod destination;
 mod identifier;
 mod lsn;
+#[doc(hidden)]
+pub mod measured;
 mod source;
 mod types;
 
 pub use config::{DestinationConfig, SourceConfig, StreamConfig, Streams};
 pub use destination::Destination;
+/// Doors for the fuzz targets, built for them alone.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use super::{
+        source::{copy, messages},
+        types::fuzzing::value,
+    };
+}
+
 pub use source::{HeldBack, Made, Source};
 
 /// The bytes that the places of changes compare with, of everything at or before the log sequence number `text`.

@@ -2,6 +2,7 @@
 
 mod arrow_ipc;
 mod columns;
+mod foreign;
 mod jsonl;
 mod parquet;
 mod text;

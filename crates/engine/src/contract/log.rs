@@ -1,11 +1,14 @@
 //! What a store must give for a log to be safe in it, and what the log makes of it.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 
-use super::samples::{everything, numbered_rows};
+use super::{
+    folding::{DAY, Hands},
+    samples::{everything, numbered_rows},
+};
 use crate::{
     ErrorKind, PartId, Result, Stop, Time,
     change::ChangeBatch,
@@ -16,7 +19,7 @@ use crate::{
     },
     read::Phase,
     schema::StreamName,
-    world::World,
+    world::{Random, World},
     write::Delivery,
 };
 
@@ -25,8 +28,11 @@ pub async fn all(store: impl Fn() -> Store) {
     a_log_is_read_as_it_was_written(store()).await;
     a_log_keeps_its_identity(store()).await;
     a_second_writer_fences_the_first(store()).await;
+    writers_are_told_apart_by_what_they_write(store()).await;
+    times_never_go_back(store()).await;
     segments_are_delivered_in_order_and_orphans_removed(store()).await;
     damage_is_found_and_nothing_delivered(store()).await;
+    a_segment_in_the_place_of_another_is_not_delivered(store()).await;
     moments_are_found(store()).await;
     transactions_of_one_boundary_keep_their_places(store()).await;
     steps_out_of_turn_are_refused(store()).await;
@@ -116,6 +122,43 @@ async fn a_second_writer_fences_the_first(store: Store) {
     assert_eq!(second.epoch(), first.epoch() + 1);
 }
 
+/// Draws the same number again and again, so that whoever takes a name from it is called like everybody else.
+struct Unoriginal;
+
+impl Random for Unoriginal {
+    fn next(&self) -> u64 {
+        7
+    }
+}
+
+/// What stands under a number is ours when it is what we have put there, whoever is named in it.
+async fn writers_are_told_apart_by_what_they_write(store: Store) {
+    let hands = Arc::new(Hands::default());
+    let world = World::new(hands.clone(), Arc::new(Unoriginal), hands);
+    let open = || Log::open_or_create(store.clone(), "contract", world.clone());
+    let (one, two) = (open().await.unwrap(), open().await.unwrap());
+    let mut first = LogWriter::open(&one).await.unwrap();
+    let mut second = LogWriter::open(&two).await.unwrap();
+    assert_eq!((first.name(), first.epoch()), (second.name(), second.epoch()));
+    commit(&mut first, vec![group(vec![numbered_rows("a", 0, 1)], "1", None)]).await.unwrap();
+    let other = group(vec![numbered_rows("a", 1, 1)], "1", None);
+    let error = commit(&mut second, vec![other]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+}
+
+async fn times_never_go_back(store: Store) {
+    let hands = Hands::default();
+    hands.move_on(DAY);
+    let log = super::folding::open(&store, &hands).await;
+    let mut writer = LogWriter::open(&log).await.unwrap();
+    for id in 0..2 {
+        commit(&mut writer, vec![group(vec![numbered_rows("a", id, 1)], "x", None)]).await.unwrap();
+        hands.move_on(-DAY / 2);
+    }
+    let (first, second) = (log.commit(1).await.unwrap(), log.commit(2).await.unwrap());
+    assert!(first.time() < second.time(), "the clock was set back between the two");
+}
+
 async fn segments_are_delivered_in_order_and_orphans_removed(store: Store) {
     let log = open(&store).await;
     for round in 0..2u64 {
@@ -133,8 +176,7 @@ async fn segments_are_delivered_in_order_and_orphans_removed(store: Store) {
         orphan.write(numbered_rows("o %/", 0, 10).numbered_from(0)).await.unwrap();
         orphan.finish().await.unwrap();
 
-        let shared =
-            std::sync::Arc::new(SegmentSettings { begun: AtomicU64::new(round * 100 + 50), ..settings() });
+        let shared = Arc::new(SegmentSettings { begun: AtomicU64::new(round * 100 + 50), ..settings() });
         let mut segments = SegmentWriter::new(shared, Phase::InitialSync);
         segments.write(numbered_rows("a %/", 0, 10).numbered_from(0)).await.unwrap();
         segments.write(everything().shifted_by(10).unwrap()).await.unwrap();
@@ -180,8 +222,12 @@ async fn damage_is_found_and_nothing_delivered(store: Store) {
         if let Some(damage) = damage {
             store.create(&path(3), damage).await.unwrap();
         }
-        let error = read(&open(&store).await, 3).await.unwrap_err();
+        let later = open(&store).await;
+        let error = read(&later, 3).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        let before = later.position(2).await.unwrap();
+        let error = later.commit_after(&before).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "it is not passed over: {error}");
     }
     // A sound commit of this log that does not belong here: the chain tells.
     store.delete(&path(3)).await.unwrap();
@@ -197,6 +243,40 @@ async fn damage_is_found_and_nothing_delivered(store: Store) {
     assert_eq!(later.verify(&beyond).await.unwrap_err().kind(), ErrorKind::Conflict);
     let other = crate::Position { log: crate::LogId::new("other"), ..head };
     assert_eq!(later.verify(&other).await.unwrap_err().kind(), ErrorKind::Conflict);
+}
+
+/// Both are sound, and nothing but the digest tells them apart.
+async fn a_segment_in_the_place_of_another_is_not_delivered(store: Store) {
+    let log = open(&store).await;
+    let mut writer = LogWriter::open(&log).await.unwrap();
+    for id in 0..2 {
+        let settings = SegmentSettings {
+            log: log.clone(),
+            format: Format::Arrow,
+            epoch: writer.epoch(),
+            writer: writer.name().to_owned(),
+            begun: AtomicU64::new(id),
+            stop: Stop::new(),
+            unnamed: Unnamed::default(),
+        };
+        let mut segments = SegmentWriter::new(settings.into(), Phase::Changes);
+        segments.write(numbered_rows("a", id.cast_signed(), 1).numbered_from(0)).await.unwrap();
+        let group = Group {
+            rows: 1,
+            transactions: vec![Span { rows: 1, time: None }],
+            segments: segments.finish().await.unwrap(),
+            ..group(vec![], "x", None)
+        };
+        commit(&mut writer, vec![group]).await.unwrap();
+    }
+    let mut paths = store.objects(&"data".into()).await.unwrap();
+    paths.sort();
+    let (first, second) =
+        (store.get(&paths[0]).await.unwrap().unwrap(), store.get(&paths[1]).await.unwrap().unwrap());
+    assert_eq!(first.len(), second.len());
+    store.replace(&paths[0], second).await.unwrap();
+    let error = read(&open(&store).await, 1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
 }
 
 async fn moments_are_found(store: Store) {

@@ -197,6 +197,64 @@ pub fn distinct(name: &str, rows: usize) -> ChangeBatch {
     rows_of(name, (0..).map(|id| (id, text(id))).take(rows).collect())
 }
 
+/// `rows` creates of a table of orders with twelve typed columns, about 233 bytes each; numbered from 0. What is measured is
+/// measured on them.
+pub fn orders(rows: usize) -> ChangeBatch {
+    let fields = vec![
+        Field::new("id", Kind::Int64).required(),
+        Field::new("reference", Kind::Uuid).required(),
+        Field::new("total", Kind::Decimal { precision: 12, scale: 2 }).required(),
+        Field::new("created", Kind::TimestampTz).required(),
+        Field::new("due", Kind::Date).required(),
+        Field::new("paid", Kind::Bool).required(),
+        Field::new("quantity", Kind::Int32).required(),
+        Field::new("weight", Kind::Float64).required(),
+        Field::new("customer", Kind::Text).required(),
+        Field { source_type: Some("jsonb".into()), ..Field::new("details", Kind::Json) }.required(),
+        Field::new("signature", Kind::Bytes).required(),
+        Field::new("note", Kind::Text),
+    ];
+    let schema = StreamSchema::new(StreamName::new("public.orders"), fields, vec!["id".into()])
+        .expect("the schema is sound");
+    let ids = || 1..=i64::try_from(rows).expect("a sample is small");
+    let hash = |id: i64| blake3::hash(&id.to_le_bytes());
+    let references = ids().map(|id| hash(id).as_bytes()[..16].to_vec());
+    let channel = |id: i64| ["web", "shop", "phone"][id.unsigned_abs() as usize % 3];
+    let details = |id: i64| {
+        format!("{{\"channel\": \"{}\", \"items\": {}, \"priority\": {}}}", channel(id), id % 9, id % 7 == 0)
+    };
+    let note =
+        |id: i64| (id % 2 == 0).then(|| format!("Please ring twice, then leave it at number {}", id % 1_000));
+    let values: Vec<ArrayRef> = vec![
+        Arc::new(ids().collect::<Int64Array>()),
+        Arc::new(FixedSizeBinaryArray::try_from_iter(references).expect("each has 16 bytes")),
+        Arc::new(
+            ids()
+                .map(|id| i128::from(id * 7_919 % 100_000_000))
+                .collect::<Decimal128Array>()
+                .with_precision_and_scale(12, 2)
+                .expect("twelve digits fit"),
+        ),
+        Arc::new(
+            ids()
+                .map(|id| Some(1_767_225_600_000_000 + id * 1_250_000))
+                .collect::<TimestampMicrosecondArray>()
+                .with_timezone("UTC"),
+        ),
+        Arc::new(ids().map(|id| Some(20_454 + (id % 365) as i32)).collect::<Date32Array>()),
+        Arc::new(ids().map(|id| Some(id % 3 == 0)).collect::<BooleanArray>()),
+        Arc::new(ids().map(|id| (id % 100) as i32).collect::<Int32Array>()),
+        Arc::new(ids().map(|id| id as f64 * 0.37).collect::<Float64Array>()),
+        Arc::new(StringArray::from_iter_values(
+            ids().map(|id| format!("Customer {}", &hash(id % 10_000).to_hex()[..32])),
+        )),
+        Arc::new(StringArray::from_iter_values(ids().map(details))),
+        Arc::new(BinaryArray::from_iter_values(ids().map(|id| *hash(id).as_bytes()))),
+        Arc::new(ids().map(note).collect::<StringArray>()),
+    ];
+    ChangeBatch::uniform(schema, Op::Create, values).expect("the batch is sound").numbered_from(0)
+}
+
 /// `rows` creates of stream `name` under a schema with one column more; not numbered.
 pub fn widened(name: &str, rows: usize) -> ChangeBatch {
     let narrow = repeated(name, "wide", rows);

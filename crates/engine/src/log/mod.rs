@@ -38,6 +38,10 @@ mod document;
 mod folder;
 mod folding;
 mod frame;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+#[expect(clippy::expect_used, reason = "a broken promise is to panic")]
+pub mod fuzzing;
 mod generation;
 mod head;
 mod health;

@@ -2,11 +2,13 @@
 
 use std::{
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     thread,
     time::{Duration, Instant},
 };
+
+use tempfile::TempDir;
 
 use super::{
     PASSWORD, USER,
@@ -70,6 +72,19 @@ impl Cluster {
         give_to_owner(&self.folder);
     }
 
+    /// A copy of the data, while the server is stopped.
+    pub(super) fn back_up(&self) -> TempDir {
+        let backup = tempfile::tempdir().unwrap();
+        copy(&self.data(), &backup.path().join("data"));
+        backup
+    }
+
+    /// Puts such a copy in the place of the data, while the server is stopped.
+    pub(super) fn restore(&self, backup: &TempDir) {
+        fs::remove_dir_all(self.data()).unwrap();
+        copy(&backup.path().join("data"), &self.data());
+    }
+
     fn append(&self, file: &str, lines: &str) {
         let file = self.data().join(file);
         let text = fs::read_to_string(&file).unwrap() + lines;
@@ -128,6 +143,11 @@ impl Cluster {
             thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Copies a folder with its owners and rights.
+fn copy(from: &Path, to: &Path) {
+    run(Command::new("cp").arg("-a").args([from, to]));
 }
 
 /// Whether a line of the log says that the server does not start. While it recovers it says so of those who come too early.

@@ -5,6 +5,7 @@ use std::{fmt::Write, thread};
 use postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use super::{PASSWORD, Postgres, USER};
+use crate::line::Line;
 
 /// A database. Its replication slots go when it is dropped, its tables with the server.
 pub struct Database<'s> {
@@ -29,8 +30,17 @@ impl<'s> Database<'s> {
 
     /// The same for another user.
     pub fn url_as(&self, user: &str, password: &str) -> String {
+        self.url_at(self.server.port(), user, password)
+    }
+
+    /// The same over a line to its server.
+    pub fn url_over(&self, line: &Line) -> String {
+        self.url_at(line.port(), USER, PASSWORD)
+    }
+
+    fn url_at(&self, port: u16, user: &str, password: &str) -> String {
         let (user, password) = (escaped(user), escaped(password));
-        format!("postgres://{user}:{password}@127.0.0.1:{}/{}", self.server.port(), self.name)
+        format!("postgres://{user}:{password}@127.0.0.1:{port}/{}", self.name)
     }
 
     /// Runs `sql` as the superuser in a session of its own: one statement, or many in one transaction.

@@ -13,6 +13,8 @@ use std::{
     },
 };
 
+use tempfile::TempDir;
+
 use crate::guard::Guard;
 use cluster::Cluster;
 pub use database::Database;
@@ -88,6 +90,26 @@ impl Postgres {
     pub fn fail_over(&self) {
         self.stop();
         self.cluster.recover_from_archive();
+        self.restart();
+    }
+
+    /// Has everything written to disk that has been changed so far.
+    pub fn checkpoint(&self) {
+        self.maintenance().execute("CHECKPOINT");
+    }
+
+    /// A copy of the server's data as it is, to be put back by [`restore`](Self::restore). The server is restarted for it.
+    pub fn back_up(&self) -> TempDir {
+        self.stop();
+        let backup = self.cluster.back_up();
+        self.restart();
+        backup
+    }
+
+    /// Puts an older copy in the place of the server's data, and starts it: what happened since has never been.
+    pub fn restore(&self, backup: &TempDir) {
+        self.stop();
+        self.cluster.restore(backup);
         self.restart();
     }
 

@@ -4,31 +4,46 @@ use std::process::Command;
 
 use tidemark_test_servers::{Database, Postgres};
 
-use super::{super::report::Comparison, orders, pipeline::Pipeline, settle};
-use crate::{Result, measure::measure, project::Project, shell::command};
+use super::{
+    super::{
+        kit::Kit,
+        report::{Comparison, Pair, Report},
+    },
+    Servers, orders,
+    pipeline::Pipeline,
+};
+use crate::{Result, measure::measure as usage, shell::command};
 
-pub(super) fn compare(project: &Project, server: &Postgres, rows: u64) -> Result {
-    let (source, limit, mirror) = (server.database(), server.database(), server.database());
-    orders::make(&source);
-    orders::make(&limit);
-    orders::fill(&source, 1, rows);
+pub(super) fn measure(
+    kit: &Kit<'_>,
+    servers: &Servers,
+    source: &Database<'_>,
+    report: &mut Report,
+) -> Result {
+    let rows = kit.sizes.rows;
+    let pairs = kit.pairs(|run| {
+        let (limit, mirror) = (servers.destination.database(), servers.destination.database());
+        orders::make(&limit);
+        servers.settle();
+        let copied = usage(&mut copy(source, &limit))?.wall;
 
-    settle(&source);
-    let copied = measure(&mut copy(&source, &limit))?;
-    settle(&source);
-    let pipeline = Pipeline::new(project, "initial_sync", &source, &mirror, true)?;
-    let ours = pipeline.run()?;
-    orders::compare(&source, &[&limit, &mirror])?;
+        let pipeline = Pipeline::new(kit, &format!("initial_sync_{run}"), source)?;
+        pipeline.mirrors(&mirror)?;
+        servers.settle();
+        let (ours, staged) = pipeline.run()?;
 
-    Comparison {
+        orders::compare(source, &[&limit, &mirror])?;
+        pipeline.end(source)?;
+        orders::empty(&[&limit, &mirror]);
+        Ok(Pair { limit: Some(copied), ours, staged })
+    })?;
+    report.compared(Comparison {
         work: format!("Initial sync of {rows} rows: PostgreSQL -> staging -> PostgreSQL"),
         unit: "row",
         count: rows,
-        ours,
-        limit: ("psql COPY (binary) | psql COPY (binary)", copied.wall),
-        staged: pipeline.staged_bytes()?,
-    }
-    .print();
+        limit: "psql COPY (binary) into psql COPY (binary)",
+        pairs,
+    });
     Ok(())
 }
 

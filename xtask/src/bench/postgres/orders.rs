@@ -1,6 +1,6 @@
 //! The table: twelve typed columns, about 233 bytes a row.
 
-use tidemark_test_servers::Database;
+use tidemark_test_servers::{Database, Postgres};
 
 use crate::Result;
 
@@ -21,11 +21,10 @@ const ROWS: &str = "
             CASE WHEN id % 2 = 0 THEN 'Please ring twice, then leave it at number ' || id % 1000 END
         FROM generate_series(first, last) id $$";
 
-/// Of ten changes six insert, three update an early row and one deletes a row inserted a thousand changes ago. The rows up to
-/// `first` are there.
+/// Of ten changes six insert, three update one of the `early` rows and one deletes a row inserted a thousand changes ago. The
+/// rows up to `first` are there.
 const CHANGES: &str = "
-    CREATE PROCEDURE change_orders(first bigint, changes bigint, per_transaction bigint) LANGUAGE plpgsql AS $$
-        DECLARE early bigint := (SELECT count(*) / 2 FROM orders WHERE id <= 100000);
+    CREATE PROCEDURE change_orders(early bigint, first bigint, changes bigint, per_transaction bigint) LANGUAGE plpgsql AS $$
         BEGIN
             SET LOCAL synchronous_commit = off;
             FOR i IN 0 .. changes - 1 LOOP
@@ -43,6 +42,14 @@ const CHANGES: &str = "
             END LOOP;
         END $$";
 
+/// A database of `server` with the table, and in it `rows` rows.
+pub(super) fn filled(server: &Postgres, rows: u64) -> Database<'_> {
+    let database = server.database();
+    make(&database);
+    fill(&database, 1, rows);
+    database
+}
+
 /// Makes the table, empty, and what fills and changes it.
 pub(super) fn make(database: &Database<'_>) {
     for sql in [TABLE, ROWS, CHANGES] {
@@ -51,14 +58,14 @@ pub(super) fn make(database: &Database<'_>) {
 }
 
 /// Inserts the rows with these numbers.
-pub(super) fn fill(database: &Database<'_>, first: u64, last: u64) {
+fn fill(database: &Database<'_>, first: u64, last: u64) {
     database.execute(&format!("INSERT INTO orders SELECT * FROM orders_of({first}, {last})"));
     database.execute("VACUUM ANALYZE orders");
 }
 
-/// Makes changes; the rows up to `first` exclusively have been inserted.
-pub(super) fn change(database: &Database<'_>, first: u64, changes: u64, per_transaction: u64) {
-    database.execute(&format!("CALL change_orders({first}, {changes}, {per_transaction})"));
+/// Gives the disk back what the tables take.
+pub(super) fn empty(databases: &[&Database<'_>]) {
+    databases.iter().for_each(|database| database.execute("TRUNCATE orders"));
 }
 
 /// Fails unless each of `copies` holds the same rows as `source`.

@@ -101,7 +101,7 @@ fn is_balanced(mirror: &Database<'_>, total: &str) -> bool {
 }
 
 /// What the staging log holds.
-struct Changes(Vec<Staged>);
+pub(super) struct Changes(Vec<Staged>);
 
 struct Staged {
     position: String,
@@ -112,7 +112,7 @@ struct Staged {
 }
 
 impl Changes {
-    fn staged(bench: &Workbench) -> Self {
+    pub(super) fn staged(bench: &Workbench) -> Self {
         let lines = bench.tidemark("changes pipeline.yaml --json --from beginning").succeeds().stdout;
         let staged = lines.lines().map(|line| {
             let change: Json = serde_json::from_str(line).unwrap();
@@ -140,11 +140,8 @@ impl Changes {
     }
 
     /// Every change that the server tells of since the first that is staged, is staged once, in its order.
-    fn assert_exactly_once(&self, source: &Database<'_>) {
-        let told =
-            source.query("SELECT xid::text, data FROM pg_logical_slot_get_changes('oracle', NULL, NULL)");
-        let mut told: Vec<_> =
-            told.iter().filter_map(|row| told_change(row[0].as_deref()?, row[1].as_deref()?)).collect();
+    pub(super) fn assert_exactly_once(&self, source: &Database<'_>) {
+        let mut told = told_changes(source);
         let found: Vec<_> = self
             .streamed()
             .map(|change| (change.transaction.clone().unwrap(), change.op.clone(), change.stream.clone()))
@@ -204,6 +201,12 @@ impl Changes {
         }
         kept
     }
+}
+
+/// What the server tells by the slot `oracle`: transaction, operation and table of each change.
+pub(super) fn told_changes(source: &Database<'_>) -> Vec<(String, String, String)> {
+    let told = source.query("SELECT xid::text, data FROM pg_logical_slot_get_changes('oracle', NULL, NULL)");
+    told.iter().filter_map(|row| told_change(row[0].as_deref()?, row[1].as_deref()?)).collect()
 }
 
 /// What a line of `test_decoding` tells: transaction, operation and table, partitions as their root.

@@ -35,7 +35,7 @@ fn has_arrived(copy: &Database<'_>, orders: &str) -> bool {
         && value(copy, "SELECT count(*) FROM _tidemark.loaded") == "0"
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(super) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let (from, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();

@@ -182,7 +182,7 @@ fn transaction(chance: &mut Chance, client: u64, next_column: &mut u64) -> Strin
             *next_column += 1;
             let column = *next_column;
             format!(
-                "BEGIN; ALTER TABLE changing ADD COLUMN b{column} text; UPDATE changing SET b{column} = 'x' || id WHERE id % 3 = 0; COMMIT;"
+                "BEGIN; ALTER TABLE changing ADD COLUMN IF NOT EXISTS b{column} text; UPDATE changing SET b{column} = 'x' || id WHERE id % 3 = 0; COMMIT;"
             )
         }
         // A large one.

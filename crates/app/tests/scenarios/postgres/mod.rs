@@ -1,6 +1,7 @@
 //! PostgreSQL to PostgreSQL and elsewhere, on servers of the tests' own.
 
 mod access;
+mod campaign;
 mod changes;
 mod comparison;
 mod convergence;
@@ -8,18 +9,22 @@ mod dead_letters;
 mod fencing;
 mod kept;
 mod load;
+mod meddled;
 mod memory;
 mod modes;
 mod names;
+mod network;
 mod outages;
 mod refused;
 mod replay;
+mod restored;
 mod resync;
 mod retention;
 mod schema_changes;
 mod slot;
 mod snapshot;
 mod staged;
+mod stopped;
 mod stream;
 mod tables;
 mod types;

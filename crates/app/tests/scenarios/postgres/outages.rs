@@ -12,11 +12,11 @@ use super::{comparison::assert_equal, destination, pipeline, value};
 use crate::{growth::Chance, process::pause, workbench::Workbench};
 
 /// A table whose rows are written to all the time.
-const ITEMS: &str = "CREATE TABLE items (id int PRIMARY KEY, n int NOT NULL);
+pub(super) const ITEMS: &str = "CREATE TABLE items (id int PRIMARY KEY, n int NOT NULL);
      INSERT INTO items SELECT i, 0 FROM generate_series(1, 2000) i;";
 
 /// Writes to `source` until `stop`, with a pause after each transaction.
-fn write_until(stop: &AtomicBool, source: &Database<'_>) {
+pub(super) fn write_until(stop: &AtomicBool, source: &Database<'_>) {
     let mut chance = Chance::new(7);
     while !stop.load(Ordering::Relaxed) {
         let (id, new) = (chance.below(2_000), 10_000 + chance.below(1_000));
@@ -30,12 +30,17 @@ fn write_until(stop: &AtomicBool, source: &Database<'_>) {
 }
 
 /// Fails unless `history` has every change of the log once, none less and none more.
-fn assert_each_change_once(bench: &Workbench, history: &Database<'_>) {
+pub(super) fn assert_each_change_once(bench: &Workbench, history: &Database<'_>) {
+    assert_each_change_once_in(bench, history, "items");
+}
+
+/// The same for the only table that there is.
+pub(super) fn assert_each_change_once_in(bench: &Workbench, history: &Database<'_>, table: &str) {
     let changes = bench.tidemark("changes pipeline.yaml --json --from beginning").succeeds().stdout;
     let changes = changes.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let mut staged: Vec<_> = changes.map(|change| change["position"].as_str().unwrap().to_owned()).collect();
     staged.sort_unstable();
-    let kept = history.query("SELECT _tidemark_position FROM items ORDER BY 1");
+    let kept = history.query(&format!("SELECT _tidemark_position FROM {table} ORDER BY 1"));
     let kept: Vec<_> = kept.into_iter().flatten().flatten().collect();
     assert_eq!(kept.len(), staged.len(), "changes are there twice, or not at all");
     assert!(kept == staged, "other changes are there");
@@ -172,5 +177,28 @@ fn a_table_that_is_truncated_while_it_is_loaded_ends_as_its_source_does() {
         .until("the last row is there", || value(&mirror, "SELECT count(*) FROM items WHERE id = -1") == "1");
     running.terminate().succeeds();
     bench.tidemark("run pipeline.yaml --once").succeeds();
+    assert_equal(&source, &mirror, "public.items");
+}
+
+/// A destination that is away hears of everything later, in its order and under the schema of its time.
+#[test]
+fn a_table_that_is_emptied_and_altered_while_a_destination_is_away_arrives_as_it_is() {
+    let (server, own) = (Postgres::shared(), Postgres::start());
+    let (source, mirror) = (server.database(), own.database());
+    source.execute(ITEMS);
+    let bench = pipeline(&source, "[\"public.*\"]", &destination("mirror", &mirror, "mirror"));
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+    let mut running = bench.start("run pipeline.yaml");
+    own.stop();
+    source.execute("UPDATE items SET n = 1; TRUNCATE items; INSERT INTO items VALUES (1, 1), (2, 2)");
+    source.execute("ALTER TABLE items ADD COLUMN note text");
+    source.execute("UPDATE items SET note = 'new' WHERE id = 1; INSERT INTO items VALUES (3, 3, 'new')");
+    source.execute("TRUNCATE items; INSERT INTO items VALUES (4, 4, 'kept'), (5, 5, NULL)");
+    source.execute("ALTER TABLE items DROP COLUMN n; INSERT INTO items VALUES (-1, 'last')");
+    running.until_it_says("mirror");
+    own.restart();
+    running
+        .until("the last row is there", || value(&mirror, "SELECT count(*) FROM items WHERE id = -1") == "1");
+    running.terminate().succeeds();
     assert_equal(&source, &mirror, "public.items");
 }

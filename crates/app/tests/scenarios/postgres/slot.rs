@@ -10,12 +10,12 @@ use super::{
 };
 use crate::workbench::Workbench;
 
-const ORDERS: &str =
+pub(super) const ORDERS: &str =
     "CREATE TABLE orders (id int PRIMARY KEY, note text); INSERT INTO orders VALUES (1, 'a')";
-const NEXT_ORDER: &str = "INSERT INTO orders SELECT max(id) + 1 FROM orders";
+pub(super) const NEXT_ORDER: &str = "INSERT INTO orders SELECT max(id) + 1 FROM orders";
 
 /// Two runs in a row end with exit code 3 and these words, and the log does not grow.
-fn assert_stops(bench: &Workbench, words: &[&str]) {
+pub(super) fn assert_stops(bench: &Workbench, words: &[&str]) {
     let before = commit(bench);
     for _ in ["at first", "after a restart"] {
         let said = bench.tidemark("run pipeline.yaml --once").exits_with(3).stderr;

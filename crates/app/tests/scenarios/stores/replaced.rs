@@ -12,9 +12,13 @@ use crate::{
     workbench::Workbench,
 };
 
-in_every_cloud!(two_runs_do_not_both_go_on_and_nothing_is_lost);
+in_every_cloud!(
+    two_runs_do_not_both_go_on_and_nothing_is_lost,
+    who_was_replaced_while_standing_still_changes_nothing
+);
 
-fn two_runs_do_not_both_go_on_and_nothing_is_lost(cloud: Option<Cloud>) {
+/// Orders in files, to a mirror and to an append.
+fn orders(cloud: Option<Cloud>) -> Workbench {
     let place = place(cloud);
     let bench = Workbench::with_pipeline(&format!(
         "name: shop
@@ -26,10 +30,42 @@ destinations:
   kept: {{type: sqlite, path: ./kept.db, write: append}}
 ",
         place.url
-    ))
-    .in_environment(&place.variables);
-    let (copy, kept) = (bench.path("copy.db"), bench.path("kept.db"));
+    ));
     bench.write("data/orders.csv", "id,amount\n0,0\n");
+    bench.in_environment(&place.variables)
+}
+
+/// Failure mode 43: a machine that was suspended wakes up, and another has gone on meanwhile.
+fn who_was_replaced_while_standing_still_changes_nothing(cloud: Option<Cloud>) {
+    let bench = orders(cloud);
+    let has = |orders: usize| {
+        ["copy.db", "kept.db"].iter().all(|copy| count_in_sqlite(&bench.path(copy), "orders") == orders)
+    };
+    let mut zombie = bench.start("run pipeline.yaml");
+    zombie.until("the first order has arrived", || has(1));
+    zombie.suspend();
+    bench.append("data/orders.csv", "1,1\n");
+    let mut successor = bench.start("run pipeline.yaml");
+    successor.until("the second order has arrived", || has(2));
+
+    // What both see and only one may write.
+    bench.append("data/orders.csv", "2,2\n");
+    zombie.resume();
+    let ended = zombie.ends().exits_with(3);
+    assert!(ended.stderr.contains("another process has taken over"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("hint:"), "{}", ended.stderr);
+    successor.until("the third order has arrived", || has(3));
+    successor.terminate().succeeds();
+    bench.append("data/orders.csv", "3,3\n");
+    bench.tidemark("run pipeline.yaml --once").succeeds();
+    assert!(has(4), "each order is there once");
+    Csv::read(&bench.path("data"), "orders").equals_sqlite(&bench.path("copy.db"), "orders");
+    bench.tidemark("fsck pipeline.yaml").succeeds();
+}
+
+fn two_runs_do_not_both_go_on_and_nothing_is_lost(cloud: Option<Cloud>) {
+    let bench = orders(cloud);
+    let (copy, kept) = (bench.path("copy.db"), bench.path("kept.db"));
     let mut earlier = bench.start("run pipeline.yaml");
     earlier.until("the first order has arrived", || {
         count_in_sqlite(&copy, "orders") == 1 && count_in_sqlite(&kept, "orders") == 1

@@ -18,6 +18,8 @@ pub(super) struct CsvCutter {
     core: csv_core::Reader,
     names: Option<Arc<Vec<String>>>,
     null_values: Arc<Vec<String>>,
+    /// Whether something of the file has been read: a byte order mark stands at its very beginning alone.
+    begun: bool,
 }
 
 /// Records of a CSV file: their fields one after the other, without quotes.
@@ -34,10 +36,16 @@ pub(super) struct CsvRows {
 }
 
 impl CsvCutter {
-    /// Goes on in a file whose header had `names`; without them the next record is the header.
-    pub(super) fn new(delimiter: u8, null_values: Arc<Vec<String>>, names: Option<Vec<String>>) -> Self {
+    /// Goes on in a file whose header had `names`; without them the next record is the header, although the file may have `begun`
+    /// with empty lines.
+    pub(super) fn new(
+        delimiter: u8,
+        null_values: Arc<Vec<String>>,
+        names: Option<Vec<String>>,
+        begun: bool,
+    ) -> Self {
         let core = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
-        Self { core, names: names.map(Arc::new), null_values }
+        Self { core, names: names.map(Arc::new), null_values, begun }
     }
 
     /// The names in the header, once it has been read.
@@ -59,8 +67,8 @@ impl Cutter for CsvCutter {
 
     fn cut(&mut self, input: &[u8], mut line: u64, max_rows: usize, file: &str) -> Result<Cut<CsvRows>> {
         let mut at = 0;
-        if self.names.is_none() {
-            at += if input.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        if !self.begun && input.starts_with(BYTE_ORDER_MARK) {
+            at += BYTE_ORDER_MARK.len();
         }
         self.reset();
         let mut text = vec![0; input.len() + 1];
@@ -121,6 +129,7 @@ impl Cutter for CsvCutter {
             line += taken;
             consumed_lines += taken;
         }
+        self.begun |= consumed > 0;
         let names = self.names.clone().unwrap_or_default();
         // Without the record that is not complete.
         text.truncate(used);
@@ -224,7 +233,7 @@ mod tests {
         let (mut at, mut names, mut records) = ((0, 0, Trace::default()), None, Vec::new());
         for (turn, limit) in limits.iter().enumerate() {
             let file = std::fs::File::open(&location).unwrap();
-            let cutter = CsvCutter::new(b',', nulls.clone(), names.clone());
+            let cutter = CsvCutter::new(b',', nulls.clone(), names.clone(), at.0 > 0);
             let limit = *limit as u64;
             let mut reader = LineReader::new(file, "a.csv".into(), location.clone(), cutter, at, limit);
             let mut add = |rows: CsvRows| {
@@ -292,6 +301,13 @@ mod tests {
             limits.push(content.len());
             prop_assert_eq!(read(&content, &limits), reference(&content));
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_behind_an_empty_line_is_none_wherever_the_file_is_cut() {
+        let content = "\n\u{feff}\na\n".as_bytes();
+        assert_eq!(read(content, &[content.len()]), [["a"]]);
+        assert_eq!(read(content, &[1, content.len()]), [["a"]]);
     }
 
     #[test]

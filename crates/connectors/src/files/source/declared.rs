@@ -19,7 +19,7 @@ pub(super) fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
         None => (false, text.strip_prefix('+').unwrap_or(text)),
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let (kept, beyond) = fraction.split_at(fraction.len().min(usize::try_from(scale).ok()?));
+    let (kept, beyond) = fraction.split_at_checked(fraction.len().min(usize::try_from(scale).ok()?))?;
     let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || !all_digits(whole) || !all_digits(kept) || beyond.bytes().any(|byte| byte != b'0')
     {
@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(decimal("7", 12, 2), Some(700));
         assert_eq!(decimal("7.5000", 12, 2), Some(750));
         assert_eq!(decimal("007", 3, 0), Some(7));
-        for text in ["", ".", "-", "1.234", "1e3", "NaN", "1.2.3", "1,5", "100"] {
+        for text in ["", ".", "-", "1.234", "1e3", "NaN", "1.2.3", "1,5", "100", "1.2é"] {
             assert_eq!(decimal(text, 4, 2), None, "{text}");
         }
     }

@@ -109,7 +109,7 @@ impl Layout {
 }
 
 impl Stream {
-    fn of_stem(stem: &str, null_values: &Arc<Vec<String>>) -> Self {
+    pub(super) fn of_stem(stem: &str, null_values: &Arc<Vec<String>>) -> Self {
         Self {
             name: StreamName::new(stem),
             files: Files::Stem(stem.to_owned()),

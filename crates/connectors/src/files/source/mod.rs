@@ -17,6 +17,9 @@ mod declared;
 mod discover;
 mod fingerprint;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[expect(clippy::expect_used, reason = "a broken promise is to panic")]
+pub mod fuzzing;
 mod infer;
 mod jsonl;
 mod layout;

@@ -84,7 +84,7 @@ impl FileReader {
         let at = (offset, lines, trace);
         let body = match stream.format(path)? {
             SourceFormat::Csv => {
-                let cutter = CsvCutter::new(stream.delimiter, stream.null_values.clone(), header);
+                let cutter = CsvCutter::new(stream.delimiter, stream.null_values.clone(), header, offset > 0);
                 Body::Csv(Box::new(LineReader::new(file, path.clone(), location.clone(), cutter, at, *size)))
             }
             SourceFormat::Jsonl => {

@@ -4,10 +4,11 @@
 //! |---|---|
 //! | Which server, database and user does a URL name? | `url`, `server` |
 //! | Whose certificate is believed? | `trust` |
-//! | How do bytes get there? | `transport` |
+//! | How do bytes get there? | `transport`, `buffered` |
 //! | How are statements run? | `session` |
 //! | What does an error ask for? | `failure` |
 
+mod buffered;
 mod failure;
 mod server;
 mod session;

@@ -9,7 +9,9 @@ use tidemark_engine::{Error, Result};
 use tokio::{io::Empty, task::JoinHandle};
 use tokio_postgres::{Client, Connection, tls::TlsStream};
 
-use super::{Server, ServerReport, Transport, UNLIMITED_SINCE_14, failure, transport::Opened};
+use super::{
+    Server, ServerReport, Transport, UNLIMITED_SINCE_14, buffered::Buffered, failure, transport::Opened,
+};
 
 /// A session. Dropping it ends it, with whatever it was doing.
 pub(in crate::postgres) struct Session {
@@ -24,7 +26,7 @@ impl Server {
     /// not exist, with [`Denied`](tidemark_engine::ErrorKind::Denied) where we are not let in, and otherwise with
     /// [`Unavailable`](tidemark_engine::ErrorKind::Unavailable).
     pub(in crate::postgres) async fn connect(&self, purpose: &str) -> Result<Session> {
-        let (client, connection) = self.log_in(purpose, |transport: Transport| transport).await?;
+        let (client, connection) = self.log_in(purpose, Buffered::new).await?;
         let session = Session { client, driver: tokio::spawn(drive(connection)) };
         let unlimited = session.simple_query(UNLIMITED_SINCE_14).await;
         unlimited

@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use tidemark_engine::{Error, change::Cell, schema::StreamName};
 
 use super::failure::{Failure, Result};
-use crate::postgres::types::{Target, Written};
+use crate::postgres::types::{Plain, Target, Written};
 
 /// What the binary form begins with: a signature, no flags, no extension.
 const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -46,18 +46,18 @@ pub(super) struct Rows {
 impl Rows {
     /// The first rows of a COPY of `columns` columns.
     pub(super) fn begin(form: Form, columns: usize) -> Self {
-        let mut rows = Self::go_on(form, columns);
+        let mut rows = Self::go_on(form, columns, BINARY_HEADER.len());
         if form == Form::Binary {
             rows.out.extend_from_slice(BINARY_HEADER);
         }
         rows
     }
 
-    /// Rows that follow others.
-    pub(super) fn go_on(form: Form, columns: usize) -> Self {
+    /// Rows that follow others, about `bytes` of them.
+    pub(super) fn go_on(form: Form, columns: usize, bytes: usize) -> Self {
         // A table has at most 1,600 columns.
         let columns = i16::try_from(columns).unwrap_or(i16::MAX);
-        Self { form, columns, out: BytesMut::new(), in_row: false }
+        Self { form, columns, out: BytesMut::with_capacity(bytes), in_row: false }
     }
 
     /// Begins a row.
@@ -83,6 +83,13 @@ impl Rows {
                 Ok(target.write_text(cell, &mut self.out)?)
             }
         }
+    }
+
+    /// Adds what `column` holds in `row`, where it can tell; whether it could.
+    #[inline]
+    pub(super) fn add_plain(&mut self, column: &Plain<'_>, row: usize) -> Result<bool> {
+        debug_assert_eq!(self.form, Form::Binary);
+        Ok(column.write(row, &mut self.out)?)
     }
 
     /// Ends the row.

@@ -1,10 +1,10 @@
 //! A destination that has been opened: its sessions, its epoch, and the tables it has met.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use tidemark_engine::{
-    Error, LogId, Position,
-    write::{Standing, Takeover, Unit},
+    Error, LogId, Position, Result as EngineResult,
+    write::{Delivery, Standing, Takeover, Unit},
 };
 
 use super::{
@@ -98,24 +98,21 @@ impl Opened {
         if has_begun {
             begin_unit(tenure, writer, tables, &begin.position, &end).await?;
         }
-        let mut next = unit.next().await?;
-        while let Some(delivery) = next {
+        let mut ahead = Ahead::new();
+        while let Some(delivery) = next(unit, &mut ahead).await? {
             let delivery = as_written(mode, delivery)?;
             let is_ahead = !has_begun && is_initial(&delivery)?;
             if !is_ahead && !has_begun {
                 begin_unit(tenure, writer, tables, &begin.position, &end).await?;
                 has_begun = true;
             }
-            // The next changes are read while these are written.
             let written = async {
                 match is_ahead {
                     true => tables.load_ahead(writer, delivery, &begin.position).await,
                     false => tables.write(writer, delivery).await,
                 }
             };
-            let (written, following) = tokio::join!(written, unit.next());
-            written?;
-            next = following?;
+            while_reading(unit, &mut ahead, written).await?;
         }
         if !has_begun {
             begin_unit(tenure, writer, tables, &begin.position, &end).await?;
@@ -194,6 +191,34 @@ impl Opened {
     fn stream_of(&self, table: &TableId) -> Option<&Stream> {
         self.tables.stream_of(table).or_else(|| self.shadows.stream_of(table))
     }
+}
+
+/// Changes that are read ahead of those that are being written: loaders that are done together both have more to do.
+const READ_AHEAD: usize = 2;
+
+/// What has been read of a unit and is still to be written, up to its end or a failure.
+type Ahead = VecDeque<EngineResult<Option<Delivery>>>;
+
+/// The next changes of `unit`, of which those `ahead` have been read.
+async fn next(unit: &mut Unit, ahead: &mut Ahead) -> Result<Option<Delivery>> {
+    let next = match ahead.pop_front() {
+        Some(next) => next,
+        None => unit.next().await,
+    };
+    Ok(next?)
+}
+
+/// Does `work` while changes of `unit` are read `ahead`.
+async fn while_reading<T>(unit: &mut Unit, ahead: &mut Ahead, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    while ahead.len() < READ_AHEAD && !matches!(ahead.back(), Some(Ok(None) | Err(_))) {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            next = unit.next() => ahead.push_back(next),
+        }
+    }
+    work.await
 }
 
 /// Begins the transaction that moves the position. Nothing is loaded ahead any more: a loader holds the row that this moves, and

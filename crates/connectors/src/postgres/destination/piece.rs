@@ -15,16 +15,20 @@ use tokio::task::spawn_blocking;
 use super::{
     copy::{Form, Rows, of_column},
     failure::{Failure, Result},
-    table::{Table, metadata_of},
+    table::{StoredField, Table, metadata_of},
     writer::{CopyIn, Writer},
 };
 use crate::{
     metadata,
-    postgres::{identifier::quoted, types::Target},
+    postgres::{
+        identifier::quoted,
+        types::{Plain, Target},
+    },
 };
 
-/// How much is written down at a time: while the server takes it, the next is being written down.
-const CHUNK_BYTES: usize = 1 << 20;
+/// How much is written down at a time: while the server takes it, the next is being written down. Little enough to stay in a
+/// processor's cache on its way.
+const CHUNK_BYTES: usize = 256 << 10;
 
 /// Changes of one commit on their way into their table. Cheap to clone.
 #[derive(Clone)]
@@ -49,7 +53,7 @@ impl Piece {
             chunk = Self::overlap(&mut copy, chunk, piece.clone(), form, range).await?;
         }
         copy.send(chunk).await?;
-        let mut end = Rows::go_on(form, width);
+        let mut end = Rows::go_on(form, width, 0);
         end.end();
         let end = end.finish();
         if !end.is_empty() {
@@ -110,19 +114,38 @@ impl Piece {
         (0..rows).step_by(step).map(move |start| start..rows.min(start + step))
     }
 
+    /// About what these rows take, as they are written down: beside its value, a field has a length.
+    fn bytes_of(&self, range: &Range<usize>) -> usize {
+        let changes = &self.changes;
+        let values = changes.byte_size() / changes.rows().max(1) + 4 * self.width();
+        range.len() * values
+    }
+
     fn write(&self, form: Form, range: Range<usize>) -> Result<Bytes> {
         let (table, changes) = (&self.table, &self.changes);
         let has_metadata = self.metadata().next().is_some();
         let metadata = has_metadata.then(|| Metadata::new(self)).transpose()?;
-        let columns = (0..table.fields.len()).map(|index| changes.column(index)).collect::<Vec<_>>();
-        let mut rows = Rows::go_on(form, self.width());
+        let plain = |(index, field): (usize, &StoredField)| {
+            let values = &changes.columns().values[index];
+            (form == Form::Binary).then(|| Plain::of(&field.target, values)).flatten()
+        };
+        let columns = table.fields.iter().enumerate().map(|it| (it.1, plain(it), changes.column(it.0)));
+        let columns = columns.collect::<Vec<_>>();
+        let mut rows = Rows::go_on(form, self.width(), self.bytes_of(&range));
         for row in range {
             rows.begin_row();
             if let Some(metadata) = &metadata {
                 metadata.add(&mut rows, row)?;
             }
-            for (field, column) in table.fields.iter().zip(&columns) {
-                let added = rows.add(&field.target, &column.cell(row));
+            for (field, plain, column) in &columns {
+                let added = match plain {
+                    Some(plain) => rows.add_plain(plain, row),
+                    None => Ok(false),
+                };
+                let added = added.and_then(|is_added| match is_added {
+                    true => Ok(()),
+                    false => rows.add(&field.target, &column.cell(row)),
+                });
                 added.map_err(|failure| of_column(failure, &field.plain, &table.stream))?;
             }
             rows.end_row();

@@ -43,7 +43,11 @@ mod watching;
 
 use tidemark_engine::{Error, Result, read::ReadStrategy};
 
+#[cfg(feature = "fuzzing")]
+pub use changes::fuzzing::messages;
 pub use held::HeldBack;
+#[cfg(feature = "fuzzing")]
+pub use sync::fuzzing::copy;
 pub use teardown::Made;
 
 use super::{SourceConfig, connection::Server};

@@ -21,7 +21,17 @@ impl<'a> Elements<'a> {
         let count =
             usize::try_from(i32::from_be_bytes(*count)).ok().filter(|count| *count <= MOST_DIMENSIONS)?;
         let (dimensions, elements) = rest.get(8..)?.split_at_checked(count * 8)?;
-        Some(Self { dimensions, elements })
+        let array = Self { dimensions, elements };
+        array.is_as_large_as_it_says().then_some(array)
+    }
+
+    /// Whether there is room for as many elements as the dimensions make: of an empty array there are none, and none is empty.
+    fn is_as_large_as_it_says(&self) -> bool {
+        let length = |(length, _): (i32, i32)| usize::try_from(length).ok().filter(|length| *length > 0);
+        let mut lengths = self.dimensions().map(length);
+        let count = lengths.try_fold(1_usize, |count, length| count.checked_mul(length?));
+        // Each element has a length of four bytes.
+        count.is_some_and(|count| self.dimensions.is_empty() || count <= self.elements.len() / 4)
     }
 
     /// Length and lower bound of each dimension.

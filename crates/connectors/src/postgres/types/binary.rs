@@ -139,7 +139,9 @@ pub(super) fn utf8(bytes: &[u8]) -> Result<&str> {
     })
 }
 
-fn fixed<const N: usize>(bytes: &[u8], format: &Format) -> Result<[u8; N]> {
+/// `bytes`, which are to be this many.
+#[inline]
+pub(super) fn fixed<const N: usize>(bytes: &[u8], format: &Format) -> Result<[u8; N]> {
     fixed_ref(bytes, format).copied()
 }
 

@@ -21,6 +21,7 @@ use super::{
     column_type::ColumnType,
     format::Format,
     list::ListBuilder,
+    target::{Form, Target},
     text::{self, Scratch},
 };
 
@@ -72,6 +73,14 @@ impl ColumnBuilder {
         Self::of(&column.format, &column.kind)
     }
 
+    /// For values as a column stored like this sends them in binary; `None` where it sends another text or JSON instead.
+    pub(in crate::postgres) fn of_stored(target: &Target) -> Option<Self> {
+        match &target.form {
+            Form::Own(format) => Some(Self::of(format, &target.kind)),
+            Form::Canonical | Form::Json => None,
+        }
+    }
+
     pub(super) fn of(format: &Format, kind: &Kind) -> Self {
         let values = match (format, kind) {
             (Format::Bool, _) => Values::Bool(BooleanBuilder::with_capacity(ROOM)),
@@ -108,6 +117,9 @@ impl ColumnBuilder {
             return self.append_text(binary::utf8(bytes)?);
         }
         self.reserve(bytes.len())?;
+        if self.values.append_plain(&self.format, bytes)? {
+            return Ok(None);
+        }
         if let Values::List(list) = &mut self.values {
             return list.append_binary(bytes);
         }
@@ -188,6 +200,24 @@ impl ColumnBuilder {
 }
 
 impl Values {
+    /// Appends a value that every array of its type can hold, straight from its bytes; false where more is to be looked at.
+    #[inline]
+    fn append_plain(&mut self, format: &Format, bytes: &[u8]) -> Result<bool> {
+        match self {
+            Self::Int16(values) => values.append_value(i16::from_be_bytes(binary::fixed(bytes, format)?)),
+            Self::Int32(values) => values.append_value(i32::from_be_bytes(binary::fixed(bytes, format)?)),
+            Self::Int64(values) => values.append_value(i64::from_be_bytes(binary::fixed(bytes, format)?)),
+            Self::Float32(values) => values.append_value(f32::from_be_bytes(binary::fixed(bytes, format)?)),
+            Self::Float64(values) => values.append_value(f64::from_be_bytes(binary::fixed(bytes, format)?)),
+            Self::Bytes(values) => values.append_value(bytes),
+            Self::Text(values) if matches!(format, Format::Text | Format::Json) => {
+                values.append_value(binary::utf8(bytes)?);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     #[inline]
     fn push(&mut self, cell: &Cell<'_>) -> Result<Option<String>> {
         match (self, cell) {

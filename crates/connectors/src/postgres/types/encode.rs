@@ -27,10 +27,15 @@ pub(super) fn measured(
     let start = out.len();
     out.put_i32(0);
     let written = write(out)?;
-    let length = i32::try_from(out.len() - start - 4)
-        .map_err(|_| Error::data("a value takes more than 2 GiB, which PostgreSQL cannot hold"))?;
+    let length = field_length(out.len() - start - 4)?;
     out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     Ok(written)
+}
+
+/// The length of a field of `bytes` bytes, as it stands before it.
+pub(super) fn field_length(bytes: usize) -> Result<i32> {
+    i32::try_from(bytes)
+        .map_err(|_| Error::data("a value takes more than 2 GiB, which PostgreSQL cannot hold"))
 }
 
 /// Appends `value`, of a column of `kind`, in `format`; false when it has no binary form there.

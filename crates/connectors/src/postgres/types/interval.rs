@@ -59,7 +59,7 @@ impl Interval {
     /// Reads ISO 8601 with designators (`P1Y2M-3DT4H5M6.5S`), each part with a sign of its own.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let mut rest = text.strip_prefix('P').filter(|rest| !rest.is_empty())?;
-        let (mut months, mut days, mut micros, mut is_time) = (0_i64, 0_i64, 0_i128, false);
+        let (mut months, mut days, mut micros, mut is_time) = (0_i128, 0_i128, 0_i128, false);
         while !rest.is_empty() {
             if let Some(time) = rest.strip_prefix('T') {
                 (rest, is_time) = (time, true);
@@ -72,8 +72,8 @@ impl Interval {
                 (b'M', false) => months += amount.whole()?,
                 (b'W', false) => days += amount.whole()? * 7,
                 (b'D', false) => days += amount.whole()?,
-                (b'H', true) => micros += i128::from(amount.whole()?) * 3_600_000_000,
-                (b'M', true) => micros += i128::from(amount.whole()?) * 60_000_000,
+                (b'H', true) => micros += amount.whole()? * 3_600_000_000,
+                (b'M', true) => micros += amount.whole()? * 60_000_000,
                 (b'S', true) => micros += amount.0,
                 _ => return None,
             }
@@ -111,8 +111,8 @@ impl Amount {
         Some(Self(if is_negative { -millionths } else { millionths }))
     }
 
-    fn whole(&self) -> Option<i64> {
-        (self.0 % 1_000_000 == 0).then(|| i64::try_from(self.0 / 1_000_000).ok())?
+    fn whole(&self) -> Option<i128> {
+        (self.0 % 1_000_000 == 0).then_some(self.0 / 1_000_000)
     }
 }
 

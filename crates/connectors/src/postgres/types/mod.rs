@@ -7,7 +7,7 @@
 //! | a value read, from bytes or from text | [`binary`], [`text`] |
 //! | into an Arrow array, lists included | [`builder`], [`list`] |
 //! | a value as PostgreSQL writes it | [`literal`] |
-//! | a field's column at a destination, and its values written | [`target`], [`encode`] |
+//! | a field's column at a destination, and its values written | [`target`], [`encode`]; [`plain`] for the commonest |
 //!
 //! [`numeric`], [`interval`], [`calendar`] and [`array`] each know one of the formats that are more than a number.
 //!
@@ -24,10 +24,14 @@ mod column_type;
 mod encode;
 mod existing;
 mod format;
+#[cfg(feature = "fuzzing")]
+#[expect(clippy::expect_used, reason = "a broken promise is to panic")]
+pub(super) mod fuzzing;
 mod interval;
 mod list;
 mod literal;
 mod numeric;
+mod plain;
 mod target;
 mod text;
 
@@ -38,6 +42,9 @@ pub(in crate::postgres) use builder::ColumnBuilder;
 pub(in crate::postgres) use calendar::{date_literal, timestamp_literal};
 pub(in crate::postgres) use catalog::Catalog;
 pub(in crate::postgres) use column_type::ColumnType;
+#[cfg(feature = "fuzzing")]
+pub(in crate::postgres) use fuzzing::texts;
+pub(in crate::postgres) use plain::Plain;
 pub(in crate::postgres) use target::{Target, Written};
 
 /// What every session sets, so that values as text mean the same on both sides whatever the server's, the database's and the

@@ -43,7 +43,7 @@ impl<'a> Numeric<'a> {
     }
 
     fn groups(&self) -> impl Iterator<Item = u16> + 'a {
-        self.groups.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+        self.groups.as_chunks::<2>().0.iter().map(|pair| u16::from_be_bytes(*pair))
     }
 
     /// The group that counts 10000 to the power of `power`.
@@ -62,17 +62,17 @@ impl<'a> Numeric<'a> {
         let mut power = (self.weight + 1) * 4 + i32::from(scale);
         for group in self.groups() {
             power -= 4;
-            let group = i128::from(group);
-            digits = if power >= 0 {
-                digits.checked_mul(10_000)?.checked_add(group)?
-            } else {
-                let shown = 10_i128.pow((4 + power).max(0) as u32);
-                let hidden = 10_000 / shown;
-                if group % hidden != 0 {
-                    return None;
-                }
-                digits.checked_mul(shown)?.checked_add(group / hidden)?
+            let (shown, hidden) = match power {
+                0.. => (10_000, 1),
+                -1 => (1_000, 10),
+                -2 => (100, 100),
+                -3 => (10, 1_000),
+                _ => (1, 10_000),
             };
+            if group % hidden != 0 {
+                return None;
+            }
+            digits = digits.checked_mul(shown)?.checked_add(i128::from(group / hidden))?;
         }
         if digits != 0 && power > 0 {
             digits = digits.checked_mul(10_i128.checked_pow(power as u32)?)?;
@@ -109,6 +109,12 @@ impl<'a> Numeric<'a> {
 
 /// Appends the binary form of `digits`, of which `scale` stand after the point.
 pub(super) fn encode_unscaled(digits: i128, scale: i8, out: &mut BytesMut) -> bool {
+    let small = (u64::try_from(digits.unsigned_abs()), u16::try_from(scale));
+    if let (Ok(magnitude), Ok(scale)) = small
+        && encode_small(digits < 0, magnitude, scale, out)
+    {
+        return true;
+    }
     // The longest `i128` has 39 digits.
     let mut text = [0; 40];
     let mut rest = &mut text[..];
@@ -125,6 +131,31 @@ pub(super) fn encode_unscaled(digits: i128, scale: i8, out: &mut BytesMut) -> bo
     let mut fraction = [b'0'; 127];
     fraction[scale - length..scale].copy_from_slice(text);
     encode(digits < 0, &[], &fraction[..scale], out)
+}
+
+/// The same without a detour over text, for a number that, with its fraction filled up to whole groups, has room in 64 bits. False,
+/// with nothing appended, for others.
+fn encode_small(is_negative: bool, magnitude: u64, scale: u16, out: &mut BytesMut) -> bool {
+    let filled = 10_u64.pow(u32::from(scale.next_multiple_of(4) - scale));
+    let Some(mut rest) = magnitude.checked_mul(filled) else { return false };
+    // The last group of 64 bits' twenty digits is the fifth.
+    let (mut groups, mut count) = ([0_u16; 5], 0);
+    while rest > 0 {
+        groups[count] = (rest % 10_000) as u16;
+        rest /= 10_000;
+        count += 1;
+    }
+    let zeros = groups[..count].iter().take_while(|group| **group == 0).count();
+    let (weight, sign) = match count {
+        0 => (0, 0),
+        _ => (count as i16 - 1 - scale.div_ceil(4).cast_signed(), if is_negative { NEGATIVE } else { 0 }),
+    };
+    out.put_u16((count - zeros) as u16);
+    out.put_i16(weight);
+    out.put_u16(sign);
+    out.put_u16(scale);
+    groups[zeros..count].iter().rev().for_each(|group| out.put_u16(*group));
+    true
 }
 
 /// Appends the binary form of a decimal text, `-12.340`. False, with nothing appended, when it is in another notation or
@@ -271,6 +302,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn both_ways_of_writing_a_small_number_write_the_same(
+            magnitude: u64,
+            cut in 0_u32..20,
+            is_negative: bool,
+            scale in 0_u16..=38,
+        ) {
+            let magnitude = magnitude / 10_u64.pow(cut);
+            let mut small = BytesMut::new();
+            prop_assume!(encode_small(is_negative, magnitude, scale, &mut small));
+            let text = format!("{magnitude:0width$}", width = usize::from(scale) + 1);
+            let (whole, fraction) = text.split_at(text.len() - usize::from(scale));
+            let mut long = BytesMut::new();
+            prop_assert!(encode(is_negative, whole.as_bytes(), fraction.as_bytes(), &mut long));
+            prop_assert_eq!(small, long);
+        }
+
         #[test]
         fn unscaled_digits_survive(digits in any::<i128>(), cut in 0_u32..39, scale in 0_i8..=38) {
             let digits = digits % 10_i128.pow(38 - cut.min(37));

@@ -36,7 +36,7 @@ proptest! {
         flips in prop::collection::vec((any::<prop::sample::Index>(), 1..=255u8), 1..4),
     ) {
         let record = batch.to_record_batch().unwrap();
-        for format in [Format::Jsonl, Format::Xml] {
+        for format in Format::ALL {
             let whole = encode_all(format, record.schema_ref(), std::slice::from_ref(&record)).unwrap();
             let mut damaged = whole.to_vec();
             for (at, flip) in &flips {

@@ -2,6 +2,7 @@
 
 mod changes;
 mod damage;
+mod dictionaries;
 mod speed;
 
 use std::sync::Arc;

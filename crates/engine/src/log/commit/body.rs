@@ -99,8 +99,9 @@ impl Commit {
 
     /// The section of its transactions, as it is stored.
     pub(crate) fn transactions_section(&self) -> Result<Bytes> {
-        let length = self.header().transactions * TRANSACTION as u64;
-        self.section(0, length)
+        let length = self.header().transactions.checked_mul(TRANSACTION as u64);
+        length
+            .and_then(|length| self.section(0, length))
             .ok_or_else(|| Error::conflict(format!("commit {} misses its transactions", self.sequence())))
     }
 
@@ -117,9 +118,8 @@ impl Commit {
 
     /// The transactions of the changes with ordinals from `first` up to `last`.
     pub(crate) fn transactions_of(&self, first: u64, last: u64) -> Result<Vec<Transaction>> {
-        let count = self.header().transactions;
         let unsound = || Error::conflict(format!("commit {} misses its transactions", self.sequence()));
-        let section = self.section(0, count * TRANSACTION as u64).ok_or_else(unsound)?;
+        let section = self.transactions_section()?;
         let (entries, _) = section.as_chunks::<TRANSACTION>();
         let read = |entry: &[u8; TRANSACTION]| {
             let (end, watermark) = entry.split_at(8);

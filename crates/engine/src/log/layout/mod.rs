@@ -168,7 +168,7 @@ impl Layout {
         }
         let mut after = layout.base_sequence();
         for volume in &layout.volumes {
-            if volume.first != after + 1 || volume.last < volume.first {
+            if Some(volume.first) != after.checked_add(1) || volume.last < volume.first {
                 return Err("its volumes do not follow upon one another");
             }
             after = volume.last;

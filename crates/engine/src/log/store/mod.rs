@@ -24,6 +24,8 @@ use tokio::sync::watch;
 pub(crate) use placing::Placed;
 pub(super) use reaction::reaction_to;
 pub use settling::Settle;
+#[cfg(feature = "fuzzing")]
+pub use vault::open_encrypted;
 pub use vault::{KeyId, MasterKey, MasterKeys};
 
 use super::{

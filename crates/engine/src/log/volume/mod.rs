@@ -18,6 +18,9 @@
 //! | How is one read? | `shelf` |
 
 mod binding;
+#[cfg(feature = "fuzzing")]
+#[expect(clippy::expect_used, reason = "a broken promise is to panic")]
+pub(super) mod fuzzing;
 mod shelf;
 
 use std::sync::Arc;

@@ -3,6 +3,9 @@
 //! Transactions come one after another, each whole, once it is committed. Those that arrive together share a boundary, and
 //! each keeps its place in it. One that is large is passed on piece by piece and becomes visible with its end.
 
+#[cfg(feature = "fuzzing")]
+#[expect(clippy::expect_used, reason = "a broken promise is to panic")]
+pub(super) mod fuzzing;
 mod gathered;
 mod relation;
 mod syncs;

@@ -54,6 +54,17 @@ impl Relation {
             && self.identity == other.identity
     }
 
+    /// Refuses a record that does not have a value for every column of its table.
+    pub(super) fn check_width(&self, record: pgoutput::Tuple<'_>) -> Result<()> {
+        if record.len() == self.wire.len() {
+            return Ok(());
+        }
+        let stream = self.schema.stream();
+        Err(Error::data(format!(
+            "a record of stream `{stream}` has another number of columns than its table was said to have"
+        )))
+    }
+
     /// Refuses an update or a delete that does not tell which record it is about: it tells the replica identity alone.
     pub(super) fn check_key(&self) -> Result<()> {
         let unknown = self.schema.key().iter().find(|&&index| !self.identity[index]);

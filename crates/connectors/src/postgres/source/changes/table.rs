@@ -81,8 +81,9 @@ impl TableChanges {
 
     /// A record was created.
     pub(super) fn insert(&mut self, new: Tuple<'_>) -> Result<Op> {
+        self.relation.check_width(new)?;
         for (wire, field) in new.values().enumerate() {
-            let Some(index) = self.field_at(wire)? else { continue };
+            let Some(index) = self.field_at(wire) else { continue };
             if matches!(field, Value::Unchanged) {
                 let stream = self.relation.schema.stream();
                 let error =
@@ -101,13 +102,17 @@ impl TableChanges {
     /// A record was updated. What is not told of it was not changed; the old record, where it is told in full, says what it was.
     pub(super) fn update(&mut self, old: Option<OldTuple<'_>>, new: Tuple<'_>) -> Result<Op> {
         self.relation.check_key()?;
+        self.relation.check_width(new)?;
+        if let Some(OldTuple::Full(old) | OldTuple::Key(old)) = old {
+            self.relation.check_width(old)?;
+        }
         let full: Vec<Value<'_>> = match old {
             Some(OldTuple::Full(old)) => old.values().collect(),
             _ => Vec::new(),
         };
         let mut in_part = false;
         for (wire, field) in new.values().enumerate() {
-            let Some(index) = self.field_at(wire)? else { continue };
+            let Some(index) = self.field_at(wire) else { continue };
             let field = match (field, full.get(wire)) {
                 (Value::Unchanged, Some(old)) => *old,
                 (field, _) => field,
@@ -127,8 +132,9 @@ impl TableChanges {
     pub(super) fn delete(&mut self, old: OldTuple<'_>) -> Result<Op> {
         self.relation.check_key()?;
         let (OldTuple::Full(tuple) | OldTuple::Key(tuple)) = old;
+        self.relation.check_width(tuple)?;
         for (wire, field) in tuple.values().enumerate() {
-            let Some(index) = self.field_at(wire)? else { continue };
+            let Some(index) = self.field_at(wire) else { continue };
             let told = self.relation.identity[index];
             self.put(index, if told { field } else { Value::Unchanged })?;
         }
@@ -185,9 +191,8 @@ impl TableChanges {
     }
 
     /// The field that the column at `wire` is; `None` where it is left out.
-    fn field_at(&self, wire: usize) -> Result<Option<usize>> {
-        let known = self.relation.wire.get(wire).copied();
-        known.ok_or_else(|| Error::data("a record has more columns than its table was said to have"))
+    fn field_at(&self, wire: usize) -> Option<usize> {
+        self.relation.wire.get(wire).copied().flatten()
     }
 
     fn put(&mut self, index: usize, field: Value<'_>) -> Result<()> {

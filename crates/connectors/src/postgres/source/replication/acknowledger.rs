@@ -67,37 +67,39 @@ impl Acknowledger {
     #[expect(clippy::disallowed_methods, reason = "a server's patience runs in real time")]
     pub(super) async fn speak(self, mut to_server: WriteHalf<Transport>, patience: Option<Duration>) {
         let silence = patience.map_or(LONGEST_SILENCE, |patience| LONGEST_SILENCE.min(patience / 3));
+        let mut asks = false;
         loop {
-            if send(&mut to_server, &self.status()).await.is_err() {
+            if send(&mut to_server, &self.status(asks)).await.is_err() {
                 return;
             }
             let pause = async {
                 tokio::time::sleep(PAUSE.min(silence)).await;
                 // With or without news: the server has heard nothing for long enough.
-                tokio::time::timeout(silence, self.0.news.notified()).await.ok();
+                tokio::time::timeout(silence, self.0.news.notified()).await.is_err()
             };
             tokio::select! {
-                () = pause => {}
+                // Whoever reads wants to know that it is there still.
+                is_quiet = pause => asks = is_quiet,
                 () = self.0.end.notified() => break,
             }
         }
-        let mut last = self.status();
+        let mut last = self.status(false);
         frontend::copy_done(&mut last);
         frontend::terminate(&mut last);
         // Nobody is left to tell that this failed; the server will send again what it has not heard of.
         send(&mut to_server, &last).await.ok();
     }
 
-    /// A standby status update: written, flushed and applied are one to us, durable.
+    /// A standby status update, to which the server answers where it `asks`: written, flushed and applied are one to us, durable.
     /// <https://www.postgresql.org/docs/current/protocol-replication.html#PROTOCOL-REPLICATION-STANDBY-STATUS-UPDATE>
-    fn status(&self) -> BytesMut {
+    fn status(&self, asks: bool) -> BytesMut {
         let durable = self.acknowledged().0;
         let mut body = BytesMut::with_capacity(34);
         body.put_u8(b'r');
         (0..3).for_each(|_| body.put_u64(durable));
-        // Our clock, which the server only shows, and whether it should answer.
+        // Our clock, which the server only shows.
         body.put_i64(0);
-        body.put_u8(0);
+        body.put_u8(asks.into());
         let mut message = BytesMut::new();
         if let Ok(data) = CopyData::new(body) {
             data.write(&mut message);

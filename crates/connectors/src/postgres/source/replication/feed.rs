@@ -4,7 +4,11 @@ use std::{fmt::Display, time::Duration};
 
 use bytes::{Buf, Bytes};
 use tidemark_engine::{Error, Result};
-use tokio::{io::ReadHalf, task::JoinHandle};
+use tokio::{
+    io::ReadHalf,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     Acknowledger,
@@ -19,6 +23,10 @@ use crate::postgres::{
 /// How long the server may take to notice that we have gone.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// A server is given up that has been silent for so many times as long as it would wait for us. It may be late: while it goes
+/// through a large transaction of which nothing is ours, it looks for our word only when half of that time has passed.
+const PATIENCES: u32 = 3;
+
 /// What a slot streams. Dropping it ends it at once; [`close`](Self::close) lets the server know first.
 ///
 /// Reading and acknowledging are apart: one who reads late holds the server back, and keeps the connection.
@@ -28,6 +36,10 @@ pub(in crate::postgres) struct Feed {
     acknowledger: Acknowledger,
     voice: JoinHandle<()>,
     server: String,
+    /// How long the server may be silent, which is asked for a word all the time; `None` for ever.
+    longest_silence: Option<Duration>,
+    /// Since when we wait for a word.
+    silent_since: Option<Instant>,
 }
 
 /// What the server sends.
@@ -51,20 +63,40 @@ impl Feed {
         let (from_server, to_server) = tokio::io::split(transport);
         let acknowledger = Acknowledger::new(from);
         let voice = tokio::spawn(acknowledger.clone().speak(to_server, patience));
-        Self { inbox, from_server, acknowledger, voice, server }
+        let longest_silence = patience.map(|patience| patience * PATIENCES);
+        Self { inbox, from_server, acknowledger, voice, server, longest_silence, silent_since: None }
     }
 
     /// The next frame, waiting for it. Dropped in between, it has lost nothing.
     ///
-    /// Fails with [`tidemark_engine::ErrorKind::Unavailable`] when the connection ends, and with [`tidemark_engine::ErrorKind::Conflict`] when the server no
-    /// longer has the log that is to be read.
+    /// Fails with [`tidemark_engine::ErrorKind::Unavailable`] when the connection ends or nothing comes over it any more, and with
+    /// [`tidemark_engine::ErrorKind::Conflict`] when the server no longer has the log that is to be read.
     pub(in crate::postgres) async fn next(&mut self) -> Result<Frame> {
         loop {
-            let message = self.inbox.next(&mut self.from_server).await;
-            if let Some(frame) = self.frame(message?)? {
+            let message = self.hear().await?;
+            if let Some(frame) = self.frame(message)? {
                 return Ok(frame);
             }
         }
+    }
+
+    /// The next message. The system says nothing of a connection that something on the way keeps open while the server is gone.
+    async fn hear(&mut self) -> Result<Message> {
+        let since = *self.silent_since.get_or_insert_with(Instant::now);
+        let next = self.inbox.next(&mut self.from_server);
+        let heard = match self.longest_silence {
+            None => next.await,
+            // What has arrived counts, however late somebody looks.
+            Some(longest) => timeout_at(since + longest, next).await.unwrap_or_else(|_| {
+                let (server, seconds) = (&self.server, longest.as_secs());
+                Err(Error::unavailable(format!(
+                    "`{server}` has sent nothing for {seconds} s over its replication stream, though asked"
+                ))
+                .hint("look at what is between here and the server: it keeps the connection open and passes nothing on"))
+            }),
+        };
+        self.silent_since = None;
+        heard
     }
 
     /// The next frame, if it has arrived with an earlier one.

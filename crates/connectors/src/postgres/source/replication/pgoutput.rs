@@ -135,8 +135,7 @@ pub(in crate::postgres) enum Value<'a> {
 
 impl<'a> Tuple<'a> {
     /// How many values it says it has.
-    #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(in crate::postgres) fn len(&self) -> usize {
         self.columns.into()
     }
 

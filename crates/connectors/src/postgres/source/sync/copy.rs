@@ -10,7 +10,7 @@ const HEADER: usize = SIGNATURE.len() + 8;
 
 /// Takes pieces of the stream and gives the rows in them. The server sends a row a piece, and promises nothing of the kind.
 #[derive(Debug, Default)]
-pub(super) struct CopyReader {
+pub(in crate::postgres) struct CopyReader {
     /// What is left of earlier pieces: less than a row.
     rest: BytesMut,
     begun: bool,
@@ -18,14 +18,14 @@ pub(super) struct CopyReader {
 }
 
 /// The fields of one row.
-pub(super) struct Fields<'a> {
+pub(in crate::postgres) struct Fields<'a> {
     bytes: &'a [u8],
     left: u16,
 }
 
 impl CopyReader {
     /// Gives every row that `piece` completes to `take`.
-    pub(super) fn read(
+    pub(in crate::postgres) fn read(
         &mut self,
         piece: Bytes,
         mut take: impl FnMut(Fields<'_>) -> Result<()>,
@@ -44,7 +44,7 @@ impl CopyReader {
     }
 
     /// Fails unless the stream came to its end.
-    pub(super) fn finish(&self) -> Result<()> {
+    pub(in crate::postgres) fn finish(&self) -> Result<()> {
         if self.ended && self.rest.is_empty() { Ok(()) } else { Err(unsound("it ends in the middle")) }
     }
 
@@ -97,7 +97,7 @@ fn length_of(bytes: &[u8], fields: u16) -> Result<Option<usize>> {
 
 impl Fields<'_> {
     /// How many fields are still to come.
-    pub(super) fn left(&self) -> u16 {
+    pub(in crate::postgres) fn left(&self) -> u16 {
         self.left
     }
 }

@@ -6,7 +6,10 @@
 //! (see [`notice`]), and the table is read anew in the next round.
 
 mod chunk;
-mod copy;
+pub(in crate::postgres) mod copy;
+#[cfg(feature = "fuzzing")]
+#[expect(clippy::expect_used, reason = "a broken promise is to panic")]
+pub(super) mod fuzzing;
 mod look;
 mod notice;
 pub(in crate::postgres) mod plan;

@@ -86,7 +86,7 @@ fn sql(shape: &Shape, clauses: &str) -> String {
 }
 
 /// Rows on their way into a batch.
-struct Rows<'a> {
+pub(super) struct Rows<'a> {
     shape: &'a Shape,
     columns: Vec<ColumnBuilder>,
     exceptions: ExceptionsBuilder,
@@ -96,12 +96,12 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(shape: &'a Shape, point: Lsn) -> Self {
+    pub(super) fn new(shape: &'a Shape, point: Lsn) -> Self {
         let columns = shape.types.iter().map(ColumnBuilder::new).collect();
         Self { shape, columns, exceptions: ExceptionsBuilder::new(), count: 0, bytes: 0, point }
     }
 
-    fn add(&mut self, fields: Fields<'_>) -> Result<()> {
+    pub(super) fn add(&mut self, fields: Fields<'_>) -> Result<()> {
         if usize::from(fields.left()) != self.columns.len() {
             let id = &self.shape.table.id;
             return Err(Error::data(format!(
@@ -131,7 +131,7 @@ impl<'a> Rows<'a> {
     }
 
     /// What has been added since the last batch.
-    fn batch(&mut self) -> Result<ChangeBatch> {
+    pub(super) fn batch(&mut self) -> Result<ChangeBatch> {
         let rows = std::mem::take(&mut self.count);
         self.bytes = 0;
         let values = self.columns.iter_mut().map(ColumnBuilder::finish).collect::<Result<_>>()?;

@@ -3,6 +3,7 @@
 mod columns;
 mod wire;
 
+use bytes::BytesMut;
 use proptest::{prelude::*, test_runner::TestRunner};
 use tidemark_engine::{
     change::{Cell, ChangeBatch, Columns, ExceptionsBuilder, Op},
@@ -12,7 +13,7 @@ use tidemark_test_servers::Postgres;
 use tokio_postgres::Client;
 
 use self::columns::COLUMNS;
-use super::{Catalog, ColumnBuilder, ColumnType, Target, Written, target::Form};
+use super::{Catalog, ColumnBuilder, ColumnType, Plain, Target, Written, target::Form};
 use crate::postgres::identifier::literal;
 
 /// The rows of a table as the server shows them.
@@ -184,7 +185,7 @@ fn read<V: AsRef<T>, T: ?Sized>(
 }
 
 async fn write_text(client: &Client, batch: &ChangeBatch, targets: &[Target]) {
-    let mut out = bytes::BytesMut::new();
+    let mut out = BytesMut::new();
     for row in 0..batch.rows() {
         for (index, target) in targets.iter().enumerate() {
             if index > 0 {
@@ -215,14 +216,26 @@ async fn write_binary(
         }
     }
     let mut out = wire::copy_header();
+    let plain: Vec<_> = targets
+        .iter()
+        .zip(&batch.columns().values)
+        .map(|(target, values)| Plain::of(target, values))
+        .collect();
+    assert!(plain.iter().flatten().count() > 8);
     for (row, expected) in expected.iter_mut().enumerate() {
         out.extend_from_slice(&(carried.len() as i16).to_be_bytes());
         for &index in &carried {
             let cell = batch.column(index).cell(row);
+            let start = out.len();
             if targets[index].write_binary(&cell, &mut out).unwrap() == Written::NeedsText {
                 assert!(matches!(cell, Cell::Exception(_)), "{}", types[index].declared);
                 out.extend_from_slice(&(-1_i32).to_be_bytes());
                 expected[index] = None;
+            }
+            if let Some(plain) = &plain[index] {
+                let mut straight = BytesMut::new();
+                assert_eq!(plain.write(row, &mut straight).unwrap(), matches!(cell, Cell::Value(_)));
+                assert!(straight.is_empty() || straight[..] == out[start..], "{}", types[index].declared);
             }
         }
     }

@@ -15,6 +15,9 @@
 //! tries out a store (`probes/`), which is put before there are keys.
 
 mod envelope;
+#[cfg(feature = "fuzzing")]
+#[expect(clippy::expect_used, reason = "a broken promise is to panic")]
+mod fuzzing;
 mod master;
 mod ring;
 #[cfg(test)]
@@ -30,6 +33,8 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::{ObjectMeta, path::Path};
 
+#[cfg(feature = "fuzzing")]
+pub use fuzzing::open_encrypted;
 pub use master::{KeyId, MasterKey, MasterKeys};
 use ring::Ring;
 
