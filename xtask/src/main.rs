@@ -16,6 +16,7 @@ mod planted;
 mod project;
 mod reliability;
 mod shell;
+mod simulate;
 mod steps;
 mod test;
 
@@ -45,13 +46,15 @@ enum Chore {
     Test,
     /// Measure against what bounds us, in the same run
     Bench(bench::Options),
+    /// Break what can be broken, for longer than `test` does
+    Reliability(reliability::Options),
+    /// Run the engine's loops from many seeds, while everything fails, or from one again
+    Simulate(simulate::Simulate),
     /// Plant known bugs in a copy of the sources: the tests must find every one
     Planted {
         /// Those to plant, by their files in `planted-bugs` without the ending; all of them when none is named
         names: Vec<String>,
     },
-    /// Break what can be broken, for longer than `test` does
-    Reliability(reliability::Options),
     /// Invent inputs for every decoder, and see whether it keeps its promises
     Fuzz(fuzz::Fuzz),
     /// Look for known weaknesses in the dependencies (reaches GitHub)
@@ -69,8 +72,9 @@ fn main() -> ExitCode {
     let outcome = match chore {
         Chore::Test => test::everything(&project, install),
         Chore::Bench(options) => bench::run(&project, install, &options),
-        Chore::Planted { names } => planted::plant(&project, install, &names),
         Chore::Reliability(options) => reliability::prove(&project, install, &options),
+        Chore::Simulate(asked) => simulate::simulate(&project, &asked),
+        Chore::Planted { names } => planted::plant(&project, install, &names),
         Chore::Fuzz(fuzz) => fuzz::run(&project, install, &fuzz),
         Chore::Advisories => advisories::check(&project, install),
         Chore::ExampleData => example_data::cut(&project, install),

@@ -10,6 +10,7 @@ use crate::{
     planted,
     project::Project,
     shell::{command, run},
+    simulate,
     steps::Steps,
 };
 
@@ -34,10 +35,13 @@ const SCENARIOS: [&str; 15] = [
 
 #[derive(Args)]
 pub(crate) struct Options {
+    /// How many seeds of each simulation
+    #[arg(long, default_value_t = 10_000)]
+    seeds: u64,
     /// How many processes the campaign kills
     #[arg(long, default_value_t = 200)]
     kills: u64,
-    /// What random choices begin with, to see a failure again; else each test takes its own and prints it
+    /// What random choices of scenarios begin with, to see a failure again; else each takes its own and prints it
     #[arg(long)]
     seed: Option<u64>,
     /// Seconds for each target of the fuzzing
@@ -51,7 +55,7 @@ pub(crate) fn prove(project: &Project, install: bool, options: &Options) -> Resu
     needs::meet(project, &[&own[..], &CLOUDS].concat(), install, "cargo xtask reliability")?;
     let mut steps = Steps::default();
     steps.step("Tests that the documents name", || docs::check(project));
-    steps.step("Simulation", || run(&mut tests(project, "tidemark-engine", "simulation")));
+    steps.step("Simulation", || simulate::each(project, options.seeds));
     steps.step("Campaign", || {
         let mut campaign = scenarios(project, options);
         campaign.env("TIDEMARK_KILLS", options.kills.to_string());
@@ -67,15 +71,10 @@ pub(crate) fn prove(project: &Project, install: bool, options: &Options) -> Resu
 }
 
 fn scenarios(project: &Project, options: &Options) -> Command {
-    let mut tests = tests(project, "tidemark", "scenarios");
+    let mut tests = command("cargo", ["test", "--package", "tidemark", "--test", "scenarios"]);
+    tests.current_dir(project.root()).env("TIDEMARK_TEST_DATA", project.test_data());
     if let Some(seed) = options.seed {
         tests.env("TIDEMARK_SEED", seed.to_string());
     }
     tests
-}
-
-fn tests(project: &Project, package: &str, tests: &str) -> Command {
-    let mut cargo = command("cargo", ["test", "--package", package, "--test", tests]);
-    cargo.current_dir(project.root()).env("TIDEMARK_TEST_DATA", project.test_data());
-    cargo
 }

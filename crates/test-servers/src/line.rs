@@ -40,7 +40,7 @@ pub enum Commit {
     Lost,
 }
 
-type Treat = Box<dyn FnMut() -> Commit + Send>;
+type Treat = Box<dyn FnMut(&str) -> Commit + Send>;
 
 /// A line. Dropping it resets what is open.
 pub struct Line {
@@ -78,7 +78,7 @@ impl Line {
         let shared = Arc::new(Shared {
             server,
             condition: Mutex::new(Condition::Good),
-            treat: Mutex::new(Box::new(|| Commit::Answered)),
+            treat: Mutex::new(Box::new(|_| Commit::Answered)),
             open: Mutex::default(),
             ended: AtomicBool::new(false),
         });
@@ -116,8 +116,8 @@ impl Line {
         open.iter().filter_map(Weak::upgrade).for_each(|connection| connection.reset());
     }
 
-    /// Has `treat` say what becomes of each commit from now on.
-    pub fn treat_commits(&self, treat: impl FnMut() -> Commit + Send + 'static) {
+    /// Has `treat` say what becomes of each commit from now on, of which it gets the query.
+    pub fn treat_commits(&self, treat: impl FnMut(&str) -> Commit + Send + 'static) {
         *locked(&self.shared.treat) = Box::new(treat);
     }
 }
@@ -166,10 +166,10 @@ fn to_server(shared: &Shared, connection: &Connection) -> Result<()> {
     while let Some(read) = connection.read(&connection.client, &mut buffer)? {
         let mut rest = &buffer[..read];
         while !rest.is_empty() {
-            let (taken, is_commit) = messages.take(rest);
+            let (taken, commit) = messages.take(rest);
             let (piece, later) = rest.split_at(taken);
             rest = later;
-            let commit = if is_commit { locked(&shared.treat)() } else { Commit::Answered };
+            let commit = commit.map_or(Commit::Answered, |query| locked(&shared.treat)(&query));
             match commit {
                 Commit::Answered => {}
                 Commit::Lost => return connection.reset_here(),
@@ -266,12 +266,12 @@ struct Messages {
 const SSL_REQUEST: u32 = 80_877_103;
 
 impl Messages {
-    /// How many of these bytes belong together, and whether a commit ends with them.
-    fn take(&mut self, bytes: &[u8]) -> (usize, bool) {
+    /// How many of these bytes belong together, and the query that commits with the last of them.
+    fn take(&mut self, bytes: &[u8]) -> (usize, Option<String>) {
         if self.left > 0 {
             let taken = self.left.min(bytes.len());
             self.left -= taken;
-            return (taken, false);
+            return (taken, None);
         }
         // The tag stands before the length; a session's first messages have none, but a code behind it.
         let tag = usize::from(self.has_begun);
@@ -287,22 +287,22 @@ impl Messages {
             if is_query && self.held.len() < whole {
                 continue;
             }
-            let is_commit = is_query && commits(&self.held[head..]);
+            let query = is_query.then(|| String::from_utf8_lossy(&self.held[head..]).into_owned());
             self.left = whole - self.held.len();
             if !self.has_begun {
                 let code = u32::from_be_bytes(self.held[4..8].try_into().unwrap());
                 self.has_begun = code != SSL_REQUEST;
             }
             self.held.clear();
-            return (index + 1, is_commit);
+            return (index + 1, query.filter(|query| commits(query)));
         }
-        (bytes.len(), false)
+        (bytes.len(), None)
     }
 }
 
 /// Whether the text of a query ends a transaction well.
-fn commits(query: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(query).to_uppercase();
+fn commits(query: &str) -> bool {
+    let text = query.to_uppercase();
     text.trim_end_matches(['\0', ';', ' ', '\n']).ends_with("COMMIT")
 }
 
@@ -333,12 +333,10 @@ mod tests {
             let (mut messages, mut passed, mut commits) = (Messages::default(), 0, Vec::new());
             for mut piece in bytes.chunks(size) {
                 while !piece.is_empty() {
-                    let (taken, is_commit) = messages.take(piece);
+                    let (taken, commit) = messages.take(piece);
                     piece = &piece[taken..];
                     passed += taken;
-                    if is_commit {
-                        commits.push(passed);
-                    }
+                    commits.extend(commit.map(|_| passed));
                 }
             }
             assert_eq!(passed, bytes.len());

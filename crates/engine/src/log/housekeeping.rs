@@ -89,6 +89,7 @@ impl Housekeeping {
                 Err(error) => return Err(error.context("the staging log is not folded any more")),
             }
             tokio::select! {
+                biased;
                 () = world.sleep(LOOK) => {}
                 () = self.stop.stopped() => {}
             }
@@ -112,7 +113,7 @@ impl Housekeeping {
             tokio::select! {
                 biased;
                 done = &mut work => done,
-                () = async { tokio::select! { () = stop.stopped() => {} () = world.sleep(LAST) => {} } } => {
+                () = async { tokio::select! { biased; () = stop.stopped() => {} () = world.sleep(LAST) => {} } } => {
                     last.stop();
                     work.await
                 }
@@ -243,6 +244,7 @@ impl Housekeeping {
             let world = self.log.world();
             let taken = Duration::from_micros(world.now().micros_since(begun));
             tokio::select! {
+                biased;
                 () = world.sleep(taken.min(LONGEST_PAUSE)) => {}
                 () = self.stop.stopped() => {}
             }

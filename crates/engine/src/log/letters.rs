@@ -152,6 +152,16 @@ impl Log {
         read.buffer_unordered(AT_ONCE).try_filter_map(async |letter| Ok(letter)).try_collect().await
     }
 
+    /// The same, each made durable: on a disk, one of a process that died can be seen before it is, and nothing else tells of its change
+    /// when the destination has come past it.
+    pub(crate) async fn settled_letters(&self, destination: &str) -> Result<BTreeMap<LetterId, DeadLetter>> {
+        let letters = self.dead_letters(destination).await?;
+        for id in letters.keys() {
+            self.store().settle(&names::dead_letter(destination, &id.to_string())).await?;
+        }
+        Ok(letters)
+    }
+
     /// How many dead letters `destination` has.
     pub async fn count_dead_letters(&self, destination: &str) -> Result<usize> {
         Ok(self.store().objects(&names::dead_letters(destination)).await?.len())
@@ -178,8 +188,10 @@ impl Log {
         let objects = letters.iter().map(|letter| object(destination, letter)).collect::<Result<Vec<_>>>()?;
         let kept = stream::iter(objects).map(async |(path, bytes)| {
             // What is there already is a letter of the same change, of an attempt that seemed to fail or of a process that died.
-            let (Placed::Ours | Placed::Theirs(_)) = self.store().place(&path, bytes).await?;
-            Ok(())
+            match self.store().place(&path, bytes).await? {
+                Placed::Ours => Ok(()),
+                Placed::Theirs(_) => self.store().settle(&path).await,
+            }
         });
         kept.buffer_unordered(AT_ONCE).try_collect().await
     }

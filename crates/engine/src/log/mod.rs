@@ -93,7 +93,7 @@ pub use retention::{Kept, Need, Retention};
 pub use schema_changes::SchemaChange;
 pub use seek::{Cut, Moment, Place};
 pub(crate) use segment::{SegmentSettings, SegmentWriter, Unnamed};
-pub use store::{KeyId, MasterKey, MasterKeys, Store};
+pub use store::{KeyId, MasterKey, MasterKeys, Settle, Store};
 pub use sync::{Former, KeyRange, SyncStep, Syncing};
 pub(crate) use uploads::Uploads;
 pub use writer::Span;

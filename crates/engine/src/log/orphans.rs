@@ -1,6 +1,6 @@
 //! Segments that no commit names: a writer died between making them durable and committing them.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc};
 
 use object_store::path::Path;
 
@@ -32,7 +32,7 @@ impl Log {
     /// commit them any more.
     pub(crate) async fn remove_orphans(&self, epoch: u64) -> Result<()> {
         let objects = self.store().objects(&names::data()).await?;
-        let mut orphans: HashSet<Path> =
+        let mut orphans: BTreeSet<Path> =
             objects.into_iter().filter(|path| names::segment_epoch(path) == Some(epoch)).collect();
         let layout = self.layout();
         let mut sequence = self.head().sequence;
@@ -64,7 +64,7 @@ impl Log {
     }
 }
 
-fn spare(orphans: &mut HashSet<Path>, named: &[Segment]) -> Result<()> {
+fn spare(orphans: &mut BTreeSet<Path>, named: &[Segment]) -> Result<()> {
     for segment in named {
         orphans.remove(&segment.path()?);
     }

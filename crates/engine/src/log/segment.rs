@@ -2,7 +2,7 @@
 //! a commit names it; one that no commit ever names is an orphan.
 
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -43,10 +43,10 @@ pub(crate) struct SegmentSettings {
 
 /// The segments of one writer that no commit names yet. Cheap to clone; clones share what they know.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Unnamed(Arc<Mutex<HashSet<String>>>);
+pub(crate) struct Unnamed(Arc<Mutex<BTreeSet<String>>>);
 
 impl Unnamed {
-    fn locked(&self) -> MutexGuard<'_, HashSet<String>> {
+    fn locked(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -57,7 +57,7 @@ impl Unnamed {
     }
 
     /// Takes all of them: nobody will name them any more.
-    pub(crate) fn take(&self) -> HashSet<String> {
+    pub(crate) fn take(&self) -> BTreeSet<String> {
         std::mem::take(&mut self.locked())
     }
 }

@@ -193,6 +193,7 @@ impl ReadLoop {
     /// Has the attempt end by `stop` when the loop is to, or when something more is asked: it begins with the next one.
     async fn end(&self, stop: Stop, asked: u64) -> Infallible {
         tokio::select! {
+            biased;
             () = self.stop.stopped() => {}
             () = self.resyncs.more_than(asked) => tracing::debug!("streams are to be read anew: the source is opened again"),
         }

@@ -271,6 +271,7 @@ impl WriteLoop {
         let Some(rate) = self.plan.rate else { return };
         let pause = Duration::from_secs_f64(rows as f64 / rate.get() as f64);
         tokio::select! {
+            biased;
             () = self.log.world().sleep(pause) => {}
             () = self.stop.stopped() => {}
         }

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use tidemark_engine::{
-    Error, LogId, Position, Result,
+    Error, LogId, Result,
     change::{Cell, Op, Value},
     write::{Standing, Unit, WriteMode, WriteStrategy},
 };
@@ -168,7 +168,7 @@ impl<C: Content> WriteStrategy for Destination<C> {
         }
         let into_shadows = unit.is_into_shadows();
         while let Some(delivery) = unit.next().await? {
-            self.fate.place().await;
+            self.fate.slow_place().await;
             let changes = &delivery.changes;
             let stream = changes.schema().stream();
             if self.durable.lock().refused == Some(stream.as_str()) {
@@ -213,9 +213,9 @@ impl<C: Content> WriteStrategy for Destination<C> {
         if call != Call::FailsBefore {
             let mut state = self.durable.lock();
             let begin = &unit.begin().position;
-            let standing = state.standing.clone();
-            let stands_at = standing.map_or_else(|| Position::start(begin.log.clone()), |it| it.position);
-            if state.epoch != self.epoch || &stands_at != begin {
+            // One that has nothing yet begins wherever it is told to.
+            let stands_there = state.standing.as_ref().is_none_or(|standing| &standing.position == begin);
+            if state.epoch != self.epoch || !stands_there {
                 return Err(Error::conflict("another process has taken over"));
             }
             (state.content, state.shadows) = (content, shadows);

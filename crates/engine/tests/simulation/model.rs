@@ -34,7 +34,7 @@ impl Model {
             let mut alive = BTreeMap::new();
             let mut transaction = |_| {
                 // Most are small; some are so large that they go to segments.
-                let size = if random.below(5) == 0 { 700 } else { 1 + random.below(4) };
+                let size = if random.below(5) == 0 { 250 } else { 1 + random.below(4) };
                 let mut change = || {
                     serial += 1;
                     let key = i64::try_from(random.below(50)).expect("it is small");
@@ -83,6 +83,69 @@ impl Model {
             assert_eq!(mirrored.get(*part), Some(&expected), "`{part}` does not look like the source");
         }
     }
+
+    /// What has been appended so far is the beginning of what there is, whole transactions. Returns how many of each part.
+    pub(crate) fn check_begun(
+        &self,
+        appended: &BTreeMap<String, Vec<Change>>,
+    ) -> BTreeMap<&'static str, usize> {
+        let begun = |part: &'static str| {
+            let found = appended.get(part).map_or(&[][..], Vec::as_slice);
+            let all: Vec<_> = self.changes(part).collect();
+            assert!(all.starts_with(found), "changes of `{part}` are lost, doubled or out of order");
+            (part, self.number_of(part, found.len()))
+        };
+        self.parts.keys().copied().map(begun).collect()
+    }
+
+    /// What has been appended from some moment on is the end of what there is, whole transactions. Returns how many were before it.
+    pub(crate) fn check_rest(
+        &self,
+        appended: &BTreeMap<String, Vec<Change>>,
+    ) -> BTreeMap<&'static str, usize> {
+        let rest = |part: &'static str| {
+            let found = appended.get(part).map_or(&[][..], Vec::as_slice);
+            let all: Vec<_> = self.changes(part).collect();
+            assert!(all.ends_with(found), "changes of `{part}` are lost, doubled or out of order");
+            (part, self.number_of(part, all.len() - found.len()))
+        };
+        self.parts.keys().copied().map(rest).collect()
+    }
+
+    /// How many transactions of `part` have so many changes.
+    fn number_of(&self, part: &str, changes: usize) -> usize {
+        let ends = self.parts[part].iter().scan(0, |end, transaction| {
+            *end += transaction.len();
+            Some(*end)
+        });
+        let number = std::iter::once(0).chain(ends).position(|end| end == changes);
+        number.expect("a transaction is there as a whole")
+    }
+
+    /// What has been mirrored is what the source looked like after a transaction. Returns which these may be, of each part.
+    pub(crate) fn check_state(
+        &self,
+        mirrored: &BTreeMap<String, BTreeMap<i64, i64>>,
+    ) -> BTreeMap<&'static str, Vec<usize>> {
+        let state = |part: &'static str| {
+            let found = mirrored.get(part).cloned().unwrap_or_default();
+            let mut state = BTreeMap::new();
+            let mut numbers = Vec::from_iter(found.is_empty().then_some(0));
+            for (number, transaction) in self.parts[part].iter().enumerate() {
+                for Change { op, key, serial, .. } in transaction {
+                    match op {
+                        Op::Delete => state.remove(key),
+                        _ => state.insert(*key, *serial),
+                    };
+                }
+                numbers.extend((state == found).then_some(number + 1));
+            }
+            assert!(!numbers.is_empty(), "`{part}` never looked like this: {found:?}");
+            (part, numbers)
+        };
+        self.parts.keys().copied().map(state).collect()
+    }
+
     /// What came since the last initial sync began is the table, and every change of it fits upon the one before.
     pub(crate) fn check_appended_accounts(&self, appended: &BTreeMap<String, Vec<Change>>) {
         let appended = appended.get("accounts").map_or(&[][..], Vec::as_slice);

@@ -5,30 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tidemark_engine::{
     change::Op,
-    log::{DeadLetter, LetterId, Log, Request},
+    log::{DeadLetter, LetterId, Request},
 };
 
-use crate::{Universe, fate::Fate, patiently, world};
+use crate::{MOST_LIVES, fate::Fate, seeds, universe::Universe};
 
 /// It refuses changes whose serial is a multiple of this.
-const POISON: i64 = 299;
-/// So few that a process can die at each place.
-const LITTLE: i64 = 1_499;
+pub(crate) const POISON: i64 = 97;
 
 type Letters = BTreeMap<LetterId, DeadLetter>;
 
 impl Universe {
-    /// Does `work` with the log, while nothing befalls anybody.
-    fn with_log<T>(&self, work: impl AsyncFn(&Log) -> T) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        runtime.expect("a runtime starts").block_on(async {
-            let store = self.store(1, &Fate::kind());
-            let open = || Log::open_or_create(store.clone(), "simulation", world::simulated(1));
-            work(&patiently(open).await.expect("the log opens")).await
-        })
-    }
-
-    fn letters(&self) -> Letters {
+    pub(crate) fn letters(&self) -> Letters {
         self.with_log(async |log| log.dead_letters("mirrored").await.expect("they can be read"))
     }
 
@@ -37,12 +25,12 @@ impl Universe {
     }
 
     /// Asks for all letters to be tried again.
-    fn ask_for_all(&self) {
+    pub(crate) fn ask_for_all(&self) {
         self.ask(Request::Retry { destination: "mirrored".into(), letters: Vec::new() });
     }
 
     /// The destination has everything but dead changes and what is behind them, and each of those has its letter.
-    fn check_poisoned(&self, poison: i64) {
+    pub(crate) fn check_poisoned(&self, poison: i64) {
         let (letters, mirrored) = (self.letters(), self.mirrored.content());
         for (part, transactions) in &self.model.parts {
             let (mut expected, mut dead, mut held) = (BTreeMap::new(), 0, BTreeSet::new());
@@ -77,7 +65,7 @@ impl Universe {
     }
 
     /// Nothing is left, and all is as it is without poison.
-    fn check_healed(&self) {
+    pub(crate) fn check_healed(&self) {
         assert_eq!(self.letters().len(), 0, "no letter is left");
         self.check();
     }
@@ -87,44 +75,14 @@ impl Universe {
         let mut life = 0;
         while !self.live(seed + life * 1_000_003, &Fate::busy(seed * 37 + life)) {
             life += 1;
-            assert!(life < 1_000, "it never comes to its end");
+            assert!(life < MOST_LIVES, "it never comes to its end");
         }
     }
-}
-
-#[test]
-fn a_process_may_die_at_any_await_while_changes_are_refused_and_while_they_are_tried_again() {
-    let mut places = 0;
-    loop {
-        let universe = Universe::new(3);
-        universe.mirrored.poison(Some(LITTLE));
-        let survived = universe.live(1, &Fate::dies_at(places));
-        if !survived {
-            assert!(universe.live(2, &Fate::kind()), "the second life is a quiet one");
-        }
-        universe.check_poisoned(LITTLE);
-        assert!(!universe.letters().is_empty(), "some are refused");
-
-        universe.mirrored.poison(None);
-        universe.ask_for_all();
-        let survived_retry = universe.live(3, &Fate::dies_at(places));
-        if !survived_retry {
-            assert!(universe.live(4, &Fate::kind()), "the second life is a quiet one");
-        }
-        universe.check_healed();
-        if survived && survived_retry {
-            break;
-        }
-        places += 1;
-    }
-    println!("died at {places} places");
-    assert!(places > 300, "the run has far more places than {places} where it waits");
 }
 
 #[test]
 fn what_is_refused_is_kept_and_written_later_whatever_fails() {
-    for seed in crate::seeds(60) {
-        println!("seed {seed}");
+    seeds::each("poison", 60, |seed| {
         let universe = Universe::new(seed);
         universe.mirrored.poison(Some(POISON));
         universe.live_on(seed);
@@ -145,7 +103,7 @@ fn what_is_refused_is_kept_and_written_later_whatever_fails() {
             assert!(attempt < 100, "letters are never written");
         }
         universe.check_healed();
-    }
+    });
 }
 
 #[test]

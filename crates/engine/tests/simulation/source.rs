@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use tidemark_engine::{
-    Cursor, Error, PartId, Result,
+    Cursor, Error, PartId, Result, Time,
     arrow_array::{ArrayRef, BinaryArray, Int64Array, UInt8Array},
     arrow_buffer::BooleanBuffer,
     change::{Before, ChangeBatch, Columns},
@@ -30,6 +30,8 @@ pub(crate) struct Durable {
     acknowledged: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     /// How far the table `accounts` has come.
     time: SourceTime,
+    /// Whether several processes may read it: what it need not tell again it then does not tell, to nobody.
+    is_shared: bool,
 }
 
 /// How many transactions have happened.
@@ -47,15 +49,21 @@ impl SourceTime {
 
 impl Durable {
     pub(crate) fn new(model: &Model) -> Self {
-        Self { model: Arc::new(model.clone()), acknowledged: Arc::default(), time: SourceTime::default() }
+        let (acknowledged, time) = (Arc::default(), SourceTime::default());
+        Self { model: Arc::new(model.clone()), acknowledged, time, is_shared: false }
     }
-}
 
-impl Durable {
-    /// How many transactions of `part` it need not tell again.
-    fn forgotten(&self, part: &str) -> usize {
+    /// The same for several processes at once.
+    pub(crate) fn shared(self) -> Self {
+        Self { is_shared: true, ..self }
+    }
+
+    /// How many transactions of `part` it does not tell to a process that asks for those after the first `done`.
+    fn told_from(&self, part: &str, done: usize) -> usize {
         let acknowledged = self.acknowledged.lock().expect("nobody panics while acknowledging");
-        acknowledged.get(part).copied().unwrap_or(0)
+        let forgotten = acknowledged.get(part).copied().unwrap_or(0);
+        assert!(self.is_shared || done >= forgotten, "`{part}` was acknowledged beyond what is durable");
+        done.max(forgotten)
     }
 }
 
@@ -72,31 +80,32 @@ impl Source {
 
     fn acknowledge(&self, cursor: &Cursor) {
         let mut acknowledged = self.durable.acknowledged.lock().expect("nobody panics while acknowledging");
-        for part in self.durable.model.parts.keys() {
-            acknowledged.insert(part, done(cursor, part));
+        let parts = self.durable.model.parts.keys().map(|part| (*part, done(cursor, part)));
+        // A process that went on without noticing that it was replaced may say less than another has said.
+        for (part, done) in parts.chain([("accounts", table::staged(cursor))]) {
+            let before = acknowledged.entry(part).or_default();
+            *before = done.max(*before);
         }
-        acknowledged.insert("accounts", table::staged(cursor));
     }
 
     async fn read_part(&self, part: &'static str, from: &Cursor, out: &Outlet) -> Result<()> {
         let transactions = &self.durable.model.parts[part];
-        let begin = done(from, part);
-        assert!(begin >= self.durable.forgotten(part), "`{part}` was acknowledged beyond what is durable");
+        let begin = self.durable.told_from(part, done(from, part));
         let mut lane = out.lane(PartId::new(part), Phase::Changes);
         for (index, transaction) in transactions.iter().enumerate().skip(begin) {
             for piece in transaction.chunks(200) {
-                self.fate.place().await;
+                self.fate.slow_place().await;
                 if self.fate.call() != Call::Succeeds {
                     return Err(Error::unavailable("the source went away"));
                 }
                 if let Err(error) = lane.batch(batch(part, piece, 0)).await {
                     // A strategy may try to save what was good so far; the lane knows that it was not all.
-                    let _ = lane.boundary(cursor_after(index), None).await;
+                    let _ = lane.boundary(cursor_after(index), Some(time_of(index))).await;
                     return Err(error);
                 }
             }
             let cursor = cursor_after(index);
-            let ticket = lane.boundary(cursor, None).await?;
+            let ticket = lane.boundary(cursor, Some(time_of(index))).await?;
             if self.fate.draw(4) == 0 {
                 ticket.durable().await?;
             }
@@ -104,6 +113,12 @@ impl Source {
         }
         Ok(())
     }
+}
+
+/// When a transaction was made: one an hour.
+fn time_of(transaction: usize) -> Time {
+    const HOUR: i64 = 3_600_000_000;
+    Time::from_micros(1_600_000_000_000_000 + HOUR * i64::try_from(transaction).expect("there are few"))
 }
 
 fn cursor_after(transaction: usize) -> Bytes {
@@ -145,12 +160,11 @@ pub(crate) fn batch(stream: &str, changes: &[Change], transaction: u64) -> Chang
 #[async_trait]
 impl ReadStrategy for Source {
     async fn run(&mut self, from: Cursor, out: Outlet, cx: ReadContext) -> Result<End> {
-        let forgotten = self.durable.forgotten("accounts");
-        assert!(table::staged(&from) >= forgotten, "`accounts` was acknowledged beyond what is durable");
+        let told_from = self.durable.told_from("accounts", table::staged(&from));
         let (table, time) = (&self.durable.model.accounts, &self.durable.time);
         let asked = cx.resyncs.asked();
         let takes = !asked.is_empty() && asked.takes(&StreamName::new("accounts"));
-        let mut reading = Reading::new(table, time, &self.fate, &from, &out, takes);
+        let mut reading = Reading::new(table, time, &self.fate, (&from, told_from), &out, takes);
         reading.open().await?;
         cx.resyncs.meet(&asked);
         let (orders, customers, accounts) = futures::future::join3(

@@ -64,6 +64,13 @@ impl Table {
         &self.history[usize::try_from(time).expect("it is small") - 1].1
     }
 
+    /// What has been mirrored is what the table looked like after a transaction, or nothing.
+    pub(crate) fn check_state(&self, mirrored: &BTreeMap<String, BTreeMap<i64, i64>>) {
+        let found = mirrored.get(NAME).cloned().unwrap_or_default();
+        let is_known = self.history.iter().any(|(_, table)| *table == found);
+        assert!(is_known || found.is_empty(), "`{NAME}` never looked like this: {found:?}");
+    }
+
     /// The last transaction.
     pub(crate) fn last(&self) -> u64 {
         self.history.len() as u64
@@ -144,13 +151,14 @@ impl<'a> Reading<'a> {
         table: &'a Table,
         time: &'a SourceTime,
         fate: &'a Fate,
-        from: &Cursor,
+        (from, told_from): (&Cursor, usize),
         out: &Outlet,
         asked: bool,
     ) -> Self {
         let [sync, changes] = Progress::parts();
         let (sync, changes) = (out.lane(sync, Phase::InitialSync), out.lane(changes, Phase::Changes));
-        Self { table, time, fate, sync, changes, asked, at: Progress::read(from) }
+        let at = Progress { staged: told_from as u64, ..Progress::read(from) };
+        Self { table, time, fate, sync, changes, asked, at }
     }
 
     /// Begins what is to begin, durably.

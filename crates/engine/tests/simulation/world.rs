@@ -34,27 +34,38 @@ impl Seeded {
 
 /// The world of one process.
 pub(crate) fn simulated(seed: u64) -> World {
-    let clock = JumpyClock { start: tokio::time::Instant::now(), random: Mutex::new(Seeded::new(seed)) };
+    let mut random = Seeded::new(seed);
+    let off = Mutex::new(days(&mut random, 40));
+    let clock = JumpyClock { start: tokio::time::Instant::now(), random: Mutex::new(random), off };
     World::new(Arc::new(clock), Arc::new(SeededRandom::new(seed ^ 7)), Arc::new(OnTheSpot))
 }
 
-/// A clock that is now and then a day off, either way.
+/// A clock that is some days off, is set anew now and then, and is another day off for a moment more often.
 struct JumpyClock {
     start: tokio::time::Instant,
     random: Mutex<Seeded>,
+    /// Microseconds.
+    off: Mutex<i64>,
+}
+
+/// Up to so many days, either way, in microseconds.
+fn days(random: &mut Seeded, most: u64) -> i64 {
+    const HOUR: i64 = 3_600_000_000;
+    let hours = random.below(2 * 24 * most + 1);
+    HOUR * (i64::try_from(hours).expect("it is small") - i64::try_from(24 * most).expect("it is small"))
 }
 
 #[async_trait]
 impl Clock for JumpyClock {
     fn now(&self) -> Time {
-        const DAY: i64 = 86_400_000_000;
         let passed = i64::try_from(self.start.elapsed().as_micros()).expect("a simulation is short");
-        let jump = match self.random.lock().expect("nobody panics while drawing").below(20) {
-            0 => -DAY,
-            1 => DAY,
-            _ => 0,
-        };
-        Time::from_micros(1_700_000_000_000_000 + passed + jump)
+        let mut random = self.random.lock().expect("nobody panics while drawing");
+        let mut off = self.off.lock().expect("nobody panics while drawing");
+        if random.below(200) == 0 {
+            *off = days(&mut random, 40);
+        }
+        let moment = if random.below(10) == 0 { days(&mut random, 1) } else { 0 };
+        Time::from_micros(1_700_000_000_000_000 + passed + *off + moment)
     }
 
     #[expect(clippy::disallowed_methods, reason = "time is paused: this is the simulated clock")]

@@ -16,7 +16,7 @@ use tidemark_engine::{
 };
 
 use super::{
-    bulk::{Copied, add_missing, copy},
+    bulk::{Copied, add_missing, copy, copy_in_savepoint},
     failure::Result,
     gathered::most_rows,
     history::{self, Displaced},
@@ -143,11 +143,11 @@ impl Load {
         self.explained(loaded)
     }
 
-    /// Loads, inside a transaction, beside other pieces of its stream. It does nothing where it meets rows that are there
-    /// already: whether those came before it or after, it cannot tell.
+    /// Loads, inside a transaction and its savepoint `copy`, beside other pieces of its stream. It does nothing where it meets rows
+    /// that are there already: whether those came before it or after, it cannot tell.
     pub(super) async fn run_beside(&self, writer: &mut Writer) -> Result<Copied> {
         let pieces = std::slice::from_ref(self.piece());
-        let loaded = match copy(writer, pieces).await {
+        let loaded = match copy_in_savepoint(writer, pieces).await {
             Ok(Copied::SomeAreThere) if self.piece().mode == WriteMode::Append => {
                 add_missing(writer, pieces).await.map(|()| Copied::All)
             }

@@ -20,16 +20,25 @@ pub(super) enum Copied {
     SomeAreThere,
 }
 
+/// Sets the savepoint that a COPY goes back to.
+pub(super) const SAVEPOINT: &str = "SAVEPOINT copy";
+
 /// Copies pieces of one table into it, inside a transaction.
 pub(super) async fn copy(writer: &mut Writer, pieces: &[Piece]) -> Result<Copied> {
+    writer.run(SAVEPOINT).await?;
+    let copied = copy_in_savepoint(writer, pieces).await?;
+    if copied == Copied::All {
+        writer.run("RELEASE copy").await?;
+    }
+    Ok(copied)
+}
+
+/// The same within the savepoint `copy`, which is left where all rows are copied.
+pub(super) async fn copy_in_savepoint(writer: &mut Writer, pieces: &[Piece]) -> Result<Copied> {
     let Some(first) = pieces.first() else { return Ok(Copied::All) };
     let table = first.table.id.sql();
-    writer.run("SAVEPOINT copy").await?;
     match copy_in_some_form(writer, pieces, &table, first.form()).await {
-        Ok(()) => {
-            writer.run("RELEASE copy").await?;
-            Ok(Copied::All)
-        }
+        Ok(()) => Ok(Copied::All),
         Err(failure) if failure.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
             writer.run("ROLLBACK TO copy; RELEASE copy").await?;
             Ok(Copied::SomeAreThere)

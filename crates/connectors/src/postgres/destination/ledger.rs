@@ -289,16 +289,25 @@ impl Tenure {
         if moved == 1 { Ok(()) } else { Err(self.lost().into()) }
     }
 
-    /// Makes sure, until the end of the transaction, that the destination stands at `begin` under our epoch. Loaders share this
-    /// row; whoever takes over, or moves the position, waits for them.
-    pub(super) async fn hold(&self, writer: &mut Writer, begin: &Position) -> Result<()> {
+    /// Makes sure, until the end of the transaction that the statements `around` it begin, that the destination stands at `begin`
+    /// under our epoch. Loaders share this row; whoever takes over, or moves the position, waits for them.
+    pub(super) async fn hold(
+        &self,
+        writer: &mut Writer,
+        around: (&str, &str),
+        begin: &Position,
+    ) -> Result<()> {
         let sql = "SELECT FROM _tidemark.positions
                    WHERE destination = $1 AND epoch = $2
                      AND (log IS NULL OR (log = $3 AND sequence = $4 AND hash = $5))
                    FOR SHARE";
         let (sequence, hash) = (integer(begin.sequence)?, begin.hash.to_string());
         let held = writer
-            .execute(sql, &[&self.destination, &self.epoch, &begin.log.as_str(), &sequence, &hash])
+            .execute_between(
+                around,
+                sql,
+                &[&self.destination, &self.epoch, &begin.log.as_str(), &sequence, &hash],
+            )
             .await?;
         if held == 1 { Ok(()) } else { Err(self.lost().into()) }
     }
@@ -310,11 +319,14 @@ impl Tenure {
         if kept == 1 { Ok(()) } else { Err(self.lost().into()) }
     }
 
-    /// Notes that these rows are in their table.
-    pub(super) async fn note_loaded(&self, writer: &mut Writer, rows: &LoadedRows) -> Result<()> {
+    /// Notes that these rows are in their table, and ends the transaction.
+    pub(super) async fn commit_loaded(&self, writer: &mut Writer, rows: &LoadedRows) -> Result<()> {
         let sql = "INSERT INTO _tidemark.loaded (destination, stream, sequence, first, last) VALUES ($1, $2, $3, $4, $5)";
         let (first, last) = (integer(rows.first)?, integer(rows.last)?);
-        writer.execute(sql, &[&self.holder, &rows.stream, &integer(rows.sequence)?, &first, &last]).await?;
+        let sequence = integer(rows.sequence)?;
+        writer
+            .execute_between(("", "COMMIT"), sql, &[&self.holder, &rows.stream, &sequence, &first, &last])
+            .await?;
         Ok(())
     }
 

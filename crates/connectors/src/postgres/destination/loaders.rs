@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::{
     ahead::Load,
-    bulk::Copied,
+    bulk::{Copied, SAVEPOINT},
     failure::{Failure, Result},
     ledger::{self, Tenure},
     loaded::Loaded,
@@ -129,17 +129,18 @@ impl Loaders {
     async fn load_in_order(&mut self, load: &Load, begin: &Position) -> Result<()> {
         let mut writer = self.free().await?;
         writer.suspects = self.suspects;
-        writer.run(BEGIN).await?;
-        self.tenure.hold(&mut writer, begin).await?;
+        self.tenure.hold(&mut writer, (BEGIN, ""), begin).await?;
         let copied = load.run(&mut writer).await?;
-        if let Some(rows) = load.rows() {
-            if copied == Copied::SomeAreThere {
-                self.tenure.forget_loaded_after(&mut writer, &rows).await?;
-                self.loaded.forget_after(&rows);
+        match load.rows() {
+            Some(rows) => {
+                if copied == Copied::SomeAreThere {
+                    self.tenure.forget_loaded_after(&mut writer, &rows).await?;
+                    self.loaded.forget_after(&rows);
+                }
+                self.tenure.commit_loaded(&mut writer, &rows).await?;
             }
-            self.tenure.note_loaded(&mut writer, &rows).await?;
+            None => writer.run("COMMIT").await?,
         }
-        writer.run("COMMIT").await?;
         self.idle.push(writer);
         Ok(())
     }
@@ -185,16 +186,15 @@ const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = off";
 
 /// Loads in a transaction of its own, which is rolled back where rows are there already.
 async fn load_beside(writer: &mut Writer, load: &Load, tenure: &Tenure, begin: &Position) -> Result<Copied> {
-    writer.run(BEGIN).await?;
-    tenure.hold(writer, begin).await?;
+    tenure.hold(writer, (BEGIN, SAVEPOINT), begin).await?;
     let copied = load.run_beside(writer).await?;
     if copied == Copied::SomeAreThere {
         writer.run("ROLLBACK").await?;
         return Ok(copied);
     }
-    if let Some(rows) = load.rows() {
-        tenure.note_loaded(writer, &rows).await?;
+    match load.rows() {
+        Some(rows) => tenure.commit_loaded(writer, &rows).await?,
+        None => writer.run("COMMIT").await?,
     }
-    writer.run("COMMIT").await?;
     Ok(copied)
 }

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use tidemark_engine::{
-    Error, LogId, Position,
+    Error, LogId, Position, Result as EngineResult,
     write::{Delivery, Standing, Takeover, Unit},
 };
 
@@ -98,7 +98,7 @@ impl Opened {
         if has_begun {
             begin_unit(tenure, writer, tables, &begin.position, &end).await?;
         }
-        let mut ahead = VecDeque::new();
+        let mut ahead = Ahead::new();
         while let Some(delivery) = next(unit, &mut ahead).await? {
             let delivery = as_written(mode, delivery)?;
             let is_ahead = !has_begun && is_initial(&delivery)?;
@@ -196,27 +196,26 @@ impl Opened {
 /// Changes that are read ahead of those that are being written: loaders that are done together both have more to do.
 const READ_AHEAD: usize = 2;
 
+/// What has been read of a unit and is still to be written, up to its end or a failure.
+type Ahead = VecDeque<EngineResult<Option<Delivery>>>;
+
 /// The next changes of `unit`, of which those `ahead` have been read.
-async fn next(unit: &mut Unit, ahead: &mut VecDeque<Option<Delivery>>) -> Result<Option<Delivery>> {
-    match ahead.pop_front() {
-        Some(next) => Ok(next),
-        None => Ok(unit.next().await?),
-    }
+async fn next(unit: &mut Unit, ahead: &mut Ahead) -> Result<Option<Delivery>> {
+    let next = match ahead.pop_front() {
+        Some(next) => next,
+        None => unit.next().await,
+    };
+    Ok(next?)
 }
 
 /// Does `work` while changes of `unit` are read `ahead`.
-async fn while_reading<T>(
-    unit: &mut Unit,
-    ahead: &mut VecDeque<Option<Delivery>>,
-    work: impl Future<Output = Result<T>>,
-) -> Result<T> {
+async fn while_reading<T>(unit: &mut Unit, ahead: &mut Ahead, work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
-    // The last of them says that there are no more.
-    while ahead.len() < READ_AHEAD && !matches!(ahead.back(), Some(None)) {
+    while ahead.len() < READ_AHEAD && !matches!(ahead.back(), Some(Ok(None) | Err(_))) {
         tokio::select! {
             biased;
             done = &mut work => return done,
-            next = unit.next() => ahead.push_back(next?),
+            next = unit.next() => ahead.push_back(next),
         }
     }
     work.await

@@ -60,8 +60,7 @@ impl Tables {
     ) -> Result<()> {
         if !self.is_ready(delivery.changes.schema()) {
             self.loaders.finish(begin).await?;
-            writer.run("BEGIN").await?;
-            self.terms.tenure.hold(writer, begin).await?;
+            self.terms.tenure.hold(writer, ("BEGIN", ""), begin).await?;
             self.prepare(writer, delivery.changes.schema()).await?;
             writer.run("COMMIT").await?;
         }

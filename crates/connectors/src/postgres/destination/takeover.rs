@@ -26,8 +26,8 @@ pub(super) async fn take_over(writer: &mut Writer, terms: &Terms, takeover: &Tak
     let no_shadow = || Error::internal("a destination that is no shadow has no place to take");
     let real = terms.shadows.clone().ok_or_else(no_shadow)?;
     check_complete(takeover)?;
-    writer.run("BEGIN; SET CONSTRAINTS ALL DEFERRED").await?;
-    terms.tenure.hold(writer, &takeover.standing.position).await?;
+    let begin = ("BEGIN; SET CONSTRAINTS ALL DEFERRED", "");
+    terms.tenure.hold(writer, begin, &takeover.standing.position).await?;
     let former = lock(writer, &real).await?;
     let brought = brought(writer, terms, &real, takeover).await?;
     let standing = match &former {

@@ -79,6 +79,28 @@ impl Writer {
         Ok(self.session.execute(&statement, parameters).await?)
     }
 
+    /// Runs a statement that is kept prepared, and others that have no parameters `before` and `after` it, all in one trip to the
+    /// server. Tells how many rows it touched. Where one fails inside a transaction, those after it do nothing.
+    pub(super) async fn execute_between(
+        &mut self,
+        (before, after): (&str, &str),
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64> {
+        let statement = self.prepared(sql).await?;
+        let session = &self.session;
+        let (before, touched, after) = tokio::join!(
+            biased;
+            session.batch_execute(before),
+            session.execute(&statement, parameters),
+            session.batch_execute(after)
+        );
+        before?;
+        let touched = touched?;
+        after?;
+        Ok(touched)
+    }
+
     /// Runs a query that is kept prepared, and tells the number in its first row.
     pub(super) async fn first(
         &mut self,

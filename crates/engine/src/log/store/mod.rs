@@ -4,6 +4,7 @@
 mod placing;
 mod probe;
 mod reaction;
+mod settling;
 mod vault;
 
 use std::{
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 pub(crate) use placing::Placed;
 pub(super) use reaction::reaction_to;
+pub use settling::Settle;
 #[cfg(feature = "fuzzing")]
 pub use vault::open_encrypted;
 pub use vault::{KeyId, MasterKey, MasterKeys};
@@ -40,6 +42,8 @@ use vault::Vault;
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
     local: Option<Arc<Folder>>,
+    /// Where objects can be seen before they are durable.
+    settle: Option<Arc<dyn Settle>>,
     description: Arc<str>,
     /// Whether it is of a kind that need not be probed.
     is_known: bool,
@@ -72,8 +76,10 @@ impl Store {
         let objects = LocalFileSystem::new_with_prefix(folder.path())
             .map_err(|error| cannot(std::io::Error::other(error)))?
             .with_fsync(true);
+        let folder = Arc::new(folder);
         Ok(Self {
-            local: Some(Arc::new(folder)),
+            local: Some(folder.clone()),
+            settle: Some(folder),
             is_known: true,
             ..Self::new(Arc::new(objects), description)
         })
@@ -89,6 +95,7 @@ impl Store {
         Self {
             objects,
             local: None,
+            settle: None,
             description: description.into(),
             is_known: false,
             health: Arc::default(),
@@ -253,28 +260,6 @@ impl Store {
         let Some(folder) = self.local.clone() else { return Ok(()) };
         let checked = tokio::task::spawn_blocking(move || folder.check_there()).await?;
         checked.inspect_err(|error| self.health.failed(Doing::Writing, error))
-    }
-
-    /// Makes an object durable that this process found but did not write: another's put is visible before it is
-    /// durable on a local folder, and durable at once elsewhere.
-    pub(super) async fn settle(&self, path: &Path) -> Result<()> {
-        let Some(root) = self.local_folder() else { return Ok(()) };
-        let file = root.join(path.as_ref());
-        let open = move || {
-            let folder = file.parent().map(std::fs::File::open).transpose()?;
-            Ok((std::fs::File::open(&file)?, folder))
-        };
-        let opened: std::io::Result<_> = tokio::task::spawn_blocking(open).await?;
-        let (file, folder) = opened.map_err(|error| {
-            let message = format!("cannot open `{path}` in `{}` again", self.description);
-            Error::unavailable(message).source(error)
-        })?;
-        let sync = move || {
-            file.sync_all()?;
-            folder.map_or(Ok(()), |folder| folder.sync_all())
-        };
-        let synced = tokio::task::spawn_blocking(sync).await?;
-        synced.map_err(|error| durability_lost(path).source(error))
     }
 
     fn error(&self, doing: Doing, verb: &str, path: &Path, error: object_store::Error) -> Error {

@@ -64,7 +64,7 @@ impl Letters {
 
     /// Reads what there is: what an attempt has kept may be there, whatever became of the attempt.
     pub(in crate::write) async fn read(&mut self) -> Result<()> {
-        let letters = self.book.log.dead_letters(&self.book.destination).await?;
+        let letters = self.book.log.settled_letters(&self.book.destination).await?;
         self.book.change(|pages| pages.letters = letters);
         Ok(())
     }

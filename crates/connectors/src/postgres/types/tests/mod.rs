@@ -185,7 +185,7 @@ fn read<V: AsRef<T>, T: ?Sized>(
 }
 
 async fn write_text(client: &Client, batch: &ChangeBatch, targets: &[Target]) {
-    let mut out = bytes::BytesMut::new();
+    let mut out = BytesMut::new();
     for row in 0..batch.rows() {
         for (index, target) in targets.iter().enumerate() {
             if index > 0 {
