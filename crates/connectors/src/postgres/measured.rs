@@ -13,7 +13,7 @@ use super::{
         replication::pgoutput::{Message, Value},
         sync::copy::CopyReader,
     },
-    types::{ColumnBuilder, Target, Written},
+    types::{ColumnBuilder, Plain, Target, Written},
 };
 
 /// What the binary form of COPY begins and ends with.
@@ -31,11 +31,17 @@ impl Table {
 
     /// `changes` as a COPY in binary: what a destination is sent.
     pub fn write_copy(&self, changes: &ChangeBatch) -> Result<Bytes> {
-        let columns: Vec<_> = (0..self.0.len()).map(|index| changes.column(index)).collect();
+        let columns = self.0.iter().zip(&changes.columns().values).enumerate();
+        let columns: Vec<_> = columns
+            .map(|(index, (target, values))| (target, Plain::of(target, values), changes.column(index)))
+            .collect();
         let mut out = BytesMut::from(HEADER);
         for row in 0..changes.rows() {
             out.put_u16(self.width());
-            for (target, column) in self.0.iter().zip(&columns) {
+            for (target, plain, column) in &columns {
+                if plain.as_ref().map_or(Ok(false), |plain| plain.write(row, &mut out))? {
+                    continue;
+                }
                 match target.write_binary(&column.cell(row), &mut out)? {
                     Written::Appended => {}
                     Written::NeedsText => return Err(Error::internal("a value has no binary form")),

@@ -22,8 +22,8 @@ use crate::{Error, Result};
 
 /// Changes in a row group.
 const GROUP_ROWS: usize = 65_536;
-/// Batches that a row group is read back in.
-const BATCHES: usize = 2;
+/// Changes in a batch as it is read back, at least: a row group that has no more is one batch, any other two.
+const LEAST_ROWS: usize = 8_192;
 /// Values of a column that are looked at, to see whether they repeat.
 const SAMPLE: usize = 1_024;
 /// Where there are fewer, nothing is to be learned from them.
@@ -59,7 +59,7 @@ fn read_group(bytes: &Bytes, metadata: &ArrowReaderMetadata, group: usize) -> Re
     let rows = usize::try_from(metadata.metadata().row_group(group).num_rows()).unwrap_or_default();
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes.clone(), metadata.clone())
         .with_row_groups(vec![group])
-        .with_batch_size(rows.div_ceil(BATCHES).clamp(1, GROUP_ROWS));
+        .with_batch_size(rows.div_ceil(2).clamp(LEAST_ROWS, GROUP_ROWS));
     let reader = unless_it_panics(|| builder.build()).ok_or_else(beyond_reading)?.map_err(cannot_read)?;
     let mut reader = Some(reader);
     Ok(Box::new(std::iter::from_fn(move || {

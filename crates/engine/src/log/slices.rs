@@ -52,6 +52,12 @@ impl Slices {
 }
 
 impl Open {
+    /// Whether the rows of `segment` are decoded, and more behind them: then they only have to be cut off.
+    fn holds(&self, segment: &Segment) -> bool {
+        let wanted = segment.skip.saturating_sub(self.next).saturating_add(segment.rows);
+        self.rest.as_ref().is_some_and(|rest| rest.num_rows() as u64 > wanted)
+    }
+
     /// The rows of `segment`, which are further on.
     fn read(&mut self, segment: &Segment) -> Result<Vec<RecordBatch>> {
         let mut rows = Vec::new();
@@ -96,13 +102,15 @@ impl Log {
                 Open { name: segment.name.clone(), bytes: segment.bytes, batches, rest: None, next: 0 }
             }
         };
+        // To ask another thread takes longer than to cut off the rows of a small commit.
+        let is_at_hand = open.holds(segment);
         let (wanted, schema) = (segment.clone(), schema.clone());
         let read = move || {
             let rows = open.read(&wanted)?.into_iter();
             let changes = rows.map(|rows| ChangeBatch::from_record_batch(schema.clone(), &rows));
             Ok::<_, Error>((changes.collect::<Result<Vec<_>>>()?, open))
         };
-        let (changes, open) = self.world().compute(read).await??;
+        let (changes, open) = if is_at_hand { read()? } else { self.world().compute(read).await?? };
         if open.next < segment.total() {
             self.0.slices.put_back(open);
         }

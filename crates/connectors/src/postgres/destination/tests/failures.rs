@@ -33,6 +33,20 @@ async fn a_predecessor_changes_nothing_and_does_not_fight() {
     assert_eq!(value(&database, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM s"), "1 3");
 }
 
+/// Its successor ends its sessions where it may. Where it may not, the epoch alone is in the way.
+#[tokio::test]
+async fn a_predecessor_whose_session_goes_on_changes_nothing() {
+    let database = database();
+    let mut first = open(&database, WriteMode::Mirror).await;
+    apply(&mut first, 0, 1, vec![created("s", 1)]).await.unwrap();
+    database.execute("DELETE FROM _tidemark.sessions");
+    let mut second = destination(&database, writing(WriteMode::Mirror));
+    assert_eq!(second.open(&log()).await.unwrap(), Some(standing(1)));
+    let error = apply(&mut first, 1, 2, vec![created("s", 2)]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert_eq!(value(&database, "SELECT string_agg(id::text, ' ' ORDER BY id) FROM s"), "1");
+}
+
 /// One that lost its connection finds out, when it comes back, that somebody else has come in between.
 #[tokio::test]
 async fn a_predecessor_that_comes_back_is_told() {
