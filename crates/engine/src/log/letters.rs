@@ -231,7 +231,63 @@ pub(crate) fn letter_of(op: Op) -> char {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        collections::BTreeSet,
+        sync::{Arc, Mutex},
+    };
+
     use super::*;
+    use crate::{
+        Time,
+        log::{Settle, Store},
+        world::World,
+    };
+
+    /// What was made durable once it was found.
+    #[derive(Debug, Default)]
+    struct Settled(Mutex<BTreeSet<Path>>);
+
+    #[async_trait::async_trait]
+    impl Settle for Settled {
+        async fn settle(&self, path: &Path) -> Result<()> {
+            self.0.lock().unwrap().insert(path.clone());
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_letter_of_another_process_is_made_durable_before_it_is_relied_upon() {
+        let settled = Arc::new(Settled::default());
+        let store = Store::memory().settled_by(settled.clone());
+        let log = Log::open_or_create(store, "letters", World::real()).await.unwrap();
+        let letter = DeadLetter {
+            id: LetterId { sequence: 42, ordinal: 7, shadow: None },
+            stream: StreamName::new("orders"),
+            op: letter_of(Op::Update),
+            keys: Vec::new(),
+            played: 42,
+            phase: Phase::Changes,
+            from: 0,
+            by_shadow: None,
+            error: "it does not fit".to_owned(),
+            kind: ErrorKind::Data,
+            hint: None,
+            behind: None,
+            time: Time::EPOCH,
+            attempts: 1,
+            at_first: false,
+            discarded: false,
+            released: None,
+            voided_by: None,
+        };
+        let path = names::dead_letter("d", "42-7");
+        let is_settled = || settled.0.lock().unwrap().remove(&path);
+        log.keep_letters("d", std::slice::from_ref(&letter)).await.unwrap();
+        log.settled_letters("d").await.unwrap();
+        assert!(is_settled(), "one that is read");
+        log.keep_letters("d", &[DeadLetter { attempts: 2, ..letter }]).await.unwrap();
+        assert!(is_settled(), "one that is there when the same is to be kept");
+    }
 
     #[test]
     fn a_letter_is_named_by_its_change_and_its_shadow() {

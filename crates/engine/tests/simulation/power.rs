@@ -22,6 +22,8 @@ fn a_dead_letter_survives_a_power_cut() {
         let universe = Universe::new(seed).on_disk();
         universe.mirrored.poison(Some(POISON));
         live_through_power_cuts(&universe, seed, Fate::busy);
+        // What had been forgotten and came back is forgotten again.
+        assert!(universe.live(seed + 1, &Fate::kind()), "a quiet life");
         universe.check_poisoned(POISON);
     });
 }

@@ -22,8 +22,8 @@ pub(crate) struct Disk {
 
 #[derive(Debug, Default)]
 struct Unsynced {
-    /// Names that a power cut may take,
-    added: BTreeSet<Path>,
+    /// Names that a power cut may take, or that may then name again what they did before,
+    added: BTreeMap<Path, Option<Bytes>>,
     /// and those that it may bring back, with what they named.
     removed: BTreeMap<Path, Bytes>,
     /// Folders whose names are synced in those above.
@@ -37,19 +37,21 @@ impl Disk {
         Self { objects, unsynced: Arc::default() }
     }
 
-    /// `path` has come to be.
-    pub(crate) fn added(&self, path: &Path) {
+    /// `path` has come to be, or names something else than `former`.
+    pub(crate) fn added(&self, path: &Path, former: Option<Bytes>) {
         let mut unsynced = self.unsynced();
-        unsynced.removed.remove(path);
-        unsynced.added.insert(path.clone());
+        let removed = unsynced.removed.remove(path);
+        unsynced.added.entry(path.clone()).or_insert(former.or(removed));
     }
 
     /// `path`, which named `bytes`, is about to be removed.
     pub(crate) fn removed(&self, path: &Path, bytes: Bytes) {
         let mut unsynced = self.unsynced();
         // A name that was never synced does not come back.
-        if !unsynced.added.remove(path) {
-            unsynced.removed.insert(path.clone(), bytes);
+        match unsynced.added.remove(path) {
+            Some(None) => {}
+            Some(Some(former)) => drop(unsynced.removed.insert(path.clone(), former)),
+            None => drop(unsynced.removed.insert(path.clone(), bytes)),
         }
     }
 
@@ -59,7 +61,7 @@ impl Disk {
         let mut folder = folder_of(path.as_ref());
         loop {
             let is_elsewhere = |path: &Path| folder_of(path.as_ref()) != folder;
-            unsynced.added.retain(is_elsewhere);
+            unsynced.added.retain(|path, _| is_elsewhere(path));
             unsynced.removed.retain(|path, _| is_elsewhere(path));
             if folder.is_empty() || !unsynced.folders.insert(folder.to_owned()) {
                 break;
@@ -74,22 +76,19 @@ impl Disk {
         let mut unsynced = self.unsynced();
         let added = std::mem::take(&mut unsynced.added);
         let removed = std::mem::take(&mut unsynced.removed);
-        for path in added {
+        let removed = removed.into_iter().map(|(path, former)| (path, Some(former)));
+        for (path, former) in added.into_iter().chain(removed) {
             if random.below(2) == 0 {
-                self.objects
-                    .delete(&path)
-                    .now_or_never()
-                    .expect("memory answers at once")
-                    .expect("it is there");
-                unsynced.lost += 1;
+                continue;
             }
-        }
-        for (path, bytes) in removed {
-            if random.below(2) == 0 {
-                let put = self.objects.put(&path, bytes.into()).now_or_never();
-                put.expect("memory answers at once").expect("memory takes it");
-                unsynced.lost += 1;
-            }
+            let outcome = match former {
+                Some(former) => {
+                    self.objects.put(&path, former.into()).now_or_never().map(|put| put.map(drop))
+                }
+                None => self.objects.delete(&path).now_or_never(),
+            };
+            outcome.expect("memory answers at once").expect("memory does as it is told");
+            unsynced.lost += 1;
         }
     }
 

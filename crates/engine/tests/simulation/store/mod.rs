@@ -132,9 +132,10 @@ impl Connection {
 
     /// Puts an object: on a disk it can be seen, and only then becomes durable.
     async fn put_durably(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        let former = self.durable.read(location);
         let put = self.store.put_opts(location, payload, opts).await?;
         if let Some(disk) = &self.durable.disk {
-            disk.added(location);
+            disk.added(location, former);
             self.fate.place().await;
             if self.fate.call() != Call::Succeeds {
                 return Err(timeout());
