@@ -57,7 +57,8 @@ fn whatever_ends_at_random_nothing_is_lost_and_nothing_twice() {
     // However little time the load had: every table has had a record, or it would be nowhere else.
     source.execute("INSERT INTO scratch VALUES (-1, 'first') ON CONFLICT DO NOTHING");
     bench.tidemark("run pipeline.yaml --once").succeeds();
-    source.query("SELECT pg_create_logical_replication_slot('oracle', 'test_decoding')");
+    source
+        .query("SELECT pg_create_logical_replication_slot('oracle_' || current_database(), 'test_decoding')");
     let begin = value(&history, &last_position());
     trouble(&to, &mut chance);
     under_load(&source, &mut chance, |chance| {
