@@ -24,7 +24,7 @@ use crate::{
 #[test]
 fn whoever_is_replaced_notices_and_changes_nothing() {
     let replaced = AtomicU64::new(0);
-    seeds::each("rivals", 250, |seed| {
+    seeds::each("rivals", 150, |seed| {
         let universe = Universe::of_any_kind(seed).shared();
         let mut random = Seeded::new(seed ^ 0x21ba);
         for life in 0.. {
