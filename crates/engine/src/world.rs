@@ -12,6 +12,9 @@ use async_trait::async_trait;
 
 use crate::{Result, Time};
 
+/// Work on fewer bytes than this holds nobody up.
+const LITTLE: usize = 64 << 10;
+
 /// Tells the time and waits.
 #[async_trait]
 pub trait Clock: Send + Sync + 'static {
@@ -83,6 +86,15 @@ impl World {
         // The receiver is gone only when the caller stopped waiting, and then nobody misses the result.
         self.processors.run(Box::new(move || drop(give.send(work())))).await?;
         take.await.map_err(|_| crate::Error::internal("a computation ended without a result"))
+    }
+
+    /// The same for work on about `bytes` bytes: what is done sooner than somebody else could be asked to is done at once.
+    pub async fn compute_on<T: Send + 'static>(
+        &self,
+        bytes: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        if bytes < LITTLE { Ok(work()) } else { self.compute(work).await }
     }
 }
 

@@ -73,9 +73,9 @@ pub(super) struct StagingKeys {
     pub(super) path: Option<String>,
     /// The format of the data.
     pub(super) format: StagingFormat,
-    /// How long a change may wait for others before it is committed. Left out: `100ms` in a folder, `500ms` in object storage,
-    /// where every commit costs.
-    #[schemars(with = "Interval", extend("default" = "100ms"))]
+    /// No two commits in a shorter time than this, unless there is much to commit. Left out: `0s` in a folder, where a commit takes
+    /// what came during the one before; `500ms` in object storage, where every commit costs.
+    #[schemars(with = "Interval", extend("default" = "0s"))]
     pub(super) max_delay: Option<Interval>,
     /// How long changes may stay in commits before they are folded into files of `format`.
     pub(super) fold_after: Interval,

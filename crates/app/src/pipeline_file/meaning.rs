@@ -94,7 +94,7 @@ impl Findings<'_> {
         }
         let max_delay = match (keys.max_delay, &place) {
             (Some(given), _) => given.0,
-            (None, StagingPlace::Folder(_)) => Duration::from_millis(100),
+            (None, StagingPlace::Folder(_)) => Duration::ZERO,
             (None, StagingPlace::Objects(_)) => Duration::from_millis(500),
         };
         Staging {

@@ -257,8 +257,10 @@ destinations:
         if exists { value(copy, "SELECT count(*) FROM items") } else { String::new() }
     };
     let both = |rows: &str| [&mirror, &all].iter().all(|copy| count(copy) == rows);
+    running.until("the first row has arrived", || both("1"));
+    // By the stream: from here on nothing but the disk holds up whoever reads it.
     source.execute("INSERT INTO items VALUES (1, 'small')");
-    running.until("the first rows have arrived", || both("2"));
+    running.until("the second row has arrived", || both("2"));
 
     disk.fill(0);
     let before = value(&source, "SELECT pg_current_wal_insert_lsn()");

@@ -162,7 +162,8 @@ impl Log {
             .section(frame.offset, frame.length)
             .ok_or_else(|| Error::conflict(format!("commit {sequence} of the log misses a frame")))?;
         let phase = frame.phase;
-        let batches = self.world().compute(move || frame::read(&frame, &schema, bytes)).await??;
+        let batches =
+            self.world().compute_on(bytes.len(), move || frame::read(&frame, &schema, bytes)).await??;
         batches.into_iter().map(|changes| delivery(commit, phase, changes)).collect()
     }
 }

@@ -11,26 +11,39 @@ use crate::{Digest, Error, Position, Result, Time};
 /// Bytes of recent commits kept in memory, so that loops in the writer's process need not read them back.
 const RECENT_BYTES: usize = 8 << 20;
 
-/// The newest commits, oldest first.
+/// The newest commits.
 #[derive(Debug, Default)]
-pub(super) struct Recent(Mutex<VecDeque<Arc<Commit>>>);
+pub(super) struct Recent(Mutex<Newest>);
+
+#[derive(Debug, Default)]
+struct Newest {
+    /// Oldest first; each follows upon the one before it.
+    commits: VecDeque<Arc<Commit>>,
+    bytes: usize,
+}
 
 impl Recent {
     pub(super) fn remember(&self, commit: &Arc<Commit>) {
-        let mut commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Newest { commits, bytes } = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match commits.back().map(|newest| newest.sequence() + 1) {
+            Some(next) if commit.sequence() < next => return,
+            Some(next) if commit.sequence() > next => (*commits, *bytes) = (VecDeque::new(), 0),
+            _ => {}
+        }
         commits.push_back(commit.clone());
-        let mut bytes: usize = commits.iter().map(|commit| commit.body().len()).sum();
-        while bytes > RECENT_BYTES {
+        *bytes += commit.body().len();
+        while *bytes > RECENT_BYTES {
             match commits.pop_front() {
-                Some(oldest) => bytes -= oldest.body().len(),
+                Some(oldest) => *bytes -= oldest.body().len(),
                 None => break,
             }
         }
     }
 
     fn get(&self, sequence: u64) -> Option<Arc<Commit>> {
-        let commits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        commits.iter().rev().find(|commit| commit.sequence() == sequence).cloned()
+        let Newest { commits, .. } = &*self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = sequence.checked_sub(commits.front()?.sequence())?;
+        commits.get(usize::try_from(index).ok()?).cloned()
     }
 }
 

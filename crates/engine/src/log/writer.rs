@@ -41,6 +41,11 @@ impl Entry {
         segments.map(|segment| segment.name.clone()).collect()
     }
 
+    /// How much memory its changes take that are to be laid out.
+    fn bytes(&self) -> usize {
+        self.groups.iter().flat_map(|group| &group.batches).map(ChangeBatch::byte_size).sum()
+    }
+
     /// The schema of each change, in order.
     fn schemas(&self) -> impl Iterator<Item = (StreamName, Digest)> {
         self.groups.iter().flat_map(|group| {
@@ -176,7 +181,8 @@ impl LogWriter {
         }
         let mut header = self.next_header(&entry)?;
         header.source_position = header.source_position.clone().max(self.completed_up_to(&header).await?);
-        let commit = Arc::new(self.log.world().compute(move || seal(header, entry)).await??);
+        let sealed = self.log.world().compute_on(entry.bytes(), move || seal(header, entry));
+        let commit = Arc::new(sealed.await??);
         self.is_unresolved = true;
         self.put(&commit, stop).await?;
         self.is_unresolved = false;

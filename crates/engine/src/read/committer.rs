@@ -17,6 +17,13 @@ const GROUP_BYTES: usize = 4 << 20;
 /// Transactions that do; a boundary without any counts as one. They take 16 bytes each in the commit.
 const GROUP_TRANSACTIONS: usize = 65_536;
 
+/// How many commits there have been in this attempt.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Commits {
+    pub(super) begun: u64,
+    pub(super) ended: u64,
+}
+
 /// Takes boundaries and commits them.
 pub(super) struct Committer<'a> {
     pub(super) log: &'a Log,
@@ -25,6 +32,8 @@ pub(super) struct Committer<'a> {
     /// No two commits in a shorter time than this, unless a group is full.
     pub(super) max_delay: Duration,
     pub(super) durable: watch::Sender<Cursor>,
+    /// Told of each commit, as it begins and as it ends.
+    pub(super) commits: watch::Sender<Commits>,
     pub(super) stop: Stop,
     /// Told which segments are named.
     pub(super) unnamed: Unnamed,
@@ -45,10 +54,13 @@ impl<'a> Committer<'a> {
             let Some(first) = first else { return Ok(()) };
             let mut gathered = Gathered::from(first);
             left_over = self.gather(&mut gathered, pause.take()).await;
+            self.commits.send_modify(|commits| commits.begun += 1);
             self.commit(gathered).await?;
-            let log = self.log;
-            let max_delay = self.max_delay;
-            pause = Some(Box::pin(log.world().sleep(max_delay)));
+            self.commits.send_modify(|commits| commits.ended += 1);
+            let (log, max_delay) = (self.log, self.max_delay);
+            if !max_delay.is_zero() {
+                pause = Some(Box::pin(log.world().sleep(max_delay)));
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    future,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -12,7 +13,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::memory::{Held, Memory};
+use super::{
+    committer::Commits,
+    memory::{Held, Memory},
+};
 use crate::{
     Cursor, Error, ErrorKind, PartId, Result, Time,
     change::ChangeBatch,
@@ -45,8 +49,17 @@ struct Shared {
     boundaries: mpsc::Sender<Boundary>,
     memory: Memory,
     segments: Arc<SegmentSettings>,
-    durable: watch::Receiver<Cursor>,
-    read: Arc<AtomicU64>,
+    progress: Progress,
+}
+
+/// What the committer and the lanes tell.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// Up to where everything is durable.
+    pub(super) durable: watch::Receiver<Cursor>,
+    pub(super) commits: watch::Receiver<Commits>,
+    /// How many changes the lanes were given.
+    pub(super) read: Arc<AtomicU64>,
 }
 
 /// A boundary on its way to the committer.
@@ -65,10 +78,9 @@ impl Outlet {
         boundaries: mpsc::Sender<Boundary>,
         memory: Memory,
         segments: SegmentSettings,
-        durable: watch::Receiver<Cursor>,
-        read: Arc<AtomicU64>,
+        progress: Progress,
     ) -> Self {
-        Self(Arc::new(Shared { boundaries, memory, segments: Arc::new(segments), durable, read }))
+        Self(Arc::new(Shared { boundaries, memory, segments: Arc::new(segments), progress }))
     }
 
     /// A lane for `part` of the source. Any number may be open at once, each with boundaries of its own; one part has one
@@ -91,7 +103,7 @@ impl Outlet {
 
     /// The cursor up to which everything is durable. Acknowledge the source only from this.
     pub fn durable(&self) -> watch::Receiver<Cursor> {
-        self.0.durable.clone()
+        self.0.progress.durable.clone()
     }
 }
 
@@ -148,11 +160,19 @@ impl Lane {
             self.last_source_position = last.map(<[u8]>::to_vec);
         }
         self.batches.push(batch);
-        self.outlet.0.read.fetch_add(rows, Ordering::Relaxed);
+        self.outlet.0.progress.read.fetch_add(rows, Ordering::Relaxed);
         if scarce || self.held.bytes() > INLINE_BYTES || !self.spilled.is_empty() {
             self.spill().await?;
         }
         Ok(())
+    }
+
+    /// The commit that is under way now. A boundary that is made before it is over has to wait for it, so what comes meanwhile may as
+    /// well share one: for sources with many small transactions that come one by one.
+    pub fn under_way(&self) -> UnderWay {
+        let commits = self.outlet.0.progress.commits.clone();
+        let number = commits.borrow().begun;
+        UnderWay { commits, number }
     }
 
     /// Says `step` of a stream's initial sync with the next boundary.
@@ -250,6 +270,28 @@ impl Lane {
     fn leave<T>(&mut self, outcome: Result<T>) -> Result<T> {
         self.broken = outcome.as_ref().err().map(Error::kind);
         outcome
+    }
+}
+
+/// A commit that is under way, or was.
+#[derive(Debug)]
+pub struct UnderWay {
+    commits: watch::Receiver<Commits>,
+    number: u64,
+}
+
+impl UnderWay {
+    /// Whether there is nothing to wait for.
+    pub fn is_over(&self) -> bool {
+        self.commits.borrow().ended >= self.number
+    }
+
+    /// Returns when it is over.
+    pub async fn over(&mut self) {
+        if self.commits.wait_for(|commits| commits.ended >= self.number).await.is_err() {
+            // The committer has failed, and the read loop ends.
+            future::pending().await
+        }
     }
 }
 

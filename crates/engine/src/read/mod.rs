@@ -9,7 +9,7 @@ mod resyncs;
 mod strategy;
 
 pub use crate::log::Span;
-pub use lane::{Lane, Outlet, Phase, Ticket};
+pub use lane::{Lane, Outlet, Phase, Ticket, UnderWay};
 pub(crate) use memory::Memory;
 pub use read_loop::{ReadLoop, ReadSettings};
 pub use resyncs::{Asked, Resyncs};

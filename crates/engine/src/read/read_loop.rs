@@ -12,7 +12,12 @@ use std::{
 use futures::future;
 use tokio::sync::{mpsc, watch};
 
-use super::{End, Outlet, ReadContext, ReadStrategy, Resyncs, committer::Committer, memory::Memory};
+use super::{
+    End, Outlet, ReadContext, ReadStrategy, Resyncs,
+    committer::{Commits, Committer},
+    lane::Progress,
+    memory::Memory,
+};
 use crate::{
     Cursor, Error, Result, Stop,
     codec::Format,
@@ -150,13 +155,16 @@ impl ReadLoop {
         let ended = Stop::new();
         let (sender, boundaries) = mpsc::channel(WAITING);
         let memory = Memory::new(self.settings.memory);
-        let outlet = Outlet::new(sender, memory, segments, watching, self.read.clone());
+        let (commits, told) = watch::channel(Commits::default());
+        let progress = Progress { durable: watching, commits: told, read: self.read.clone() };
+        let outlet = Outlet::new(sender, memory, segments, progress);
         let committer = Committer {
             log: &self.log,
             writer,
             boundaries,
             max_delay: self.settings.max_delay,
             durable,
+            commits,
             stop: self.stop.clone(),
             unnamed: unnamed.clone(),
             ended: ended.clone(),

@@ -26,7 +26,8 @@ fn a_mixed_load_converges_through_fifty_kills() {
     let mut chance = Chance::from_the_environment();
     load::prepare(&source);
     // What the server itself says has happened, to be compared with what was staged.
-    source.query("SELECT pg_create_logical_replication_slot('oracle', 'test_decoding')");
+    source
+        .query("SELECT pg_create_logical_replication_slot('oracle_' || current_database(), 'test_decoding')");
     let total = value(&source, load::TOTAL);
     let destinations = destination("mirror", &mirror, "mirror") + &destination("history", &history, "append");
     let bench = pipeline(&source, "[\"public.*\"]", &destinations);
@@ -205,7 +206,7 @@ impl Changes {
 
 /// What the server tells by the slot `oracle`: transaction, operation and table of each change.
 pub(super) fn told_changes(source: &Database<'_>) -> Vec<(String, String, String)> {
-    let told = source.query("SELECT xid::text, data FROM pg_logical_slot_get_changes('oracle', NULL, NULL)");
+    let told = source.query("SELECT xid::text, data FROM pg_logical_slot_get_changes('oracle_' || current_database(), NULL, NULL)");
     told.iter().filter_map(|row| told_change(row[0].as_deref()?, row[1].as_deref()?)).collect()
 }
 

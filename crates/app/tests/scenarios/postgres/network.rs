@@ -142,7 +142,8 @@ fn a_source_whose_sessions_end_at_any_moment_is_read_whole_and_once() {
          INSERT INTO large SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, 30000) i;",
     );
     // What the server itself says has happened, to be compared with what was staged.
-    source.query("SELECT pg_create_logical_replication_slot('oracle', 'test_decoding')");
+    source
+        .query("SELECT pg_create_logical_replication_slot('oracle_' || current_database(), 'test_decoding')");
     let bench = over((&source, &from), (&mirror, &history, &to));
     let mut chance = Chance::from_the_environment();
     let stop = AtomicBool::new(false);

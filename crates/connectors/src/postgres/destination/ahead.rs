@@ -21,7 +21,7 @@ use super::{
     gathered::most_rows,
     history::{self, Displaced},
     ledger::LoadedRows,
-    merge::merge,
+    merge::{Merged, merge},
     parking::Parking,
     piece::Piece,
     stepwise,
@@ -197,7 +197,7 @@ pub(super) async fn load(writer: &mut Writer, piece: &Piece) -> Result<Copied> {
     let (rows, most) = (piece.changes.rows(), most_rows(&piece.changes));
     for start in (0..rows).step_by(most) {
         let changes = piece.changes.slice(start, most.min(rows - start));
-        if !merge(writer, &piece.table, std::slice::from_ref(&changes)).await? {
+        if merge(writer, &piece.table, std::slice::from_ref(&changes), false).await? == Merged::No {
             stepwise::apply(writer, &piece.table, &changes, false, &mut parking).await?;
         }
     }

@@ -46,6 +46,8 @@ struct Entry {
     was_free: bool,
     /// Whether the row that was under it before the first change has gone from here.
     was_left: bool,
+    /// Whether the first change says that its record has just come to be: nothing should be under it yet.
+    was_born: bool,
     place: Place,
 }
 
@@ -130,7 +132,9 @@ impl Entries {
                 self.update(view, at, new)
             }
             _ => {
-                self.put(new, at, Place::Row(Image { base: None, cells: Cells::All(at) }));
+                let known = self.list.len();
+                let index = self.put(new, at, Place::Row(Image { base: None, cells: Cells::All(at) }));
+                self.list[index].was_born |= op == Op::Create && index == known;
                 true
             }
         })
@@ -144,7 +148,7 @@ impl Entries {
     }
 
     /// Says what is under `key` now, whatever was.
-    fn put(&mut self, key: Key, at: At, place: Place) {
+    fn put(&mut self, key: Key, at: At, place: Place) -> usize {
         let is_gone = matches!(place, Place::Gone);
         let index = match self.by_key.get(&key) {
             Some(&index) => {
@@ -154,12 +158,13 @@ impl Entries {
             None => self.add(key, Named { at, before: false }, place),
         };
         self.list[index].was_left |= is_gone;
+        index
     }
 
     fn add(&mut self, key: Key, named: Named, place: Place) -> usize {
         let index = self.list.len();
         self.by_key.insert(key, index);
-        self.list.push(Entry { named, was_free: false, was_left: false, place });
+        self.list.push(Entry { named, was_free: false, was_left: false, was_born: false, place });
         index
     }
 
@@ -264,6 +269,11 @@ impl<'a> Folded<'a> {
             Place::Row(Image { base: Some(base), .. }) if *base == entry => Action::Update,
             Place::Row(_) => Action::Move,
         }
+    }
+
+    /// Whether a new record comes under this key, under which nothing should be yet.
+    pub(super) fn is_new(&self, entry: usize) -> bool {
+        self.entries[entry].was_born && self.action(entry) == Action::Set
     }
 
     /// Whether nothing may be under this key yet.

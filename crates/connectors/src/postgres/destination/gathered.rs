@@ -13,7 +13,7 @@ use super::{
     bulk::{Copied, add_missing, copy},
     failure::{Failure, Result},
     history::{self, Displaced},
-    merge::merge,
+    merge::{Merged, merge},
     parking::Parking,
     piece::Piece,
     stepwise,
@@ -26,8 +26,8 @@ use super::{
 const MOST_ROWS: usize = 10_000;
 /// Or when all that is gathered takes this much memory.
 pub(super) const MOST_BYTES: usize = 8 << 20;
-/// Up to this many changes go one by one, by prepared statements: a work table would take longer.
-pub(super) const FEW: usize = 8;
+/// Up to this many changes go each by itself, by prepared statements that are sent together: a work table would take longer.
+pub(super) const FEW: usize = 16;
 
 /// How many of `changes` may be merged at once.
 pub(super) fn most_rows(changes: &ChangeBatch) -> usize {
@@ -45,6 +45,8 @@ pub(super) struct Stream {
     pub(super) has_loaded: bool,
     pub(super) parking: Parking,
     pub(super) displaced: Displaced,
+    /// Whether records that come to be are copied straight into the table.
+    copies: bool,
     gathered: Vec<Delivery>,
     rows: usize,
     bytes: usize,
@@ -59,6 +61,7 @@ impl Stream {
             has_loaded: false,
             parking: Parking::default(),
             displaced: Displaced::default(),
+            copies: true,
             gathered: Vec::new(),
             rows: 0,
             bytes: 0,
@@ -205,8 +208,16 @@ impl Stream {
         let rows = between.iter().map(|(_, changes)| changes.rows()).sum::<usize>();
         if rows > FEW && self.parking.is_empty() {
             let batches = between.iter().map(|(_, changes)| changes.clone()).collect::<Vec<_>>();
-            if merge(writer, &self.table, &batches).await? {
-                return Ok(());
+            let may_be_there = writer.retries || between.iter().any(|(played, _)| self.is_replayed(*played));
+            let copies = self.copies && self.table.made && !may_be_there;
+            match merge(writer, &self.table, &batches, copies).await? {
+                Merged::Yes => return Ok(()),
+                Merged::WithoutCopy => {
+                    // It may well be so again: a record that comes anew may be there as deleted.
+                    self.copies = false;
+                    return Ok(());
+                }
+                Merged::No => {}
             }
         }
         for (played, changes) in &between {

@@ -262,16 +262,22 @@ impl Tenure {
             .hint("let only one `tidemark run` write to it")
     }
 
-    /// Moves the destination from `begin` to `end`, if it still stands there under our epoch. A destination to which nothing
-    /// has been applied may begin anywhere.
-    pub(super) async fn advance(&self, writer: &mut Writer, begin: &Position, end: &Standing) -> Result<()> {
+    /// Begins a transaction by `begin_sql` and moves the destination from `begin` to `end`, if it still stands there under our
+    /// epoch. A destination to which nothing has been applied may begin anywhere.
+    pub(super) async fn advance(
+        &self,
+        writer: &mut Writer,
+        begin_sql: &str,
+        (begin, end): (&Position, &Standing),
+    ) -> Result<()> {
         let (notes, end) = (end.notes()?, &end.position);
         let sql = "UPDATE _tidemark.positions SET log = $3, sequence = $4, hash = $5, notes = $9
                    WHERE destination = $1 AND epoch = $2
                      AND (log IS NULL OR (log = $6 AND sequence = $7 AND hash = $8))";
         let (end_hash, begin_hash) = (end.hash.to_string(), begin.hash.to_string());
         let moved = writer
-            .execute(
+            .execute_between(
+                (begin_sql, ""),
                 sql,
                 &[
                     &self.destination,

@@ -1,4 +1,5 @@
-//! `mirror` in bulk: folded changes go into a work table, and a handful of statements bring the table up to them.
+//! `mirror` in bulk: folded changes go into a work table, and a handful of statements bring the table up to them. Records that come
+//! to be are copied straight into the table.
 
 use std::sync::Arc;
 
@@ -19,13 +20,52 @@ use super::{
 };
 use crate::postgres::types::Target;
 
-/// Brings `table` up to `batches`, inside a transaction. `false`, with nothing done, when the changes must be applied one by
-/// one: they displace rows, meet rows that are not there, or collide with a constraint.
-pub(super) async fn merge(writer: &mut Writer, table: &Arc<Table>, batches: &[ChangeBatch]) -> Result<bool> {
-    let (of, batches) = (table.clone(), batches.to_vec());
-    let Some(work) = spawn_blocking(move || Work::prepare(&of, &batches)).await?? else { return Ok(false) };
-    let needed = if work.moves > 0 { &[Part::Work, Part::Moved][..] } else { &[Part::Work] };
-    Scratch::make(writer, table, needed).await?;
+/// What came of a merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Merged {
+    /// The table is up to the changes.
+    Yes,
+    /// It is, but records that came to be were there already.
+    WithoutCopy,
+    /// Nothing was done: the changes must be applied one by one. They displace rows, meet rows that are not there, or collide with
+    /// a constraint.
+    No,
+}
+
+/// Brings `table` up to `batches`, inside a transaction. Where it `copies`, records that come to be go straight into the table: the
+/// quickest way there is, as long as none of them is there.
+pub(super) async fn merge(
+    writer: &mut Writer,
+    table: &Arc<Table>,
+    batches: &[ChangeBatch],
+    copies: bool,
+) -> Result<Merged> {
+    let ways = if copies {
+        &[(true, Merged::Yes), (false, Merged::WithoutCopy)][..]
+    } else {
+        &[(false, Merged::Yes)]
+    };
+    for &(copies, merged) in ways {
+        let (of, batches) = (table.clone(), batches.to_vec());
+        let prepared = spawn_blocking(move || Work::prepare(&of, &batches, copies)).await??;
+        let Some(work) = prepared else { break };
+        let has_copied = work.new > 0;
+        if attempt(writer, table, work).await? {
+            return Ok(merged);
+        }
+        if !has_copied {
+            break;
+        }
+    }
+    Ok(Merged::No)
+}
+
+/// Does `work`; `false` when it cannot be done, and is not.
+async fn attempt(writer: &mut Writer, table: &Table, work: Work) -> Result<bool> {
+    if work.count > 0 {
+        let needed = if work.moves > 0 { &[Part::Work, Part::Moved][..] } else { &[Part::Work] };
+        Scratch::make(writer, table, needed).await?;
+    }
     writer.run("SAVEPOINT merge").await?;
     match work.apply(writer, table).await {
         Ok(true) => {
@@ -48,6 +88,9 @@ struct Work {
     form: Form,
     rows: Bytes,
     count: usize,
+    /// Records that go straight into the table, and how many.
+    new_rows: Bytes,
+    new: usize,
     /// Whether some rows must find nothing under their key.
     any_free: bool,
     updates: u64,
@@ -61,23 +104,26 @@ struct Work {
 
 impl Work {
     /// Folds and writes down. `None` when the changes cannot be folded.
-    fn prepare(table: &Table, batches: &[ChangeBatch]) -> Result<Option<Self>> {
+    fn prepare(table: &Table, batches: &[ChangeBatch], copies: bool) -> Result<Option<Self>> {
         let Some(folded) = fold(batches, table.columns.len() == table.fields.len())? else { return Ok(None) };
         let form = Form::of(table.fields.iter().map(|field| &field.target));
-        match Self::write(table, &folded, form) {
-            Err(Failure::NeedsText) => Self::write(table, &folded, Form::Text).map(Some),
+        match Self::write(table, &folded, form, copies) {
+            Err(Failure::NeedsText) => Self::write(table, &folded, Form::Text, copies).map(Some),
             work => work.map(Some),
         }
     }
 
-    fn write(table: &Table, folded: &Folded<'_>, form: Form) -> Result<Self> {
+    fn write(table: &Table, folded: &Folded<'_>, form: Form, copies: bool) -> Result<Self> {
         let width = table.fields.len();
         let own = OwnColumns::new();
         let mut rows = Rows::begin(form, OwnColumns::COUNT + width + table.key.len());
+        let mut new_rows = Rows::begin(form, width);
         let mut work = Self {
             form,
             rows: Bytes::new(),
-            count: folded.len(),
+            count: 0,
+            new_rows: Bytes::new(),
+            new: 0,
             any_free: false,
             updates: 0,
             moves: 0,
@@ -87,7 +133,15 @@ impl Work {
         };
         let mut carried = vec![0; width.div_ceil(8)];
         for entry in 0..folded.len() {
+            if copies && folded.is_new(entry) {
+                work.new += 1;
+                new_rows.begin_row();
+                Self::add_fields(&mut new_rows, table, |index| folded.cell(entry, index))?;
+                new_rows.end_row();
+                continue;
+            }
             let (action, free) = (folded.action(entry), folded.was_free(entry));
+            work.count += 1;
             work.note(action, free);
             carried.fill(0);
             if matches!(action, Action::Update | Action::Move) {
@@ -100,20 +154,26 @@ impl Work {
             }
             rows.begin_row();
             own.add(&mut rows, entry, action, free, &carried)?;
-            for (index, field) in table.fields.iter().enumerate() {
+            Self::add_fields(&mut rows, table, |index| {
                 let is_told = action != Action::Delete || table.key.contains(&index);
-                let cell = if is_told { folded.cell(entry, index) } else { Cell::Null };
-                rows.add(&field.target, &cell)
-                    .map_err(|failure| of_column(failure, &field.plain, &table.stream))?;
-            }
+                if is_told { folded.cell(entry, index) } else { Cell::Null }
+            })?;
             for &index in &table.key {
                 rows.add(&table.fields[index].target, &folded.base_cell(entry, index))?;
             }
             rows.end_row();
         }
         rows.end();
-        work.rows = rows.finish();
+        new_rows.end();
+        (work.rows, work.new_rows) = (rows.finish(), new_rows.finish());
         Ok(work)
+    }
+
+    fn add_fields<'c>(rows: &mut Rows, table: &Table, cell: impl Fn(usize) -> Cell<'c>) -> Result<()> {
+        table.fields.iter().enumerate().try_for_each(|(index, field)| {
+            let added = rows.add(&field.target, &cell(index));
+            added.map_err(|failure| of_column(failure, &field.plain, &table.stream))
+        })
     }
 
     fn note(&mut self, action: Action, free: bool) {
@@ -129,14 +189,24 @@ impl Work {
 
     /// Fills the work table and runs the statements; `false` when one of them found other rows than it should.
     async fn apply(self, writer: &mut Writer, table: &Table) -> Result<bool> {
+        if self.count > 0 && !self.apply_actions(writer, table).await? {
+            return Ok(false);
+        }
+        if self.new > 0 {
+            // What others leave is free by now.
+            let copy = self.form.copy_sql(&table.id.sql(), &table.field_list());
+            copy_in(writer, &copy, self.new_rows).await?;
+        }
+        Ok(true)
+    }
+
+    async fn apply_actions(&self, writer: &mut Writer, table: &Table) -> Result<bool> {
         let scratch = writer.scratch_of(&table.id)?;
         let empty = scratch.empty_sql(Part::Work, self.count);
         let steps = self.steps(table, scratch);
         let copy = self.form.copy_sql(&scratch.work, &OwnColumns::with(table));
         writer.run(&empty).await?;
-        let mut into = writer.copy_in(&copy).await?;
-        into.send(self.rows).await?;
-        into.finish().await?;
+        copy_in(writer, &copy, self.rows.clone()).await?;
         let sql = steps.iter().map(|(sql, _)| sql.as_str()).collect::<Vec<_>>().join(";\n");
         let counts = writer.counts(&sql).await?;
         let found =
@@ -228,6 +298,13 @@ impl Work {
             scratch.moved,
         )
     }
+}
+
+async fn copy_in(writer: &mut Writer, sql: &str, rows: Bytes) -> Result<()> {
+    let mut into = writer.copy_in(sql).await?;
+    into.send(rows).await?;
+    into.finish().await?;
+    Ok(())
 }
 
 /// The value of field `index`: what the work table carries, else what `column` of `row` was.

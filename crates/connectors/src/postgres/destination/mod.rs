@@ -10,7 +10,7 @@
 //! | How do they become versions? | `history` |
 //! | How is a table filled anew out of sight, and how does that take its place? | `shadow`, `place`, `takeover` |
 //! | Which of many changes is it that fails? | `suspect` |
-//! | What does a session keep? | `writer`, `scratch` |
+//! | What does a session keep, and what goes to the server together? | `writer`, `scratch`, `planned` |
 //! | May it be written to, and what is left to take away? | `check`, `teardown` |
 //! | How is it compared with its source? | `compared` |
 
@@ -35,6 +35,7 @@ mod opened;
 mod parking;
 mod piece;
 mod place;
+mod planned;
 mod relation;
 mod scratch;
 mod shadow;

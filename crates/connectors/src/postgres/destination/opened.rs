@@ -232,6 +232,5 @@ async fn begin_unit(
 ) -> Result<()> {
     tables.finish_loading(begin).await?;
     // Constraints that may be checked at the end are: a unit holds whole transactions.
-    writer.run("BEGIN; SET CONSTRAINTS ALL DEFERRED").await?;
-    tenure.advance(writer, begin, end).await
+    tenure.advance(writer, "BEGIN; SET CONSTRAINTS ALL DEFERRED", (begin, end)).await
 }

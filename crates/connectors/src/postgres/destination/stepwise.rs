@@ -11,6 +11,7 @@ use super::{
     failure::Result,
     literal::Literal,
     parking::Parking,
+    planned::{Plan, Planned},
     table::{START_ANEW, Table},
     view::View,
     writer::Writer,
@@ -26,33 +27,19 @@ pub(super) async fn apply(
     parking: &mut Parking,
 ) -> Result<()> {
     let view = View::new(changes);
+    let mut plan = Plan::default();
     for row in 0..view.rows() {
         let mut step = Step { writer, table, view: &view, row, replayed };
-        match view.op(row)? {
-            Op::Truncate => parking.clear(&mut step).await?,
-            Op::Delete => {
-                view.keys(row)?;
-                if !parking.delete(&mut step).await? {
-                    step.delete().await?;
-                }
+        match step.plan(parking)? {
+            Some(statement) => plan.add(step.writer, statement).await?,
+            None => {
+                // What it does depends on what it finds.
+                plan.run(step.writer).await?;
+                step.apply(parking).await?;
             }
-            Op::Update if view.is_deletion(row) => {
-                view.keys(row)?;
-                if !parking.delete(&mut step).await? {
-                    step.mark().await?;
-                }
-            }
-            Op::Update if view.keys(row)?.old.is_some() => {
-                if !parking.move_row(&mut step).await? {
-                    step.update().await?;
-                }
-            }
-            Op::Update => step.update().await?,
-            // What a created record is missing is NULL.
-            Op::Read | Op::Create => step.upsert().await?,
         }
     }
-    Ok(())
+    plan.run(writer).await
 }
 
 /// One change on its way into a table.
@@ -66,6 +53,43 @@ pub(super) struct Step<'a> {
 }
 
 impl Step<'_> {
+    /// The statement that the change comes to, where that can be told before those before it have run.
+    fn plan(&self, parking: &Parking) -> Result<Option<Planned>> {
+        Ok(match self.view.op(self.row)? {
+            Op::Delete if parking.is_empty() => Some(self.delete()?),
+            Op::Update if self.view.is_deletion(self.row) => match parking.is_empty() {
+                true => Some(self.mark()?),
+                false => None,
+            },
+            // What a created record is missing is NULL.
+            Op::Read | Op::Create => Some(self.upsert()?),
+            Op::Update if self.view.keys(self.row)?.old.is_none() && !self.view.is_partial(self.row) => {
+                Some(self.upsert()?)
+            }
+            Op::Delete | Op::Update | Op::Truncate => None,
+        })
+    }
+
+    /// Applies the change.
+    async fn apply(&mut self, parking: &mut Parking) -> Result<()> {
+        let planned = match self.view.op(self.row)? {
+            Op::Truncate => return parking.clear(self).await,
+            Op::Delete if parking.delete(self).await? => return Ok(()),
+            Op::Delete => self.delete()?,
+            Op::Update if self.view.is_deletion(self.row) => match parking.delete(self).await? {
+                true => return Ok(()),
+                false => self.mark()?,
+            },
+            Op::Update if self.view.keys(self.row)?.old.is_some() && parking.move_row(self).await? => {
+                return Ok(());
+            }
+            Op::Update if self.view.is_partial(self.row) => return self.update().await,
+            Op::Update | Op::Read | Op::Create => self.upsert()?,
+        };
+        self.run(&planned.sql, &planned.parameters).await?;
+        Ok(())
+    }
+
     /// Runs `sql` with `parameters` and tells how many rows it touched.
     pub(super) async fn run(&mut self, sql: &str, parameters: &[Literal]) -> Result<u64> {
         let parameters = parameters.iter().map(|literal| literal as &(dyn ToSql + Sync)).collect::<Vec<_>>();
@@ -95,40 +119,31 @@ impl Step<'_> {
         Ok(())
     }
 
-    async fn delete(&mut self) -> Result<()> {
+    fn delete(&self) -> Result<Planned> {
+        self.view.keys(self.row)?;
         let sql = format!("DELETE FROM {} WHERE {}", self.table.id.sql(), self.key_is(1));
-        let key = self.key()?;
-        self.run(&sql, &key).await?;
-        Ok(())
+        Ok(Planned { sql, parameters: self.key()? })
     }
 
     /// Inserts the record, or replaces every value of the one that has its key.
-    async fn upsert(&mut self) -> Result<()> {
+    fn upsert(&self) -> Result<Planned> {
         self.view.keys(self.row)?;
         let fields = (0..self.table.fields.len()).collect::<Vec<_>>();
         let marks = (1..=fields.len()).map(|at| format!("${at}")).collect::<Vec<_>>().join(", ");
         let sql = self.table.upsert_sql(&format!("VALUES ({marks})"));
-        let values = self.values(&fields)?;
-        self.run(&sql, &values).await?;
-        Ok(())
+        Ok(Planned { sql, parameters: self.values(&fields)? })
     }
 
-    /// Applies an update that keeps its key.
+    /// Applies an update that keeps its key and leaves columns as they are.
     async fn update(&mut self) -> Result<()> {
-        if !self.view.is_partial(self.row) {
-            return self.upsert().await;
-        }
         self.view.keys(self.row)?;
         let mut carried = self.carried();
         if carried.len() > self.table.key.len() {
             carried.retain(|index| !self.table.key.contains(index));
         }
-        let (table, condition) = (self.table.id.sql(), self.key_is(carried.len() + 1));
-        let sql = format!("UPDATE {table} {} WHERE {condition}", self.set(&carried));
-        let mut values = self.values(&carried)?;
-        values.extend(self.key()?);
+        let Planned { sql, parameters } = self.update_of(&carried)?;
         // In a replay the row may be gone because a later change removes it.
-        if self.run(&sql, &values).await? > 0 || self.replayed {
+        if self.run(&sql, &parameters).await? > 0 || self.replayed {
             return Ok(());
         }
         Err(Error::data(format!(
@@ -140,15 +155,20 @@ impl Step<'_> {
     }
 
     /// Says of the row that it is deleted; where there is none, nothing happens.
-    async fn mark(&mut self) -> Result<()> {
+    fn mark(&self) -> Result<Planned> {
+        self.view.keys(self.row)?;
         let mut carried = self.carried();
         carried.retain(|index| !self.table.key.contains(index));
-        let (table, condition) = (self.table.id.sql(), self.key_is(carried.len() + 1));
-        let sql = format!("UPDATE {table} {} WHERE {condition}", self.set(&carried));
-        let mut values = self.values(&carried)?;
-        values.extend(self.key()?);
-        self.run(&sql, &values).await?;
-        Ok(())
+        self.update_of(&carried)
+    }
+
+    /// The statement that sets `fields` of the row under the change's key.
+    fn update_of(&self, fields: &[usize]) -> Result<Planned> {
+        let (table, condition) = (self.table.id.sql(), self.key_is(fields.len() + 1));
+        let sql = format!("UPDATE {table} {} WHERE {condition}", self.set(fields));
+        let mut parameters = self.values(fields)?;
+        parameters.extend(self.key()?);
+        Ok(Planned { sql, parameters })
     }
 
     /// The fields that the change carries.

@@ -7,7 +7,11 @@ use futures::SinkExt;
 use tidemark_engine::{Error, Result as EngineResult};
 use tokio_postgres::{Client, SimpleQueryMessage, Statement, types::ToSql};
 
-use super::{failure::Result, scratch::Scratch};
+use super::{
+    failure::Result,
+    planned::{Planned, in_order},
+    scratch::Scratch,
+};
 use crate::postgres::{
     connection::{Server, Session},
     identifier::TableId,
@@ -79,8 +83,8 @@ impl Writer {
         Ok(self.session.execute(&statement, parameters).await?)
     }
 
-    /// Runs a statement that is kept prepared, and others that have no parameters `before` and `after` it, all in one trip to the
-    /// server. Tells how many rows it touched. Where one fails inside a transaction, those after it do nothing.
+    /// Runs a statement that is kept prepared, and others that have no parameters `before` and `after` it (or none), all in one trip to
+    /// the server. Tells how many rows it touched. Where one fails inside a transaction, those after it do nothing.
     pub(super) async fn execute_between(
         &mut self,
         (before, after): (&str, &str),
@@ -89,16 +93,29 @@ impl Writer {
     ) -> Result<u64> {
         let statement = self.prepared(sql).await?;
         let session = &self.session;
+        let plain = async |sql: &str| if sql.is_empty() { Ok(()) } else { session.batch_execute(sql).await };
         let (before, touched, after) = tokio::join!(
             biased;
-            session.batch_execute(before),
+            plain(before),
             session.execute(&statement, parameters),
-            session.batch_execute(after)
+            plain(after)
         );
         before?;
         let touched = touched?;
         after?;
         Ok(touched)
+    }
+
+    /// Runs statements that are kept prepared, one right behind the other, and tells how many rows each touched. Of several
+    /// failures the first is told: inside a transaction it made the others.
+    pub(super) async fn execute_all(&mut self, planned: &[Planned]) -> Result<Vec<u64>> {
+        let mut calls = Vec::with_capacity(planned.len());
+        for statement in planned {
+            calls.push((self.prepared(&statement.sql).await?, statement.parameters()));
+        }
+        let session = &self.session;
+        let calls = calls.iter().map(|(statement, parameters)| session.execute(statement, parameters));
+        Ok(in_order(calls).await.into_iter().collect::<Result<_, _>>()?)
     }
 
     /// Runs a query that is kept prepared, and tells the number in its first row.

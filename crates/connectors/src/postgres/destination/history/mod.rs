@@ -1,8 +1,10 @@
 //! `history`: every change of a record makes a version of it, and ends the one before.
 //!
 //! A version is valid from the watermark of its change, but not before the one that it follows upon: the watermark of a change
-//! that waited for an initial sync may be earlier than that of the record which was read. So versions of a key follow one
-//! another without overlap, and nothing depends on which changes are written together.
+//! that waited for an initial sync may be earlier than that of the record which was read. And it ends at the watermark of the
+//! change that ends it, or when it began where that is later. So one that has a length ends when its change says, and whatever
+//! comes later under its key begins then or later: versions of a key never overlap, as long as a record is read once, and
+//! nothing depends on which changes are written together.
 
 mod merge;
 mod stepwise;

@@ -111,20 +111,18 @@ impl Step<'_> {
 
     /// Ends the version that is valid under the change's key, if there is one.
     async fn close(&mut self) -> Result<()> {
-        let close = self.close_sql(1, None, 2);
+        let close = self.close_sql(1, 2);
         let mut values = vec![self.time.clone()];
         values.extend(self.key(false)?);
         self.run(&close, &values).await?;
         Ok(())
     }
 
-    /// The statement that ends the version under the key in the parameters from `key` on, at parameter `time` and not before
-    /// parameter `floor`.
-    fn close_sql(&self, time: usize, floor: Option<usize>, key: usize) -> String {
+    /// The statement that ends the version under the key in the parameters from `key` on, at parameter `time` or when it began.
+    fn close_sql(&self, time: usize, key: usize) -> String {
         let (table, Columns { valid_from, valid_to, .. }) = (self.table.id.sql(), &self.columns);
-        let floor = floor.map(|at| format!(", ${at}::timestamptz")).unwrap_or_default();
         format!(
-            "UPDATE {table} SET {valid_to} = greatest(${time}::timestamptz{floor}, {valid_from}) WHERE {}",
+            "UPDATE {table} SET {valid_to} = greatest(${time}::timestamptz, {valid_from}) WHERE {}",
             self.is_valid(key)
         )
     }
@@ -135,7 +133,7 @@ impl Step<'_> {
         let key = self.key(false)?;
         let fields = (0..self.table.fields.len()).collect::<Vec<_>>();
         let (table, Columns { position, valid_from, valid_to }) = (self.table.id.sql(), &self.columns);
-        let close = self.close_sql(1, None, 3);
+        let close = self.close_sql(1, 3);
         let marks = (0..fields.len()).map(|at| format!("${}", at + 3 + key.len()));
         let sql = format!(
             "WITH former AS ({close} RETURNING {valid_to})
@@ -176,14 +174,11 @@ impl Step<'_> {
         let carried = |index: usize| self.view.carries(index, self.row);
         let taken = self.table.fields.iter().enumerate().filter(|(index, _)| !carried(*index));
         let taken = taken.map(|(_, field)| format!(", {}", field.name)).collect::<String>();
+        let begins = format!("greatest($1::timestamptz, $2::timestamptz, {valid_to}) AS {valid_to}{taken}");
         let (former, at) = match former {
-            Former::Valid(key) => {
-                let close = self.close_sql(1, Some(2), 4);
-                (format!("{close} RETURNING {valid_to}{taken}"), key)
-            }
+            Former::Valid(key) => (format!("{} RETURNING {begins}", self.close_sql(1, 4)), key),
             Former::Displaced(at) => {
-                let until = format!("greatest($1::timestamptz, $2::timestamptz, {valid_to}) AS {valid_to}");
-                (format!("SELECT {until}{taken} FROM {table} WHERE {position} = $4"), vec![Literal(Some(at))])
+                (format!("SELECT {begins} FROM {table} WHERE {position} = $4"), vec![Literal(Some(at))])
             }
         };
         let mut values = vec![self.time.clone(), floor, Literal(Some(self.position.clone()))];
@@ -209,23 +204,20 @@ impl Step<'_> {
     /// A record goes on under another key. What is valid there ends. `false` when there is no record under the old key.
     async fn change_key(&mut self, displaced: &mut Displaced) -> Result<bool> {
         let old_key = self.key(true)?;
-        let (former, since) = match self.take_displaced(displaced, true).await? {
-            Some((position, until)) => (Former::Displaced(position), until),
+        let former = match self.take_displaced(displaced, true).await? {
+            Some(position) => Former::Displaced(position),
             None => {
-                let Columns { valid_from, .. } = &self.columns;
-                let sql = format!(
-                    "SELECT {valid_from}::text FROM {} WHERE {}",
-                    self.table.id.sql(),
-                    self.is_valid(1)
-                );
-                match self.texts(&sql, &old_key).await?.and_then(|texts| texts.into_iter().next()) {
-                    Some(since) => (Former::Valid(old_key.clone()), since),
-                    None => return Ok(false),
+                let position = &self.columns.position;
+                let sql =
+                    format!("SELECT {position} FROM {} WHERE {}", self.table.id.sql(), self.is_valid(1));
+                if self.texts(&sql, &old_key).await?.is_none() {
+                    return Ok(false);
                 }
+                Former::Valid(old_key.clone())
             }
         };
-        let floor = self.displace(displaced, &old_key, since).await?;
-        if self.succeed(former, Literal(Some(floor))).await? {
+        let floor = self.displace(displaced, &old_key).await?;
+        if self.succeed(former, Literal(floor)).await? {
             return Ok(true);
         }
         let what = format!("a change of key in table `{}` has lost its record", self.table.id);
@@ -233,15 +225,10 @@ impl Step<'_> {
     }
 
     /// Ends what is valid under the new key, and keeps it in mind; not the record that moves there from `old_key`, which it is
-    /// where PostgreSQL takes the two keys for one (`1.0` and `1.00`). Tells when that ended, or `since`.
-    async fn displace(
-        &mut self,
-        displaced: &mut Displaced,
-        old_key: &[Literal],
-        since: String,
-    ) -> Result<String> {
-        let mut close = self.close_sql(1, Some(2), 3);
-        let mut values = vec![self.time.clone(), Literal(Some(since.clone()))];
+    /// where PostgreSQL takes the two keys for one (`1.0` and `1.00`). Tells when that ended.
+    async fn displace(&mut self, displaced: &mut Displaced, old_key: &[Literal]) -> Result<Option<String>> {
+        let mut close = self.close_sql(1, 2);
+        let mut values = vec![self.time.clone()];
         values.extend(self.key(false)?);
         if !self.table.is_exact {
             close += &format!(" AND NOT ({})", self.is_key(values.len() + 1));
@@ -252,34 +239,27 @@ impl Step<'_> {
         match self.texts(&sql, &values).await?.as_deref() {
             Some([position, until]) => {
                 displaced.0.push(position.clone());
-                Ok(until.clone())
+                Ok(Some(until.clone()))
             }
-            _ => Ok(since),
+            _ => Ok(None),
         }
     }
 
-    /// The record under the change's key, `old` or new, that was displaced first: the position of its last version, and when that
-    /// ended. It leaves the key.
-    async fn take_displaced(
-        &mut self,
-        displaced: &mut Displaced,
-        old: bool,
-    ) -> Result<Option<(String, String)>> {
+    /// The record under the change's key, `old` or new, that was displaced first: the position of its last version. It leaves the
+    /// key.
+    async fn take_displaced(&mut self, displaced: &mut Displaced, old: bool) -> Result<Option<String>> {
         if displaced.is_empty() {
             return Ok(None);
         }
-        let (table, Columns { position, valid_to, .. }) = (self.table.id.sql(), &self.columns);
-        let sql = format!(
-            "SELECT {position}, {valid_to}::text FROM {table} WHERE {position} = $1 AND {}",
-            self.is_key(2)
-        );
+        let (table, position) = (self.table.id.sql(), &self.columns.position);
+        let sql = format!("SELECT {position} FROM {table} WHERE {position} = $1 AND {}", self.is_key(2));
         let key = self.key(old)?;
         for (at, waiting) in displaced.0.clone().into_iter().enumerate() {
-            let mut values = vec![Literal(Some(waiting))];
+            let mut values = vec![Literal(Some(waiting.clone()))];
             values.extend(key.iter().cloned());
-            if let Some([position, until]) = self.texts(&sql, &values).await?.as_deref() {
+            if self.texts(&sql, &values).await?.is_some() {
                 displaced.0.remove(at);
-                return Ok(Some((position.clone(), until.clone())));
+                return Ok(Some(waiting));
             }
         }
         Ok(None)

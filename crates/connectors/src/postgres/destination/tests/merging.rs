@@ -221,3 +221,20 @@ async fn a_work_table_follows_its_table() {
     apply(&mut copy, 2, 3, vec![batch(&narrow, &rows(21, 20), 0)]).await.unwrap();
     assert_eq!(value(&database, "SELECT count(*) FROM s WHERE a = id"), "41");
 }
+
+#[tokio::test]
+async fn a_record_that_comes_to_be_takes_the_place_of_one_that_should_not_be_there() {
+    let database = database();
+    let schema = plain("s");
+    let mut copy = open(&database, WriteMode::Mirror).await;
+    apply(&mut copy, 0, 1, vec![batch(&schema, &filler(0, 20), 0)]).await.unwrap();
+    let created = |ids: std::ops::Range<i64>, said: &'static str| {
+        ids.map(|id| Change::create([text(id), text(said), Said::Null])).collect::<Vec<_>>()
+    };
+    // Half of them are there; the others are new, and so are all of the next.
+    apply(&mut copy, 1, 2, vec![batch(&schema, &created(10..30, "second"), 0)]).await.unwrap();
+    apply(&mut copy, 2, 3, vec![batch(&schema, &created(30..50, "third"), 0)]).await.unwrap();
+    let counted = database.query("SELECT a, count(*) FROM s GROUP BY a ORDER BY a");
+    let counted: Vec<_> = counted.into_iter().flatten().flatten().collect();
+    assert_eq!(counted, ["filler", "10", "second", "20", "third", "20"]);
+}

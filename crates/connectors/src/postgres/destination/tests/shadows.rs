@@ -159,7 +159,7 @@ impl Copy<'_> {
         let rows = if exists { rows(&self.database, self.mode) } else { Vec::new() };
         assert_eq!(rows, self.table.rows(self.mode), "{:?} at {}", self.mode, self.sequence);
         if exists && self.mode == WriteMode::History {
-            assert_no_overlap(&self.database, if self.wide { "id, part" } else { "id" });
+            assert_no_overlap(&self.database, if self.wide { "id, part" } else { "id" }, "false");
         }
     }
 

@@ -92,8 +92,13 @@ impl ChangeReader {
     }
 
     async fn read_on(&mut self) -> Result<End> {
+        let mut commit = self.lane.under_way();
         loop {
-            self.settle().await?;
+            // What comes while a commit is under way shares a boundary, and the next one.
+            if commit.is_over() || self.gathered.must_settle() {
+                self.settle().await?;
+                commit = self.lane.under_way();
+            }
             if self.is_at_its_end() {
                 return Ok(End::CaughtUp);
             }
@@ -105,6 +110,7 @@ impl ChangeReader {
                 () = self.again.stopped(), if !self.is_syncing() => return Ok(End::Again),
                 Some(notice) = self.notices.recv() => self.take_notice(notice),
                 frame = self.feed.next() => self.take(frame?).await?,
+                () = commit.over(), if !commit.is_over() => {}
                 () = world.sleep(LOOK) => {}
             }
             while !self.gathered.must_settle()

@@ -82,6 +82,12 @@ async fn check<M: Model>(story: Story, cuts: Cuts, other: Cuts) {
     let first = dump(folder.path());
     drop(tell::<M>(again.path(), &story, &other, false).await);
     assert_eq!(dump(again.path()), first, "cut in another way");
+    if M::MODE == WriteMode::History && !first.is_empty() {
+        let overlap =
+            "SELECT a.id FROM s AS a JOIN s AS b USING (id) WHERE a._tidemark_position < b._tidemark_position
+            AND coalesce(a._tidemark_valid_to > b._tidemark_valid_from, true)";
+        assert_eq!(rows(folder.path(), overlap), Vec::<Row>::new(), "versions overlap");
+    }
     // A replay from the beginning over what is there.
     connect(folder.path()).execute("DELETE FROM _tidemark_positions", []).unwrap();
     let moves =

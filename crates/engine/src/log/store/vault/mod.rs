@@ -45,9 +45,6 @@ use crate::{
     world::World,
 };
 
-/// From this many bytes on, encryption goes to the processors' threads; what is shorter takes no longer than the way there.
-const LARGE: usize = 64 << 10;
-
 /// What a store is encrypted with.
 pub(super) struct Vault {
     masters: MasterKeys,
@@ -74,15 +71,6 @@ impl Vault {
             Some(later) if later.number > ring.number => later.clone(),
             _ => known.insert(Arc::new(ring)).clone(),
         }
-    }
-
-    /// Does `work` on `bytes` bytes where it is in nobody's way.
-    async fn compute<T: Send + 'static>(
-        &self,
-        bytes: usize,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T> {
-        if bytes < LARGE { Ok(work()) } else { self.world.compute(work).await }
     }
 }
 
@@ -239,7 +227,7 @@ impl Store {
             .ring()
             .ok_or_else(|| Error::internal("an encrypted store is written to before it is unlocked"))?;
         let path = path.clone();
-        let sealed = vault.compute(content.len(), move || {
+        let sealed = vault.world.compute_on(content.len(), move || {
             envelope::seal(ring.newest().ok_or(Unspecified)?, &path, &content)
         });
         sealed.await?.map_err(no_cipher)
@@ -266,7 +254,8 @@ impl Store {
         })?;
         let at = path.clone();
         let opened = vault
-            .compute(object.len(), move || envelope::open(ring.get(id).ok_or(Unspecified)?, &at, object));
+            .world
+            .compute_on(object.len(), move || envelope::open(ring.get(id).ok_or(Unspecified)?, &at, object));
         let other = "it does not decrypt, so it is not what was written under this name";
         opened.await?.map_err(|_| damaged(other))
     }

@@ -1,5 +1,7 @@
 //! When the staging store takes its time, in simulated time.
 
+use bytes::Bytes;
+use futures::FutureExt;
 use object_store::{memory::InMemory, throttle::ThrottledStore};
 
 use super::*;
@@ -79,4 +81,45 @@ async fn a_store_that_does_not_answer_holds_the_source_within_its_memory_and_is_
     assert!(trouble.borrow().is_none());
     stop.stop();
     assert_eq!(running.await.unwrap().unwrap(), End::Stopped);
+}
+
+/// A source that looks which commit is under way.
+struct Attentive;
+
+#[async_trait]
+impl ReadStrategy for Attentive {
+    async fn run(&mut self, _from: Cursor, out: Outlet, cx: ReadContext) -> Result<End> {
+        let mut lane = out.lane(PartId::new("a"), Phase::Changes);
+        assert!(lane.under_way().is_over(), "there is nothing to wait for yet");
+        lane.batch(numbered_rows("a", 0, 1)).await?;
+        let first = lane.boundary(Bytes::from_static(b"1"), None).await?;
+        cx.world.sleep(Duration::from_secs(1)).await;
+        let mut commit = lane.under_way();
+        assert!(!commit.is_over());
+        // What waits already begins the next one at once, and that is another.
+        let second = lane.boundary(Bytes::from_static(b"2"), None).await?;
+        commit.over().await;
+        assert!(first.durable().now_or_never().is_some_and(|durable| durable.is_ok()));
+        cx.world.sleep(Duration::from_secs(1)).await;
+        assert!(commit.is_over() && !lane.under_way().is_over());
+        second.durable().await?;
+        assert!(lane.under_way().is_over());
+        Ok(End::CaughtUp)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_knows_whether_a_commit_is_under_way() {
+    let slow =
+        Arc::new(ThrottledStore::new(InMemory::new(), object_store::throttle::ThrottleConfig::default()));
+    let log = Log::open_or_create(Store::new(slow.clone(), "slow"), "slow", World::real()).await.unwrap();
+    slow.config_mut(|config| config.wait_put_per_call = Duration::from_secs(10));
+    let settings = ReadSettings {
+        format: Format::Arrow,
+        max_delay: Duration::ZERO,
+        memory: 1 << 20,
+        until_caught_up: true,
+    };
+    let mut read_loop = ReadLoop::new(log, settings, Stop::new());
+    assert_eq!(read_loop.run(&mut Attentive).await.unwrap(), End::CaughtUp);
 }
