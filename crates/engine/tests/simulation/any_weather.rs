@@ -7,7 +7,7 @@ use crate::{failing::lives_to_the_end, fate::Fate, seeds};
 #[test]
 fn nothing_is_lost_or_doubled_in_any_weather() {
     let weathered = AtomicU64::new(0);
-    seeds::each("any_weather", 200, |seed| {
+    seeds::each("any_weather", 120, |seed| {
         let mut lives = Vec::new();
         lives_to_the_end(seed, |seed| {
             let fate = Fate::in_any_weather(seed);

@@ -18,7 +18,7 @@ use crate::{
 #[test]
 fn what_is_damaged_is_noticed_and_nothing_of_it_delivered() {
     let (noticed, unneeded) = (AtomicU64::new(0), AtomicU64::new(0));
-    seeds::each("damage", 250, |seed| {
+    seeds::each("damage", 150, |seed| {
         let universe = Universe::of_any_kind(seed);
         let mut random = Seeded::new(seed ^ 0xda3a);
         for life in 0.. {

@@ -4,7 +4,7 @@ use crate::{MOST_LIVES, fate::Fate, seeds, universe::Universe};
 
 #[test]
 fn nothing_is_lost_or_doubled_whatever_fails() {
-    seeds::each("failing", 250, |seed| drop(lives_to_the_end(seed, Fate::random)));
+    seeds::each("failing", 120, |seed| drop(lives_to_the_end(seed, Fate::random)));
 }
 
 /// What fails once must fail again, or nobody could find out why.

@@ -13,7 +13,7 @@ use crate::{
 #[test]
 fn what_arrives_late_changes_nothing_that_others_have_gone_on_from() {
     let landed = AtomicU64::new(0);
-    seeds::each("late", 250, |seed| {
+    seeds::each("late", 150, |seed| {
         let universe = Universe::of_any_kind(seed).late();
         let fate = |seed| {
             let hazards =

@@ -7,7 +7,7 @@ use crate::{MOST_LIVES, fate::Fate, seeds, universe::Universe};
 #[test]
 fn who_is_left_behind_notices_and_begins_again() {
     let left_behind = AtomicU64::new(0);
-    seeds::each("left_behind", 100, |seed| {
+    seeds::each("left_behind", 60, |seed| {
         let universe = Universe::expiring(seed);
         let mut life = 0;
         while !universe.live(seed + life * 1_000_003, &Fate::random(seed * 37 + life)) {

@@ -82,7 +82,7 @@ impl Universe {
 
 #[test]
 fn what_is_refused_is_kept_and_written_later_whatever_fails() {
-    seeds::each("poison", 60, |seed| {
+    seeds::each("poison", 40, |seed| {
         let universe = Universe::new(seed);
         universe.mirrored.poison(Some(POISON));
         universe.live_on(seed);

@@ -7,7 +7,7 @@ use crate::{MOST_LIVES, fate::Fate, poison::POISON, seeds, universe::Universe, w
 #[test]
 fn what_is_acknowledged_survives_a_power_cut() {
     let lost = AtomicU64::new(0);
-    seeds::each("power", 200, |seed| {
+    seeds::each("power", 100, |seed| {
         let universe = Universe::of_any_kind(seed).on_disk();
         live_through_power_cuts(&universe, seed, Fate::random);
         universe.check_everything(seed);
@@ -18,7 +18,7 @@ fn what_is_acknowledged_survives_a_power_cut() {
 
 #[test]
 fn a_dead_letter_survives_a_power_cut() {
-    seeds::each("power", 60, |seed| {
+    seeds::each("power", 40, |seed| {
         let universe = Universe::new(seed).on_disk();
         universe.mirrored.poison(Some(POISON));
         live_through_power_cuts(&universe, seed, Fate::busy);

@@ -13,7 +13,7 @@ use crate::{
 #[test]
 fn whoever_reads_for_hours_gets_all_of_it_or_is_told() {
     let left_behind = AtomicU64::new(0);
-    seeds::each("slow_readers", 200, |seed| {
+    seeds::each("slow_readers", 100, |seed| {
         let universe = match seed % 4 {
             0 => Universe::new(seed),
             1 | 2 => Universe::dropping(seed),
