@@ -91,6 +91,7 @@ impl Log {
         );
         Ok(true)
     }
+
     /// Removes `base`, which no layout names.
     async fn give_up(&self, base: &VolumeRef) -> Result<()> {
         let opened = self.volume(base).await?;
