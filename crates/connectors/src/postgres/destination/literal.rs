@@ -52,3 +52,8 @@ impl ToSql for Literal {
         Format::Text
     }
 }
+
+/// Literals as the parameters of a statement.
+pub(super) fn as_parameters(literals: &[Literal]) -> Vec<&(dyn ToSql + Sync)> {
+    literals.iter().map(|literal| literal as &(dyn ToSql + Sync)).collect()
+}

@@ -9,7 +9,11 @@ use std::{
 use futures::future::{MaybeDone, maybe_done};
 use tokio_postgres::types::ToSql;
 
-use super::{failure::Result, literal::Literal, writer::Writer};
+use super::{
+    failure::Result,
+    literal::{Literal, as_parameters},
+    writer::Writer,
+};
 
 /// So many statements are sent before any is answered: what they take on the way stays small.
 const MOST: usize = 64;
@@ -43,7 +47,7 @@ impl Plan {
 impl Planned {
     /// Its parameters as the server is given them.
     pub(super) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
-        self.parameters.iter().map(|literal| literal as &(dyn ToSql + Sync)).collect()
+        as_parameters(&self.parameters)
     }
 }
 

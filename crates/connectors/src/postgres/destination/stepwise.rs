@@ -5,11 +5,10 @@ use tidemark_engine::{
     Error,
     change::{ChangeBatch, Op},
 };
-use tokio_postgres::types::ToSql;
 
 use super::{
     failure::Result,
-    literal::Literal,
+    literal::{Literal, as_parameters},
     parking::Parking,
     planned::{Plan, Planned},
     table::{START_ANEW, Table},
@@ -92,13 +91,13 @@ impl Step<'_> {
 
     /// Runs `sql` with `parameters` and tells how many rows it touched.
     pub(super) async fn run(&mut self, sql: &str, parameters: &[Literal]) -> Result<u64> {
-        let parameters = parameters.iter().map(|literal| literal as &(dyn ToSql + Sync)).collect::<Vec<_>>();
+        let parameters = as_parameters(parameters);
         self.writer.execute(sql, &parameters).await
     }
 
     /// The number in the first row that `sql` finds.
     pub(super) async fn first(&mut self, sql: &str, parameters: &[Literal]) -> Result<Option<i64>> {
-        let parameters = parameters.iter().map(|literal| literal as &(dyn ToSql + Sync)).collect::<Vec<_>>();
+        let parameters = as_parameters(parameters);
         self.writer.first(sql, &parameters).await
     }
 

@@ -5,12 +5,11 @@
 //! one that was there first ends when the other comes, and what later leaves the key is that one first.
 
 use tidemark_engine::{Error, LogId, change::Op, write::Delivery};
-use tokio_postgres::types::ToSql;
 
 use super::{Columns, merge::position};
 use crate::postgres::destination::{
     failure::Result,
-    literal::Literal,
+    literal::{Literal, as_parameters},
     table::{START_ANEW, Table},
     view::View,
     writer::Writer,
@@ -89,12 +88,12 @@ enum Former {
 
 impl Step<'_> {
     async fn run(&mut self, sql: &str, parameters: &[Literal]) -> Result<u64> {
-        let parameters = parameters.iter().map(|literal| literal as &(dyn ToSql + Sync)).collect::<Vec<_>>();
+        let parameters = as_parameters(parameters);
         self.writer.execute(sql, &parameters).await
     }
 
     async fn texts(&mut self, sql: &str, parameters: &[Literal]) -> Result<Option<Vec<String>>> {
-        let parameters = parameters.iter().map(|literal| literal as &(dyn ToSql + Sync)).collect::<Vec<_>>();
+        let parameters = as_parameters(parameters);
         self.writer.texts(sql, &parameters).await
     }
 
