@@ -1,6 +1,6 @@
 //! Files that people and programs write.
 
-use tidemark_connectors::files::fuzzing;
+use tidemark_connectors::records::fuzzing;
 
 /// What separates fields, then a line with the sizes of pieces, then the file.
 pub(crate) fn csv(input: &[u8]) {

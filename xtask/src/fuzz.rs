@@ -63,7 +63,7 @@ pub(crate) struct Fuzz {
     /// Plays this input through the target that is given, and nothing else
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Puts the smallest set of inputs that reaches all the code reached so far into `fuzz/corpus`
+    /// Adds to `fuzz/corpus` the fewest inputs that reach what it does not
     #[arg(long)]
     keep: bool,
 }
@@ -292,25 +292,14 @@ fn play(project: &Project, program: &Path, target: &Target, input: &Path) -> Res
     }
 }
 
-/// Puts the fewest inputs that reach all that is reached so far into the repository's corpus.
+/// Adds to the repository's corpus the fewest of the gathered inputs that reach what it does not. What is there stays, under its name.
 fn keep(project: &Project, program: &Path, target: &Target) -> Result {
     let corpus = project.file("fuzz/corpus").join(&target.name);
     let before = fs::read_dir(&corpus)?.count();
-    let merged = project.target("fuzz/merged").join(&target.name);
-    if merged.exists() {
-        fs::remove_dir_all(&merged)?;
-    }
-    fs::create_dir_all(&merged)?;
-    let mut command = on(program, target);
-    read(command.arg("-merge=1").arg(&merged).args([&corpus, &gathered(project, target)?]))?;
-    fs::remove_dir_all(&corpus)?;
-    fs::create_dir_all(&corpus)?;
-    let (mut inputs, mut bytes) = (0, 0);
-    for input in fs::read_dir(&merged)? {
-        let input = input?;
-        bytes += fs::copy(input.path(), corpus.join(input.file_name()))?;
-        inputs += 1;
-    }
-    println!("{}: {before} inputs before, {inputs} now, {bytes} bytes", target.name);
+    read(on(program, target).arg("-merge=1").args([&corpus, &gathered(project, target)?]))?;
+    let inputs = fs::read_dir(&corpus)?.collect::<std::io::Result<Vec<_>>>()?;
+    let sizes = inputs.iter().map(|input| Ok(input.metadata()?.len()));
+    let bytes: u64 = sizes.sum::<std::io::Result<_>>()?;
+    println!("{}: {before} inputs before, {} now, {bytes} bytes", target.name, inputs.len());
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that must hold before a change lands.
 
-use std::process::Command;
+use std::{process::Command, thread};
 
 use crate::{
     Result, bench, docs, fuzz,
@@ -17,11 +17,15 @@ pub(crate) fn everything(project: &Project, install: bool) -> Result {
         Need::CargoDeny,
         Need::Sqlite3,
         Need::Postgres,
+        Need::Mosquitto,
+        Need::Mariadb,
+        Need::Nginx,
         Need::Readers,
         Need::TextTools,
         Need::CppCompiler,
     ];
-    let needs = [&own[..], &CLOUDS].concat();
+    let brokers = [Need::Nats, Need::Tansu, Need::RabbitMq, Need::Redis, Need::ServiceBusClient];
+    let needs = [&own[..], &CLOUDS, &brokers, &[Need::Cap, Need::Roundup, Need::Radicale]].concat();
     needs::meet(project, &needs, install, "cargo xtask test")?;
     let mut steps = Steps::default();
     steps.step("Format", || run(&mut cargo(project, &["fmt", "--check"])));
@@ -37,7 +41,8 @@ pub(crate) fn everything(project: &Project, install: bool) -> Result {
     });
     steps.step("Tests", || {
         let mut tests = cargo(project, &["test", "--workspace", "--no-fail-fast"]);
-        run(tests.env("TIDEMARK_TEST_DATA", project.test_data()))
+        tests.env("TIDEMARK_TEST_DATA", project.test_data());
+        run(tests.env("RUST_TEST_THREADS", tests_at_once().to_string()))
     });
     steps.step("Micro-benchmarks, each once", || bench::micro_once(project));
     // With the binaries that the tests have built.
@@ -47,6 +52,11 @@ pub(crate) fn everything(project: &Project, install: bool) -> Result {
     steps.step("Planted bugs", || planted::sample(project));
     steps.step("Fuzzing, a moment for each target", || fuzz::briefly(project));
     steps.summary()
+}
+
+/// Most of what a scenario takes is waiting for a server.
+fn tests_at_once() -> usize {
+    2 * thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn cargo(project: &Project, arguments: &[&str]) -> Command {

@@ -1,9 +1,9 @@
 //! A staged change as a line, for people or for programs.
 
 use tidemark_engine::{
-    ChangeId, LogId, Result, Time,
+    ChangeId, Error, LogId, Result, Time,
     arrow_array::Array,
-    change::{Cell, ChangeBatch, Column, write_json},
+    change::{ChangeBatch, Column, write_object},
     schema::Field,
     write::Delivery,
 };
@@ -59,6 +59,19 @@ impl<'a> ChangeLine<'a> {
         ))
     }
 
+    /// The line of its only change, which a destination is not given because of `error`.
+    pub(crate) fn of_refused(&self, error: &Error) -> Result<String> {
+        let Delivery { sequence, changes, .. } = self.delivery;
+        let (op, stream) = (changes.op(0)?.as_str(), changes.schema().stream());
+        let ordinal = changes.ordinals().map_or(0, |ordinals| ordinals.value(0));
+        if self.style == Style::Text {
+            return Ok(format!("{sequence}-{ordinal} {op} {stream} refused: {error}"));
+        }
+        let position = ChangeId { log: self.log, sequence: *sequence, ordinal };
+        let (stream, error) = (string(stream.as_str()), string(&error.to_string()));
+        Ok(format!("{{\"position\":\"{position}\",\"op\":\"{op}\",\"stream\":{stream},\"refused\":{error}}}"))
+    }
+
     fn source_time(&self, row: usize) -> Option<Time> {
         let times = self.delivery.changes.columns().source_times.as_ref()?;
         times.is_valid(row).then(|| Time::from_micros(times.value(row)))
@@ -91,26 +104,10 @@ fn columns(changes: &ChangeBatch) -> Vec<Column<'_>> {
     (0..changes.schema().fields().len()).map(|index| changes.column(index)).collect()
 }
 
-/// The values of a row as a JSON object. A column that the change does not carry is absent.
+/// The values of a row as a JSON object.
 fn object(fields: &[Field], columns: &[Column<'_>], row: usize) -> String {
-    let mut out = String::from("{");
-    for (field, column) in fields.iter().zip(columns) {
-        let cell = column.cell(row);
-        if cell == Cell::Unchanged {
-            continue;
-        }
-        if out.len() > 1 {
-            out.push(',');
-        }
-        out.push_str(&string(&field.name));
-        out.push(':');
-        match cell {
-            Cell::Unchanged | Cell::Null => out.push_str("null"),
-            Cell::Exception(text) => out.push_str(&string(text)),
-            Cell::Value(value) => write_json(&value, &field.kind, &mut out),
-        }
-    }
-    out.push('}');
+    let mut out = String::new();
+    write_object(fields.iter().zip(columns), row, &mut out);
     out
 }
 

@@ -15,6 +15,9 @@ pub(crate) fn start(global: &Global) {
     let level = if global.quiet { "error" } else { &global.log_level };
     // What the library of the stores tries again by itself is nobody's news; what does not help, our own loops say.
     let level = if level == "info" { "info,object_store=warn" } else { level };
+    // The library of Kafka tells of every record; what a server of AMQP returns is shown by its library, with all that it says of a record.
+    // What does not help, our own loops say: whoever wants the rest has to name it.
+    let level = format!("krafka=error,lapin=off,{level}");
     let lines = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(|| BesideBars);
     match global.log_format {
         LogFormat::Text => {

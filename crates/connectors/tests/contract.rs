@@ -1,15 +1,18 @@
 //! Every connector keeps the engine's contracts.
 
+#![expect(clippy::expect_used, reason = "what fails here fails the test")]
+
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tidemark_connectors::{
     config::{ByteSize, Interval, Secret, TableName, Writing},
     files::{self, DestinationFormat},
+    object_stores::Environment,
     postgres, sqlite,
 };
 use tidemark_engine::{contract::write, write::WriteMode};
-use tidemark_test_servers::Postgres;
+use tidemark_test_servers::{Bucket, Cloud, Postgres};
 
 fn writing(mode: WriteMode) -> Writing {
     Writing { destination: "copy".into(), mode, table: TableName::default(), adopt: false, shadow: false }
@@ -37,16 +40,55 @@ async fn postgres_destination() {
     }
 }
 
+const FORMATS: [DestinationFormat; 4] =
+    [DestinationFormat::Parquet, DestinationFormat::Jsonl, DestinationFormat::Csv, DestinationFormat::Xml];
+
+/// Files at `path`, from an empty folder on, in `environment`.
+async fn files_keep_the_contract(format: DestinationFormat, path: String, environment: Environment) {
+    let folder = TempDir::new().expect("a folder can be made");
+    let config = files::DestinationConfig {
+        path,
+        format,
+        linger: Interval(Duration::ZERO),
+        file_size: ByteSize(64 << 20),
+        max_partitions: 100,
+    };
+    let made = || {
+        files::Destination::new(&config, folder.path(), writing(WriteMode::Append), &environment)
+            .expect("the path is sound")
+    };
+    write::all(made).await;
+}
+
 #[tokio::test]
 async fn files_destination() {
-    for format in [DestinationFormat::Parquet, DestinationFormat::Jsonl, DestinationFormat::Csv] {
-        let folder = TempDir::new().expect("a folder can be made");
-        let config = files::DestinationConfig {
-            path: "copy".into(),
-            format,
-            linger: Interval(Duration::ZERO),
-            file_size: ByteSize(64 << 20),
-        };
-        write::all(|| files::Destination::new(&config, folder.path(), writing(WriteMode::Append))).await;
+    for format in FORMATS {
+        for path in ["copy", "copy/{stream}/{date}/{op}"] {
+            files_keep_the_contract(format, path.to_owned(), Environment::default()).await;
+        }
     }
+}
+
+async fn files_in_a_cloud(cloud: Cloud) {
+    for format in FORMATS {
+        for path in ["", "/{stream}/date={date}/hour={hour}/{op}"] {
+            let Bucket { url, variables } = cloud.shared().bucket();
+            files_keep_the_contract(format, format!("{url}/a b{path}"), Environment::of(variables)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_destination_in_azure() {
+    files_in_a_cloud(Cloud::Azure).await;
+}
+
+#[tokio::test]
+async fn files_destination_in_s3() {
+    files_in_a_cloud(Cloud::S3).await;
+}
+
+#[tokio::test]
+async fn files_destination_in_gcs() {
+    files_in_a_cloud(Cloud::Gcs).await;
 }

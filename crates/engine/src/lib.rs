@@ -10,7 +10,7 @@
 //! | A destination's loop reads the commit and applies it | [`mod@write`] |
 //! | The same loop plays any range again | [`mod@write`] |
 //!
-//! [`world`] is all that comes from outside (time, randomness, processors); [`contract`] holds the test suites that
+//! [`seal`] keeps small secrets in the log unreadable. [`world`] is all that comes from outside (time, randomness, processors); [`contract`] holds the test suites that
 //! every implementation of a trait runs.
 
 mod cursor;
@@ -26,6 +26,7 @@ pub mod contract;
 pub mod log;
 pub mod read;
 pub mod schema;
+pub mod seal;
 pub mod world;
 pub mod write;
 

@@ -37,14 +37,15 @@ pub enum Treatment {
 }
 
 /// A request, whole.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Request {
     /// Such as `PUT`.
     pub method: String,
     /// Path and query.
     pub target: String,
     headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+    /// What it carries.
+    pub body: Vec<u8>,
 }
 
 type Treat = Box<dyn FnMut(&Request) -> Treatment + Send>;

@@ -27,8 +27,20 @@ impl Response {
 
 /// Sends a request to `port` of this machine and returns the answer.
 pub(crate) fn send(port: u16, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
+    send_as(port, port, method, target, headers, body)
+}
+
+/// The same to a server that takes its port for `known`.
+pub(crate) fn send_as(
+    known: u16,
+    port: u16,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Response {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let host = format!("host: 127.0.0.1:{port}\r\ncontent-length: {}\r\n", body.len());
+    let host = format!("host: 127.0.0.1:{known}\r\ncontent-length: {}\r\n", body.len());
     exchange(port, format!("{method} {target} HTTP/1.1\r\n{host}{headers}").as_bytes(), body).unwrap()
 }
 
@@ -67,4 +79,18 @@ pub(crate) fn percent_decoded(text: &str) -> String {
         }
     }
     String::from_utf8(bytes).unwrap()
+}
+
+/// What is at `target`, which must be there.
+pub(crate) fn get(port: u16, target: &str, headers: &[(&str, &str)]) -> String {
+    let answer = send(port, "GET", target, headers, b"");
+    let text = body(&answer);
+    assert_eq!(answer.status, 200, "{target}: {text}");
+    text
+}
+
+/// The body of an answer that was not sent in chunks.
+pub(crate) fn body(answer: &Response) -> String {
+    let text = String::from_utf8_lossy(&answer.bytes);
+    text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! Benchmarks: the real binary beside a limit that a simpler program reaches in the same run. No rate is printed before the
 //! results are known to be right.
 
+mod destinations;
 mod flights;
 mod kit;
 mod latency;
@@ -47,11 +48,17 @@ fn needs(options: &Options) -> Vec<Need> {
     if !options.of_postgres().is_empty() {
         needs.push(Need::Postgres);
     }
+    if options.wants(Work::Rest) {
+        needs.push(Need::Nginx);
+    }
     if options.wants(Work::Parquet) {
         needs.push(Need::TextTools);
     }
     if options.wants(Work::Flights) {
         needs.extend([Need::Flights, Need::Sqlite3]);
+    }
+    if options.wants(Work::Destinations) {
+        needs.extend([Need::Mariadb, Need::Nats, Need::RabbitMq, Need::Redis, Need::Tansu]);
     }
     needs
 }
@@ -66,6 +73,9 @@ pub(crate) fn measure(project: &Project, options: &Options) -> Result {
     }
     if options.wants(Work::Flights) {
         flights::measure(&kit, &mut report)?;
+    }
+    if options.wants(Work::Destinations) {
+        destinations::measure(&kit, &mut report)?;
     }
     if options.wants(Work::Staging) {
         staging::measure(&kit, options.folder.clone(), &mut report)?;

@@ -55,6 +55,8 @@ pub(super) enum Work {
     Parquet,
     /// A staged table into PostgreSQL
     Replay,
+    /// A quarter of the table as pages of JSON over HTTP, through staging into PostgreSQL
+    Rest,
     /// Changes that were made before, into staging
     Drain,
     /// The same through staging into PostgreSQL
@@ -65,6 +67,8 @@ pub(super) enum Work {
     Latency,
     /// 336,776 flights on their way to SQLite and Parquet
     Flights,
+    /// A twentieth of the table, staged, into Kafka, MariaDB, NATS, RabbitMQ and Redis
+    Destinations,
     /// What becomes of commits of one small change
     Staging,
     /// The binary's size, start and memory
@@ -74,10 +78,11 @@ pub(super) enum Work {
 }
 
 /// What `postgres` stands for, in the order of work.
-const OF_POSTGRES: [Work; 7] = [
+const OF_POSTGRES: [Work; 8] = [
     Work::InitialSync,
     Work::Parquet,
     Work::Replay,
+    Work::Rest,
     Work::Drain,
     Work::CatchUp,
     Work::Transaction,

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use futures::future::{join_all, join3};
 use serde_json::json;
-use tidemark_connectors::config::{Interval, Place, Writing};
+use tidemark_connectors::config::{Place, Writing};
 use tidemark_engine::{Error, log::Log, schema::StreamName};
 
 use crate::{
     cli::EXIT_CODES,
     failure::Failure,
     output::Output,
-    pipeline_file::{self, Destination, Pipeline, Problem, Problems, StagingPlace, Trigger},
+    pipeline_file::{self, Destination, Pipeline, Problem, Problems, StagingPlace},
     staging,
 };
 
@@ -125,26 +125,28 @@ async fn overwritten_sources(pipeline: &Pipeline) -> Vec<Problem> {
 
 /// The pipeline in a few lines, so that a person sees whether it is what was meant.
 fn picture(pipeline: &Pipeline) -> String {
-    let Pipeline { name, home, source, staging, trigger, destinations, origin } = pipeline;
-    let when = match trigger {
-        Trigger::Always => "always".into(),
-        Trigger::Every(time) => format!("every {}", Interval(*time)),
-    };
+    let Pipeline { name, home, source, staging, trigger, transforms, destinations, origin, .. } = pipeline;
+    let transformed = |is: bool| if is { ", transformed" } else { "" };
     let encrypted = if staging.encryption.is_some() { ", encrypted" } else { "" };
     let kept = match &staging.place {
         StagingPlace::Folder(path) => shown(&Place::path(&path.join(name))),
         StagingPlace::Objects(url) => url.join(name).to_string(),
     };
     let mut lines = vec![
-        format!("  reads    {} `{}`, {when}", source.system(), shown(&source.place(&home.folder))),
-        format!("  keeps    `{kept}`{encrypted}"),
+        format!("  reads    {} `{}`, {trigger}", source.system(), shown(&source.place(&home.folder))),
+        format!("  keeps    `{kept}`{encrypted}{}", transformed(transforms.is_some())),
     ];
-    for Destination { writing, live, system, .. } in destinations {
+    for Destination { writing, live, system, transforms, .. } in destinations {
+        let transformed = transformed(transforms.is_some());
         let Writing { destination, mode, .. } = writing;
         let mode = mode.as_str();
         let when = if *live { "" } else { ", in replays alone" };
         let place = shown(&system.place(&home.folder));
-        lines.push(format!("  writes   {} `{}` as `{destination}`, {mode}{when}", system.system(), place));
+        lines.push(format!(
+            "  writes   {} `{}` as `{destination}`, {mode}{transformed}{when}",
+            system.system(),
+            place
+        ));
     }
     origin.hide(&lines.join("\n"))
 }

@@ -1,5 +1,6 @@
 //! `tidemark status`
 
+mod reading;
 mod retained;
 mod streams;
 
@@ -17,6 +18,7 @@ use tidemark_engine::{
 
 use super::running_for_programs;
 use crate::{cli::EXIT_CODES, digits::grouped, failure::Failure, output::Output, pipeline_file, staging};
+use reading::Reading;
 use retained::Retained;
 use streams::Streams;
 
@@ -45,22 +47,33 @@ impl Status {
     pub(crate) async fn run(self, output: &Output) -> Result<(), Failure> {
         let pipeline = pipeline_file::load(&self.file)?;
         let log = staging::existing_log(&pipeline).await?;
+        let requests = log.requests().await?;
         let mut destinations = Vec::new();
         for destination in &pipeline.destinations {
             let name = &destination.writing.destination;
             let (_, mark) = Marks::open(&log, name).await?;
             let dead_letters = log.count_dead_letters(name).await?;
-            destinations.push(Standing { name, live: destination.live, mark, dead_letters });
+            let paused = requests.iter().any(|(_, request)| request.pauses(name));
+            destinations.push(Standing { name, live: destination.live, paused, mark, dead_letters });
         }
         let runner = RunLock::runner(log.store());
+        let reading = Reading::of(&pipeline.trigger, &log, &runner).await?;
         let held_back = pipeline.source.held_back(&pipeline.home).await;
         let streams = Streams::of(&pipeline, &log).await?;
         let schema_changes = log.schema_changes(SCHEMA_CHANGES).await?;
         let policy = &pipeline.staging.retention;
         let kept = log.kept(policy).await?;
         let retention = Retained { kept, expires_slow: policy.expires_slow };
-        let picture =
-            Picture { log: &log, runner, held_back, retention, streams, schema_changes, destinations };
+        let picture = Picture {
+            log: &log,
+            runner,
+            reading,
+            held_back,
+            retention,
+            streams,
+            schema_changes,
+            destinations,
+        };
         if self.json {
             return output.json(&for_programs(&picture));
         }
@@ -76,6 +89,8 @@ struct Picture<'a> {
     log: &'a Log,
     /// Who runs the pipeline.
     runner: Runner,
+    /// When the source is read.
+    reading: Reading<'a>,
     /// What the source holds back; an error where it could not be asked.
     held_back: Result<Option<HeldBack>, Error>,
     retention: Retained,
@@ -89,6 +104,8 @@ struct Picture<'a> {
 struct Standing<'a> {
     name: &'a str,
     live: bool,
+    /// Whether somebody has paused it.
+    paused: bool,
     mark: Option<Mark>,
     /// How many changes it could not take.
     dead_letters: usize,
@@ -116,9 +133,16 @@ impl Standing<'_> {
     /// What became of it. A loop that died could not say so: it only runs while its process does.
     fn state(&self, runner: &Runner) -> (&'static str, Option<&str>) {
         match self.mark.as_ref().map(|mark| &mark.state) {
+            Some(MarkState::Running | MarkState::Retrying { .. })
+                if self.paused && *runner != Runner::Nobody =>
+            {
+                ("about to be paused", None)
+            }
+            _ if self.paused => ("paused", None),
+            Some(MarkState::Paused) if *runner != Runner::Nobody => ("about to go on", None),
             None if self.live => ("not begun", None),
             None => ("waits for a replay", None),
-            Some(MarkState::Running | MarkState::Retrying { .. })
+            Some(MarkState::Running | MarkState::Retrying { .. } | MarkState::Paused)
                 if self.live && *runner == Runner::Nobody =>
             {
                 ("ended abruptly", None)
@@ -126,7 +150,7 @@ impl Standing<'_> {
             Some(MarkState::Running) if !self.live => ("being replayed, or interrupted", None),
             Some(MarkState::Running) if *runner == Runner::Untold => ("running, as it last said", None),
             Some(MarkState::Running) => ("running", None),
-            Some(MarkState::Stopped) => ("stopped", None),
+            Some(MarkState::Stopped | MarkState::Paused) => ("stopped", None),
             Some(MarkState::Retrying { error }) => ("retrying", Some(error)),
             Some(MarkState::Failed { error }) => ("failed", Some(error)),
         }
@@ -142,7 +166,8 @@ fn trouble_of(runner: &Runner) -> Option<&String> {
 }
 
 fn for_people(picture: &Picture<'_>) -> String {
-    let Picture { log, runner, held_back, retention, streams, schema_changes, destinations } = picture;
+    let Picture { log, runner, reading, held_back, retention, streams, schema_changes, destinations } =
+        picture;
     let running = match runner {
         Runner::Nobody => "not running".to_owned(),
         Runner::Process(holder) => format!("run by {holder}"),
@@ -165,6 +190,7 @@ fn for_people(picture: &Picture<'_>) -> String {
     ];
     let trouble = trouble_of(runner);
     lines.extend(trouble.map(|trouble| format!("  trouble with the staging store: {trouble}")));
+    lines.push(reading.for_people());
     lines.extend(match held_back {
         Ok(None) => None,
         Ok(Some(HeldBack { bytes: Some(bytes), status })) => {
@@ -221,7 +247,8 @@ fn for_people(picture: &Picture<'_>) -> String {
 }
 
 fn for_programs(picture: &Picture<'_>) -> Json {
-    let Picture { log, runner, held_back, retention, streams, schema_changes, destinations } = picture;
+    let Picture { log, runner, reading, held_back, retention, streams, schema_changes, destinations } =
+        picture;
     let anew = |(stream, anew): (&StreamName, &Anew)| json!({"stream": stream, "from": anew.from, "after": anew.after, "waits": anew.waits});
     let held = |(stream, hold): (&StreamName, &Hold)| {
         let Hold { after, error, kind, hint, .. } = hold;
@@ -233,6 +260,7 @@ fn for_programs(picture: &Picture<'_>) -> Json {
             "name": standing.name,
             "live": standing.live,
             "state": state,
+            "paused": standing.paused,
             "error": error,
             "held": standing.held().map(held).collect::<Vec<_>>(),
             "dead_letters": standing.dead_letters,
@@ -261,6 +289,7 @@ fn for_programs(picture: &Picture<'_>) -> Json {
             "syncing": log.syncing().keys().map(|stream| stream.as_str()).collect::<Vec<_>>(),
             "parts": log.cursor().parts().map(|(part, _)| part.as_str()).collect::<Vec<_>>(),
         },
+        "reading": reading.for_programs(),
         "kept": retention.for_programs(),
         "schema_changes": schema_changes.iter().map(schema_change).collect::<Vec<_>>(),
         "source": match held_back {

@@ -1,13 +1,18 @@
 //! The keys of the pipeline file: what was typed. [`super::pipeline`] is what it means.
 
+mod test;
+
 use std::{borrow::Cow, path::PathBuf, time::Duration};
 
 use indexmap::IndexMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use tidemark_connectors::config::{ByteSize, DestinationConfig, Interval, Secret, SourceConfig};
+use tidemark_transforms::Step;
 
 use super::schema::share_keys;
+
+pub(super) use test::{Cell, Letter, Test, TestChange};
 
 /// A pipeline: one source, one staging log, one or more destinations.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -22,10 +27,17 @@ pub(super) struct Document {
     #[serde(default)]
     pub(super) staging: Staging,
     /// When to read. Left out: always, where the source can wait for changes.
-    pub(super) trigger: Option<Trigger>,
+    #[serde(default)]
+    pub(super) trigger: Trigger,
+    /// What is done to changes before they are staged, in order.
+    #[serde(default)]
+    pub(super) transforms: Vec<Step>,
     /// What to write to, by names of your own. Under its name a destination keeps its position.
     #[schemars(extend("minProperties" = 1, "propertyNames" = {"$ref": "#/$defs/Name"}))]
     pub(super) destinations: IndexMap<String, Destination>,
+    /// What the transforms are to make of changes: `tidemark test` holds them to it.
+    #[serde(default)]
+    pub(super) tests: Vec<Test>,
 }
 
 /// A word that is safe as part of a path, a table's name and a URL.
@@ -176,10 +188,64 @@ impl Default for StagingKeys {
 
 /// When to read.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Trigger {
+    /// In a word.
+    Word(TriggerWord),
+    /// To the source's end, on any of these occasions.
+    Keys(Box<TriggerKeys>),
+}
+
+/// When to read, in a word.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum TriggerWord {
+    /// Always: the source is waited for.
+    Always,
+    /// Only when asked by `tidemark trigger`: to the source's end.
+    Demand,
+}
+
+/// The occasions on which the source is read to its end. `tidemark trigger` is always one.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Trigger {
+pub(super) struct TriggerKeys {
     /// From one reading to the next.
-    pub(super) every: Interval,
+    pub(super) every: Option<Interval>,
+    /// Times of the calendar, as cron writes them: minutes, hours, day of month, month, day of week; seconds may stand before them.
+    pub(super) cron: Option<String>,
+    /// The time zone of `cron`, by its name in the IANA database.
+    #[serde(default)]
+    #[schemars(with = "String", extend("default" = DEFAULT_TIMEZONE))]
+    pub(super) timezone: Option<String>,
+    /// Requests over HTTP.
+    pub(super) webhook: Option<Webhook>,
+}
+
+/// The time zone of `cron` unless it is said.
+pub(super) const DEFAULT_TIMEZONE: &str = "UTC";
+
+/// Where to listen for requests to read: a POST is answered with 202, and the source is read.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Webhook {
+    /// The address and port to listen at.
+    pub(super) listen: String,
+    /// The path of the URL to post to.
+    #[serde(default = "default_path")]
+    pub(super) path: String,
+    /// What a request has to show, as `Authorization: Bearer …`. Needed where others than this machine can reach the address.
+    pub(super) secret: Option<Secret>,
+}
+
+fn default_path() -> String {
+    "/trigger".into()
+}
+
+impl Default for Trigger {
+    fn default() -> Self {
+        Self::Word(TriggerWord::Always)
+    }
 }
 
 /// What every destination has, beside its system's own keys.
@@ -206,6 +272,9 @@ pub(super) struct Destination {
     /// Whether `run` writes to it. `false`: only `replay` does.
     #[serde(default = "default_live")]
     pub(super) live: bool,
+    /// What is done to changes on their way from the log to this destination, in order.
+    #[serde(default)]
+    pub(super) transforms: Vec<Step>,
     #[serde(flatten)]
     pub(super) system: DestinationConfig,
 }

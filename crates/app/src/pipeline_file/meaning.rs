@@ -1,5 +1,9 @@
 //! From what was typed to what it means, with every problem that a schema cannot express.
 
+mod tests;
+mod transforms;
+mod trigger;
+
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use tidemark_connectors::{
@@ -16,7 +20,7 @@ use tidemark_engine::{
 use super::{
     document::{self, DEFAULT_URL, Document, PreviousKey, Slow, StagingFormat, StagingKeys, Write},
     origin::Origin,
-    pipeline::{Destination, Encryption, KeySource, Pipeline, Staging, StagingPlace, Trigger},
+    pipeline::{Destination, Encryption, KeySource, Pipeline, Staging, StagingPlace},
     problem::{Problem, Step},
     tree::{Node, Value},
 };
@@ -24,14 +28,16 @@ use super::{
 /// Reads the meaning out of a document whose structure is sound. The pipeline is only sound if no problem was added.
 pub(super) fn interpret(document: Document, origin: Origin, problems: &mut Vec<Problem>) -> Pipeline {
     let mut findings = Findings { origin: &origin, problems };
-    let Document { name, source, staging, trigger, destinations } = document;
+    let Document { name, source, staging, trigger, transforms, destinations, tests } = document;
     let folder = origin.file.folder().to_owned();
 
     findings.connector(&["source"], source.validate());
     let mut staging = findings.staging(staging, &folder);
     let trigger = findings.trigger(trigger);
+    let transforms = findings.transforms(&[], &transforms, tidemark_transforms::Place::Staging);
     let destinations: Vec<_> =
         destinations.into_iter().map(|(name, typed)| findings.destination(name, typed)).collect();
+    let tests = findings.tests(tests, &destinations);
     findings.shared_places(&folder, &source, &staging, &destinations);
     findings.streams_that_do_not_fit(&source, &destinations);
     for Destination { writing, live, .. } in &destinations {
@@ -39,7 +45,7 @@ pub(super) fn interpret(document: Document, origin: Origin, problems: &mut Vec<P
         if *live { written } else { others }.push(writing.destination.clone());
     }
     let home = Home { folder, pipeline: name.0.clone() };
-    Pipeline { name: name.0, home, source, staging, trigger, destinations, origin }
+    Pipeline { name: name.0, home, source, staging, trigger, transforms, destinations, tests, origin }
 }
 
 /// The way to the value at `path`, where a number is an index if a list stands there.
@@ -190,18 +196,18 @@ impl Findings<'_> {
         }
     }
 
-    fn trigger(&mut self, typed: Option<document::Trigger>) -> Trigger {
-        let Some(document::Trigger { every }) = typed else { return Trigger::Always };
-        if every.0.is_zero() {
-            let hint = "leave `trigger` out to read always";
-            self.add(&["trigger", "every"], "`every` of `trigger` must be longer than nothing", Some(hint));
-        }
-        Trigger::Every(every.0)
-    }
-
     fn destination(&mut self, name: String, typed: document::Destination) -> Destination {
-        let document::Destination { write, table, adopt, schema_change, on_error, on_truncate, live, system } =
-            typed;
+        let document::Destination {
+            write,
+            table,
+            adopt,
+            schema_change,
+            on_error,
+            on_truncate,
+            live,
+            transforms: steps,
+            system,
+        } = typed;
         let part = ["destinations", name.as_str()];
         let table = TableName::parse(&table).unwrap_or_else(|problem| {
             self.connector(&part, vec![problem]);
@@ -230,7 +236,10 @@ impl Findings<'_> {
         };
         let writing = Writing { destination: name.clone(), mode, table, adopt, shadow: false };
         self.connector(&part, system.validate(&writing));
-        Destination { writing, schema_change, on_error, on_truncate, live, system }
+        let place =
+            tidemark_transforms::Place::Destination { mode, dead_letters: on_error == OnError::DeadLetter };
+        let transforms = self.transforms(&part, &steps, place);
+        Destination { writing, schema_change, on_error, on_truncate, transforms, steps, live, system }
     }
 
     /// Most modes tell records apart by their key, some take whole generations alone, and a table holds one stream.
@@ -283,11 +292,11 @@ impl Findings<'_> {
         destinations: &[Destination],
     ) {
         let log = match &staging.place {
-            StagingPlace::Folder(path) => Some(Place::path(path)),
-            StagingPlace::Objects(_) => None,
+            StagingPlace::Folder(path) => Place::path(path),
+            StagingPlace::Objects(url) => Place::Objects(url.clone()),
         };
         let read = source.place(folder);
-        if log.as_ref() == Some(&read) {
+        if log == read {
             let hint = "give the staging log a folder of its own";
             self.add(
                 &["staging", "url"],
@@ -309,11 +318,15 @@ impl Findings<'_> {
                 let hint = "give the destination a place of its own";
                 self.add(&path, &format!("destination `{name}` writes to what `source` reads"), Some(hint));
             }
-            if Some(&place) == log.as_ref() {
+            if place == log {
                 let hint = "give the destination a place of its own";
                 self.add(&path, &format!("destination `{name}` writes into the staging log"), Some(hint));
             }
             let table = writing.table.of(&StreamName::new("{stream}"));
+            // Messages of several may go one way: each carries what it is.
+            if matches!(place, Place::Service(_)) {
+                continue;
+            }
             if let Some(other) = taken.insert((system.system(), place, table), name) {
                 let message =
                     format!("destinations `{other}` and `{name}` write to the same tables of the same place");

@@ -3,8 +3,9 @@
 //! | Step | Module |
 //! |---|---|
 //! | The text becomes a tree that knows its lines; `${…}` in values is replaced | `parse`, `tree`, `interpolation` |
+//! | What a preset says is put beneath what the file says | `presets` |
 //! | The tree is held against the JSON Schema | `schema`, `structure`, `expectation`, `suggestion` |
-//! | The keys become structs (what was typed), and these a pipeline (what it means) | `document`, `meaning`, `pipeline` |
+//! | The keys become structs (what was typed), and these a pipeline (what it means) | `document`, `meaning`, `pipeline`, `trigger` |
 //! | Problems are shown with the lines they are on | `problem`, `source_text`, `rendering` |
 
 mod document;
@@ -14,6 +15,7 @@ mod meaning;
 mod origin;
 mod parse;
 mod pipeline;
+mod presets;
 mod problem;
 #[cfg(test)]
 mod reference;
@@ -23,15 +25,18 @@ mod source_text;
 mod structure;
 mod suggestion;
 mod tree;
+mod trigger;
 
 use std::{env, fs, io, path::Path};
 
 use tidemark_engine::Error;
 
-pub(crate) use pipeline::{Destination, Encryption, KeySource, Pipeline, StagingPlace, Trigger};
+pub(crate) use pipeline::{Destination, Encryption, Expected, KeySource, Pipeline, StagingPlace, Test};
+pub(crate) use presets::preset_about;
 pub(crate) use problem::{Problem, Problems};
 pub(crate) use schema::schema;
 pub(crate) use suggestion::{closest, did_you_mean};
+pub(crate) use trigger::{Occasions, Schedule, Trigger, Webhook};
 
 use crate::failure::Failure;
 use interpolation::{Interpolation, Variables};
@@ -65,9 +70,10 @@ fn read_with(file: SourceText, variables: &Variables<'_>) -> Result<Pipeline, Pr
     let mut problems = Vec::new();
     let folder = file.folder().to_owned();
     let mut interpolation = Interpolation::new(variables, &folder);
-    let Some(root) = parse::parse(&file, &mut interpolation, &mut problems) else {
+    let Some(mut root) = parse::parse(&file, &mut interpolation, &mut problems) else {
         return Err(Problems::new(file, problems));
     };
+    presets::apply(&mut root, &folder, &mut problems);
     let concealed = interpolation.into_concealed();
     let json = structure::check(schema().as_value(), &root, &mut problems);
     if !problems.is_empty() {

@@ -1,6 +1,6 @@
 //! What a pipeline file means, with every default filled in.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tidemark_connectors::{
     config::{DestinationConfig, Home, Secret, SourceConfig, Writing},
@@ -8,12 +8,14 @@ use tidemark_connectors::{
 };
 use tidemark_engine::{
     Error, Result,
+    change::Reshape,
     codec::Format,
     log::Retention,
     write::{OnError, OnTruncate, Plan, SchemaPolicy},
 };
+use tidemark_transforms::{Example, Place, Problem, Shown, Step, Transforms};
 
-use super::{closest, did_you_mean, origin::Origin};
+use super::{closest, did_you_mean, origin::Origin, trigger::Trigger};
 
 /// A sound pipeline.
 #[derive(Debug, Clone)]
@@ -28,8 +30,12 @@ pub(crate) struct Pipeline {
     pub(crate) staging: Staging,
     /// When it reads.
     pub(crate) trigger: Trigger,
+    /// What is done to changes before they are staged.
+    pub(crate) transforms: Option<Arc<Transforms>>,
     /// What it writes to, by name.
     pub(crate) destinations: Vec<Destination>,
+    /// What its transforms are held to.
+    pub(crate) tests: Vec<Test>,
     /// The file it was read from.
     pub(crate) origin: Origin,
 }
@@ -79,13 +85,22 @@ pub(crate) enum StagingPlace {
     Objects(StoreUrl),
 }
 
-/// When the source is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trigger {
-    /// Always: the source is waited for.
-    Always,
-    /// To its end, again and again, with this much time from one start to the next.
-    Every(Duration),
+/// What transforms are to make of one change.
+#[derive(Debug, Clone)]
+pub(crate) struct Test {
+    pub(crate) name: String,
+    pub(crate) example: Example,
+    /// The destination on whose way it is; `None` before staging.
+    pub(crate) through: Option<String>,
+    pub(crate) expected: Expected,
+}
+
+/// What is to come of a change.
+#[derive(Debug, Clone)]
+pub(crate) enum Expected {
+    Changes(Vec<Shown>),
+    /// An error that holds these words.
+    Error(String),
 }
 
 /// One destination.
@@ -99,6 +114,10 @@ pub(crate) struct Destination {
     pub(crate) on_error: OnError,
     /// What it does when a stream is truncated at the source.
     pub(crate) on_truncate: OnTruncate,
+    /// What is done to changes on their way to it.
+    pub(crate) transforms: Option<Arc<Transforms>>,
+    /// The same as it is typed.
+    pub(crate) steps: Vec<Step>,
     /// Whether `run` writes to it; otherwise only `replay` does.
     pub(crate) live: bool,
     /// The system.
@@ -121,10 +140,31 @@ impl Pipeline {
 }
 
 impl Destination {
+    /// What is done to changes on their way to it, of those alone that `condition` is true of where there is one.
+    pub(crate) fn reshape(&self, condition: Option<&str>) -> Result<Option<Arc<dyn Reshape>>> {
+        let Some(condition) = condition else { return Ok(self.plan().reshape) };
+        let filter = Step { filter: Some(condition.to_owned()), ..Step::default() };
+        let steps: Vec<_> = std::iter::once(filter).chain(self.steps.iter().cloned()).collect();
+        let unread = |problems: Vec<Problem>| {
+            let problem = problems.into_iter().next();
+            let (message, hint) = problem.map_or_else(Default::default, |it| (it.message, it.hint));
+            let error = Error::config(format!("`--where` cannot be understood: {message}"));
+            hint.into_iter().fold(error, Error::hint)
+        };
+        let transforms = Transforms::new(&steps, self.place()).map_err(unread)?;
+        Ok(Some(Arc::new(transforms)))
+    }
+
+    /// Where its transforms stand.
+    fn place(&self) -> Place {
+        Place::Destination { mode: self.writing.mode, dead_letters: self.on_error == OnError::DeadLetter }
+    }
+
     /// How everything is played to it from the beginning.
     pub(crate) fn plan(&self) -> Plan {
         let Self { writing, schema_change, on_error, on_truncate, .. } = self;
         let (schema_change, on_error, on_truncate) = (*schema_change, *on_error, *on_truncate);
-        Plan { schema_change, on_error, on_truncate, ..Plan::new(writing.mode) }
+        let reshape = self.transforms.clone().map(|transforms| transforms as Arc<dyn Reshape>);
+        Plan { schema_change, on_error, on_truncate, reshape, ..Plan::new(writing.mode) }
     }
 }

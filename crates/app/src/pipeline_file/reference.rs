@@ -13,22 +13,57 @@ use super::{
     tree::{Meaning, Node, Value},
 };
 
-/// A pipeline has one source, so there is a file for each system that can be one.
-const REFERENCES: [&str; 2] = [
+/// A pipeline has one source, so there is a file for each system that can be one, and for most that can be a destination.
+const REFERENCES: &[&str] = &[
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-azure-queue.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-azure-service-bus.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-azure-table.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-http.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-kafka.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-mariadb.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-mqtt.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-nats.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-mqtt-destination.yaml"),
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-postgres.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-postgres-query.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-rabbitmq.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-redis.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-sqlite.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-sqs.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-webhook.yaml"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pipeline-reference-webhook-destination.yaml"),
 ];
 
-/// The files, with values where theirs come from elsewhere: what is secret is not there to be read here.
-fn references() -> [SourceText; 2] {
-    REFERENCES.map(|path| {
+/// The files, with values where theirs come from elsewhere: what is secret is not there to be read here. One with other forms of
+/// `auth` in comments is there once for each.
+fn references() -> Vec<SourceText> {
+    let read = |path: &&str| {
         let text = std::fs::read_to_string(path).unwrap();
         let text = text.replace("${file:/run/secrets/shop}", "secret");
-        let text = ["${STAGING_KEY}", "${OLDEST_KEY}"]
+        let text = ["${STAGING_KEY}", "${OLDEST_KEY}", "${TRIGGER_SECRET}"]
             .iter()
             .fold(text, |text, name| text.replace(name, &format!("\"{}\"", "ab".repeat(32))));
-        SourceText { path: path.into(), text }
-    })
+        forms(&text).into_iter().map(|text| SourceText { path: path.into(), text }).collect::<Vec<_>>()
+    };
+    REFERENCES.iter().flat_map(read).collect()
+}
+
+/// `text`, and what it becomes with each of the other forms of `auth` that stand in its comments.
+fn forms(text: &str) -> Vec<String> {
+    let mut others = Vec::<String>::new();
+    for line in text.lines() {
+        match (line.strip_prefix("  # "), others.last_mut()) {
+            (Some("auth:"), _) => others.push("  auth:\n".to_owned()),
+            (Some(line), Some(other)) if line.starts_with("  ") => other.push_str(&format!("  {line}\n")),
+            _ => {}
+        }
+    }
+    let Some(own) = text.lines().find(|line| line.starts_with("  auth: ")) else {
+        return vec![text.to_owned()];
+    };
+    let own = format!("{own}\n");
+    std::iter::once(text.to_owned()).chain(others.iter().map(|other| text.replacen(&own, other, 1))).collect()
 }
 
 fn tree(file: &SourceText) -> Node {
@@ -51,9 +86,15 @@ fn it_holds_every_key_and_every_system() {
     let mut known = BTreeSet::new();
     keys_of_rule(rule, "", &mut known);
     assert!(known.len() > 20, "the schema has fewer keys than it should: {known:?}");
-    // A key is given in one form of three; the list of those before it has them all.
-    for form in ["key_file", "key_command"] {
-        assert!(known.remove(&format!(".staging.encryption.{form}")));
+    // A key is given in one form of three, an account in one of two; the list of keys before, and a comment, have them all.
+    // Only a source has a place for refresh tokens.
+    for form in [
+        "staging.encryption.key_file",
+        "staging.encryption.key_command",
+        "source.connection_string",
+        "destinations.*.auth.refresh_token",
+    ] {
+        assert!(known.remove(&format!(".{form}")));
     }
     let mut written = BTreeSet::new();
     for reference in references() {
@@ -68,19 +109,43 @@ fn it_holds_every_key_and_every_system() {
 
 #[test]
 fn its_values_are_the_defaults() {
-    // Stream options are examples: a list cannot be empty and an example as well.
+    // Lists and maps are examples: one cannot be empty and an example as well.
     let schema = schema();
-    let mut differing = Vec::new();
+    let mut differing = BTreeSet::new();
     for reference in references() {
         defaults(Rule::root(schema.as_value()).unwrap(), &tree(&reference), "", &mut differing);
     }
     let examples = [
-        "source.streams.*.key",
-        "source.streams.*.types",
-        "source.streams.*.key",
+        "destinations.*.ca",
+        "destinations.*.allow_hosts",
+        "destinations.*.done_on",
+        "destinations.*.headers",
+        "destinations.*.retry_on",
+        "source.allow_hosts",
+        "source.headers",
+        "source.streams.*.columns",
+        "source.streams.*.delta.expired",
         "source.streams.*.exclude",
+        "source.streams.*.gone_key",
+        "source.streams.*.headers",
+        "source.streams.*.ignore",
+        "source.streams.*.key",
+        "source.streams.*.optional",
+        "source.streams.*.parent.columns",
+        "source.streams.*.query",
+        "source.streams.*.select",
+        "source.streams.*.subscribe",
+        "source.streams.*.types",
+        "source.streams.*.verify.prefix",
+        "source.streams.*.with",
+        "source.with",
+        "destinations.*.transforms",
+        "tests",
+        "transforms",
     ];
-    assert_eq!(differing, examples);
+    // A key that several systems have may have its default in one of them alone.
+    differing.retain(|key| !examples.contains(&key.as_str()));
+    assert_eq!(differing, BTreeSet::new());
 }
 
 /// Every key below `rule`: maps with names of one's own as `*`, a system as `type=files`.
@@ -124,16 +189,16 @@ fn keys_of_node(rules: &[Rule<'_>], node: &Node, path: &str, keys: &mut BTreeSet
     }
 }
 
-fn defaults(rule: Rule<'_>, node: &Node, path: &str, differing: &mut Vec<String>) {
+fn defaults(rule: Rule<'_>, node: &Node, path: &str, differing: &mut BTreeSet<String>) {
     let Value::Map(entries) = &node.value else { return };
     for entry in entries {
-        let rules = branches(rule);
+        let rules = branches_for(rule, node);
         let Some(rule) = rules.iter().find_map(|rule| rule.of_key(&entry.key)) else { continue };
         let named = rules.iter().any(|rule| rule.keys().contains(&entry.key.as_str()));
         let dot = if path.is_empty() { "" } else { "." };
         let path = format!("{path}{dot}{}", if named { entry.key.as_str() } else { "*" });
         if rule.default().is_some_and(|default| *default != json(&entry.value)) {
-            differing.push(path.clone());
+            differing.insert(path.clone());
         }
         defaults(rule, &entry.value, &path, differing);
     }
@@ -142,8 +207,21 @@ fn defaults(rule: Rule<'_>, node: &Node, path: &str, differing: &mut Vec<String>
 fn branches(rule: Rule<'_>) -> Vec<Rule<'_>> {
     let mut branches = vec![rule];
     branches.extend(rule.alternatives().into_iter().flat_map(branches_of_alternative));
-    branches.extend(rule.systems().into_iter().map(|(_, system)| system));
+    // What may be left out has its systems behind an alternative.
+    let systems = branches.iter().flat_map(|branch| branch.systems()).map(|(_, system)| system);
+    let systems: Vec<_> = systems.collect();
+    branches.extend(systems);
     branches
+}
+
+/// Those branches that `node` follows, where it says which by its `type`.
+fn branches_for<'s>(rule: Rule<'s>, node: &Node) -> Vec<Rule<'s>> {
+    let named = node.get("type").and_then(|entry| entry.value.text());
+    let is_other = |rule: &Rule<'_>| {
+        let word = rule.of_key("type").and_then(|rule| rule.text("const"));
+        word.is_some() && word != named
+    };
+    branches(rule).into_iter().filter(|rule| !is_other(rule)).collect()
 }
 
 fn branches_of_alternative(rule: Rule<'_>) -> Vec<Rule<'_>> {

@@ -62,6 +62,65 @@ impl Node {
         }
     }
 
+    /// The same, to be changed.
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        self.entries_mut().iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
+    }
+
+    /// The keys of a map; of anything else none.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        match &self.value {
+            Value::Map(entries) => entries,
+            Value::Scalar(_) | Value::List(_) => &[],
+        }
+    }
+
+    pub(crate) fn entries_mut(&mut self) -> &mut [Entry] {
+        match &mut self.value {
+            Value::Map(entries) => entries,
+            Value::Scalar(_) | Value::List(_) => &mut [],
+        }
+    }
+
+    /// The text of a single value.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar(scalar) => Some(&scalar.text),
+            Value::List(_) | Value::Map(_) => None,
+        }
+    }
+
+    /// Adds what `other` has and this does not, where both are maps, and in maps within them. What is of another `type` has other
+    /// keys, and takes none.
+    pub(crate) fn put_beneath(&mut self, other: &Self) {
+        let type_of = |node: &Self| node.get("type").and_then(|entry| entry.value.text().map(str::to_owned));
+        if let (Some(own), Some(others)) = (type_of(self), type_of(other))
+            && own != others
+        {
+            return;
+        }
+        let (Value::Map(own), Value::Map(others)) = (&mut self.value, &other.value) else { return };
+        for entry in others {
+            match own.iter_mut().find(|known| known.key == entry.key) {
+                Some(known) => known.value.put_beneath(&entry.value),
+                None => own.push(entry.clone()),
+            }
+        }
+    }
+
+    /// Has all of it stand `at` one place: it came from elsewhere.
+    pub(crate) fn stand(&mut self, at: Span) {
+        self.at = at;
+        match &mut self.value {
+            Value::Scalar(_) => {}
+            Value::List(items) => items.iter_mut().for_each(|item| item.stand(at)),
+            Value::Map(entries) => entries.iter_mut().for_each(|entry| {
+                entry.key_at = at;
+                entry.value.stand(at);
+            }),
+        }
+    }
+
     /// Whether nothing was written.
     pub(crate) fn is_nothing(&self) -> bool {
         matches!(&self.value, Value::Scalar(scalar) if scalar.meaning() == Meaning::Nothing)

@@ -1,11 +1,13 @@
 //! A pipeline at work: its read loop, a write loop for each destination, signals, and what a person sees of it.
 
+mod due;
 mod pipeline_run;
 mod progress;
 mod reading;
 mod requests;
 mod signals;
 mod tidying;
+mod webhook;
 
 pub(crate) use pipeline_run::{Outcome, PipelineRun, Written};
 pub(crate) use progress::{BARS, Watched, watch};

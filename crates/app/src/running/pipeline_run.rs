@@ -7,7 +7,7 @@ use std::sync::{
 
 use tidemark_engine::{
     Error, Result, Stop,
-    log::Log,
+    log::{Ledger, Log},
     write::{Progress, WriteLoop, WriteStrategy},
 };
 use tokio::{sync::watch, task::JoinSet};
@@ -66,9 +66,10 @@ impl PipelineRun {
             let plan = destination.plan();
             let Destination { writing, system, .. } = destination;
             let destination = writing.destination.clone();
-            let strategy = system.strategy(&pipeline.home, writing)?;
+            let strategy = system.strategy(&pipeline.home, writing, Ledger::new(&log, &destination))?;
             let write_loop =
-                WriteLoop::new(log.clone(), &destination, plan, last_commit.clone(), stop.clone());
+                WriteLoop::new(log.clone(), &destination, plan, last_commit.clone(), stop.clone())
+                    .that_may_be_paused();
             Ok(Writing { destination, write_loop, strategy })
         });
         Ok(Self {
@@ -101,7 +102,7 @@ impl PipelineRun {
             loops.spawn(async move { write_loop.run(strategy.as_mut()).await });
         }
         let has_destinations = !loops.is_empty();
-        let mut requests = Requests::new(log.clone(), reading.resyncs());
+        let mut requests = Requests::new(log.clone(), reading.resyncs(), reading.nudges());
         // What was asked while nobody ran it is seen to first.
         requests.look().await;
         let errors = {

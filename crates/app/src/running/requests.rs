@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use tidemark_engine::{
     Error,
     log::{Log, Request},
-    read::Resyncs,
+    read::{Nudges, Resyncs},
 };
 
 /// How often requests are looked for: the listing of a folder.
@@ -15,13 +15,14 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Requests {
     log: Log,
     resyncs: Resyncs,
+    nudges: Nudges,
     /// What has been said to be in the way, so that it is said once.
     said: Option<String>,
 }
 
 impl Requests {
-    pub(super) fn new(log: Log, resyncs: Resyncs) -> Self {
-        Self { log, resyncs, said: None }
+    pub(super) fn new(log: Log, resyncs: Resyncs, nudges: Nudges) -> Self {
+        Self { log, resyncs, nudges, said: None }
     }
 
     /// Serves until dropped.
@@ -29,13 +30,21 @@ impl Requests {
         loop {
             tokio::select! {
                 () = self.log.world().sleep(LOOK) => self.look().await,
-                () = self.resyncs.any_met() => {
+                () = self.any_met() => {
                     self.forget().await;
                     // What cannot be forgotten is not tried again at once, and must not keep what else is asked from being seen.
                     self.log.world().sleep(LOOK).await;
                     self.look().await;
                 }
             }
+        }
+    }
+
+    /// Returns once something is seen to, and not forgotten.
+    async fn any_met(&self) {
+        tokio::select! {
+            () = self.resyncs.any_met() => {}
+            () = self.nudges.any_met() => {}
         }
     }
 
@@ -58,8 +67,9 @@ impl Requests {
     fn hand_over(&self, id: &str, request: &Request) {
         match request {
             Request::Resync { streams } => self.resyncs.ask(id, streams),
+            Request::Read => self.nudges.ask(id),
             // The write loops look for those themselves.
-            Request::Retry { .. } | Request::Discard { .. } => {}
+            Request::Retry { .. } | Request::Discard { .. } | Request::Pause { .. } => {}
         }
     }
 
@@ -68,6 +78,12 @@ impl Requests {
         for id in self.resyncs.met() {
             match self.log.forget_request(&id).await {
                 Ok(()) => self.resyncs.forgotten(&id),
+                Err(error) => self.say(&error),
+            }
+        }
+        for id in self.nudges.met() {
+            match self.log.forget_request(&id).await {
+                Ok(()) => self.nudges.forgotten(&id),
                 Err(error) => self.say(&error),
             }
         }

@@ -89,6 +89,21 @@ fn teardown() {
 }
 
 #[test]
+fn trigger() {
+    insta::assert_snapshot!(help("trigger --help"));
+}
+
+#[test]
 fn resync() {
     insta::assert_snapshot!(help("resync --help"));
+}
+
+#[test]
+fn pause() {
+    insta::assert_snapshot!(help("pause --help"));
+}
+
+#[test]
+fn resume() {
+    insta::assert_snapshot!(help("resume --help"));
 }

@@ -113,6 +113,32 @@ destinations:
 }
 
 #[test]
+fn problems_of_a_trigger() {
+    let one = |trigger: &str| problems(&format!("{TRIGGERED}trigger: {trigger}\n"));
+    insta::assert_snapshot!(
+        [
+            one("hourly"),
+            one("{}"),
+            one("{timezone: UTC}"),
+            one(r#"{cron: "61 * * * *", timezone: Berlin}"#),
+            one(r#"{cron: "0 0 30 2 *", timezone: Mars/Olympus}"#),
+            one(r#"{cron: every hour}"#),
+            one(r#"{webhook: {listen: 8091, path: trigger}}"#),
+            one(r#"{webhook: {listen: "0.0.0.0:8091"}}"#),
+            one(r#"{webhook: {listen: "127.0.0.1:8091", secret: ""}}"#),
+        ]
+        .join("----\n")
+    );
+}
+
+const TRIGGERED: &str = "\
+name: orders
+source: {type: files, path: ./data}
+destinations:
+  past: {type: files, path: past, write: append}
+";
+
+#[test]
 fn nothing_is_missed_in_an_empty_or_odd_file() {
     let one = |yaml| problems(yaml);
     insta::assert_snapshot!(

@@ -20,5 +20,10 @@ pub(crate) fn readers() -> PathBuf {
 
 /// A file of `examples/flights`.
 pub(crate) fn example(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/flights").join(path)
+    examples("flights").join(path)
+}
+
+/// A file of `examples`.
+pub(crate) fn examples(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(path)
 }

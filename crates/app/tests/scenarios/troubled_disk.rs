@@ -174,7 +174,7 @@ fn a_disk_that_becomes_read_only_is_waited_for_and_one_that_is_refused() {
     disk.script("mount --bind -o ro staging staging");
     disk.bench.append("data/orders.csv", &orders(2..3));
     running.until_it_says("Read-only file system");
-    running.until_it_says("make the staging store writable for this user again: Tidemark goes on by itself");
+    running.until_it_says("make the store writable for this user again: Tidemark goes on by itself");
     pause(Duration::from_secs(1));
     assert!(running.runs() && has(&disk.bench, 1));
     disk.script("umount staging");

@@ -19,7 +19,7 @@ pub use home::Home;
 pub use place::Place;
 pub use problem::Problem;
 pub use secret::Secret;
-pub use systems::{DestinationConfig, NamedStreams, SourceConfig};
+pub use systems::{DestinationConfig, DestinationSystem, NamedStreams, SourceConfig, SourceSystem};
 pub use tables::Tables;
 pub use units::{ByteSize, Interval};
 pub use writing::{TableName, Writing};

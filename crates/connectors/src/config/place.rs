@@ -5,11 +5,15 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use crate::object_stores::StoreUrl;
+
 /// A place that is read or written. Of two sources or destinations of one system, equal places hold the same data.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
     /// A file or folder, as an absolute path without `.` and `..`. Links are not followed.
     Path(PathBuf),
+    /// A folder in object storage.
+    Objects(StoreUrl),
     /// A database.
     Database {
         /// Which one, without secrets: `postgres://host:5432/orders`.
@@ -17,6 +21,8 @@ pub enum Place {
         /// The schema that is written to; `None`: each stream's own.
         schema: Option<String>,
     },
+    /// A service that is asked, or given messages. What is sent there is not what is read there.
+    Service(String),
 }
 
 impl Place {
@@ -44,6 +50,7 @@ impl Place {
             (Self::Database { url, .. }, Self::Database { url: other, schema }) => {
                 url == other && schema.is_none()
             }
+            (Self::Service(_), _) | (_, Self::Service(_)) => false,
             _ => self == other,
         }
     }
@@ -53,6 +60,8 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Objects(url) => write!(f, "{url}"),
+            Self::Service(url) => f.write_str(url),
             Self::Database { url, schema: None } => f.write_str(url),
             Self::Database { url, schema: Some(schema) } => write!(f, "{url}, schema {schema}"),
         }

@@ -1,5 +1,7 @@
 //! One thing that is wrong with a pipeline file.
 
+use tidemark_engine::Error;
+
 /// A problem found without touching any system, and where in the connector's part of the file it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -15,6 +17,12 @@ impl Problem {
     /// A problem at `path`.
     pub fn new<P: Into<String>>(path: impl IntoIterator<Item = P>, message: impl Into<String>) -> Self {
         Self { path: path.into_iter().map(Into::into).collect(), message: message.into(), hint: None }
+    }
+
+    /// What `error` says of the value at `key`.
+    pub(crate) fn of(key: &str, error: &Error) -> Self {
+        let hint = error.hint_text().map(str::to_owned);
+        Self { path: vec![key.to_owned()], message: error.message().to_owned(), hint }
     }
 
     /// Adds what to do about it.

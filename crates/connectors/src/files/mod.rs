@@ -1,14 +1,13 @@
-//! Files in a folder: CSV, JSON Lines and Parquet, as a source and as a destination.
+//! Files in a folder: CSV, JSON Lines and Parquet, as a source and as a destination; this one also in object storage, and in XML.
 
 mod config;
 mod destination;
 mod source;
+mod system;
 
 pub use config::{
-    DestinationConfig, DestinationFormat, OnRewrite, SourceConfig, SourceFormat, StreamConfig, Streams,
+    ChangesConfig, DestinationConfig, DestinationFormat, OnRewrite, SourceConfig, SourceFormat, StreamConfig,
+    Streams,
 };
 pub use destination::Destination;
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub use source::fuzzing;
 pub use source::{FilesStrategy, Source};

@@ -12,12 +12,13 @@ use tidemark_engine::{Error, Result};
 
 use super::{
     Environment, StoreUrl,
-    connection_string::ConnectionString,
+    connection_string::{ConnectionString, Service},
     patience::{self, CONNECT_TIMEOUT, REQUEST_TIMEOUT},
     transport,
 };
 
 const PREFIX: &str = "AZURE_";
+const CONNECTION_STRING: &str = "AZURE_STORAGE_CONNECTION_STRING";
 const ALLOW_HTTP: &str = "AZURE_ALLOW_HTTP";
 
 pub(super) fn connect(url: &StoreUrl, environment: &Environment) -> Result<Box<dyn ObjectStore>> {
@@ -27,7 +28,7 @@ pub(super) fn connect(url: &StoreUrl, environment: &Environment) -> Result<Box<d
     let mut builder = MicrosoftAzureBuilder::new()
         .with_config(AzureConfigKey::Client(ClientConfigKey::ConnectTimeout), CONNECT_TIMEOUT)
         .with_config(AzureConfigKey::Client(ClientConfigKey::Timeout), REQUEST_TIMEOUT);
-    let connection = environment.get("AZURE_STORAGE_CONNECTION_STRING");
+    let connection = environment.get(CONNECTION_STRING);
     for (name, value) in environment.starting_with(PREFIX) {
         let key = match name.as_str() {
             // As Azure's own tools call them; the library does not know these.
@@ -56,7 +57,8 @@ pub(super) fn connect(url: &StoreUrl, environment: &Environment) -> Result<Box<d
         builder = builder.with_msi_endpoint(endpoint);
     }
     if let Some(connection) = connection {
-        builder = with_connection_string(builder, &ConnectionString::parse(connection)?, url)?;
+        let connection = ConnectionString::parse(connection, Service::Blob, CONNECTION_STRING)?;
+        builder = with_connection_string(builder, &connection, url)?;
     }
     if let Some(account) = url.account() {
         builder = builder.with_account(account);

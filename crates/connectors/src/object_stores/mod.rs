@@ -1,4 +1,4 @@
-//! Object storage of the clouds, for whoever keeps a log there: from the URL in a pipeline file and the credentials that the machine
+//! Object storage of the clouds, for whoever keeps a log or writes files there: from the URL in a pipeline file and the credentials that the machine
 //! has to an [`ObjectStore`].
 //!
 //! Nothing secret stands in a pipeline file. Each cloud is asked as its own tools do it, which look into the environment first.
@@ -27,6 +27,7 @@ use std::sync::Arc;
 use object_store::{ObjectStore, prefix::PrefixStore};
 use tidemark_engine::Result;
 
+pub(crate) use connection_string::{ConnectionString, Service};
 pub use environment::Environment;
 use patience::Patient;
 use url::Cloud;

@@ -37,6 +37,7 @@ fn default_readers() -> u8 {
 /// Which tables to read.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "PostgresStreams")]
 pub enum Streams {
     /// Names or globs: `public.orders`, `sales.*`.
     Names(Vec<String>),
@@ -47,6 +48,7 @@ pub enum Streams {
 /// How one table, or every table of a glob, is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "PostgresStream")]
 pub struct StreamConfig {
     /// The columns that tell records apart. Left out: the primary key, else the replica identity's index.
     pub key: Vec<String>,
@@ -98,7 +100,7 @@ impl SourceConfig {
 }
 
 /// The database that `url` names; nothing of a URL that cannot be read, for it may hold a password.
-fn place(url: &Secret, schema: Option<String>) -> Place {
+pub(super) fn place(url: &Secret, schema: Option<String>) -> Place {
     let url = Server::parse(url.expose()).map_or_else(|_| "postgres".to_owned(), |server| server.place());
     Place::Database { url, schema }
 }
@@ -147,7 +149,7 @@ impl DestinationConfig {
     }
 }
 
-fn problem_of_url(url: &Secret) -> Option<Problem> {
+pub(super) fn problem_of_url(url: &Secret) -> Option<Problem> {
     let error = Server::parse(url.expose()).err()?;
     let problem = Problem::new(["url"], error.message());
     Some(match error.hint_text() {

@@ -1,4 +1,4 @@
-//! PostgreSQL, as a source and as a destination.
+//! PostgreSQL, as a source (by its log of changes, or by queries) and as a destination.
 
 mod compared;
 mod config;
@@ -8,7 +8,9 @@ mod identifier;
 mod lsn;
 #[doc(hidden)]
 pub mod measured;
+mod query;
 mod source;
+mod system;
 mod types;
 
 pub use config::{DestinationConfig, SourceConfig, StreamConfig, Streams};
@@ -23,11 +25,5 @@ pub mod fuzzing {
     };
 }
 
+pub use query::{QueryConfig, QuerySource};
 pub use source::{HeldBack, Made, Source};
-
-/// The bytes that the places of changes compare with, of everything at or before the log sequence number `text`.
-pub(crate) fn source_position(text: &str) -> Option<Vec<u8>> {
-    let lsn: lsn::Lsn = text.parse().ok()?;
-    // A change's place is that of its transaction's commit, and then its number in it.
-    Some([lsn.to_bytes(), [0xff; 8]].concat())
-}

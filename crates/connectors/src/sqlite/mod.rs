@@ -1,4 +1,4 @@
-//! SQLite: a database file as a destination.
+//! SQLite: a database file as a destination, and as a source that is asked again and again (see `source`).
 //!
 //! Values are kept exactly, which in SQLite is a matter of affinities: a column declared `NUMERIC` turns the text
 //! `1.10` into the number 1.1. So every kind has a declared type whose affinity leaves its values alone:
@@ -35,7 +35,10 @@ mod config;
 mod destination;
 mod failure;
 mod identifier;
+mod source;
 mod storage;
+mod system;
 
-pub use config::DestinationConfig;
+pub use config::{DestinationConfig, SourceConfig};
 pub use destination::Destination;
+pub use source::Source;

@@ -7,7 +7,7 @@ use arrow_array::{
 };
 use arrow_buffer::BooleanBuffer;
 
-use super::{Bitmap, Column, Exceptions, Op, slice_bytes};
+use super::{Bitmap, Column, Exceptions, Op, decimals_fit, slice_bytes};
 use crate::{Error, Result, schema::StreamSchema};
 
 /// Changes of one stream in source order, all under one schema. Cheap to clone.
@@ -74,7 +74,8 @@ const FIXED_BYTES: usize = 32;
 impl ChangeBatch {
     /// A batch of `columns` under `schema`.
     ///
-    /// Fails with [`crate::ErrorKind::Internal`] when lengths or Arrow types disagree with one another or the schema.
+    /// Fails with [`crate::ErrorKind::Internal`] when lengths or Arrow types disagree with one another or the schema, or a decimal
+    /// has more digits than its type: that is an exception.
     pub fn new(schema: Arc<StreamSchema>, columns: Columns) -> Result<Self> {
         let rows = columns.ops.len();
         let unsound = |what: &str| {
@@ -107,6 +108,9 @@ impl ChangeBatch {
                 }
                 if array.data_type() != &field.kind.arrow() {
                     return unsound(&format!("column `{}` has another type than its schema", field.name));
+                }
+                if !decimals_fit(array) {
+                    return unsound(&format!("column `{}` has a decimal that is too long", field.name));
                 }
             }
         }

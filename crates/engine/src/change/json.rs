@@ -3,7 +3,7 @@
 use arrow_array::{Array, ArrayRef};
 
 use super::{Cell, Column, Value};
-use crate::schema::Kind;
+use crate::schema::{Field, Kind};
 
 /// Appends `value`, of a column of `kind`, to `out` as JSON.
 ///
@@ -33,6 +33,34 @@ pub fn write_json(value: &Value<'_>, kind: &Kind, out: &mut String) {
         Value::Text(text) => write_string(text, out),
         _ => write_string(&value.to_string(), out),
     };
+}
+
+/// Appends the values of a row to `out` as a JSON object. A column that the change does not carry is absent.
+pub fn write_object<'a>(
+    columns: impl IntoIterator<Item = (&'a Field, &'a Column<'a>)>,
+    row: usize,
+    out: &mut String,
+) {
+    out.push('{');
+    let mut is_first = true;
+    for (field, column) in columns {
+        let cell = column.cell(row);
+        if cell == Cell::Unchanged {
+            continue;
+        }
+        if !std::mem::take(&mut is_first) {
+            out.push(',');
+        }
+        // Writing to a `String` cannot fail.
+        let _ = write_string(&field.name, out);
+        out.push(':');
+        match cell {
+            Cell::Unchanged | Cell::Null => out.push_str("null"),
+            Cell::Exception(text) => _ = write_string(text, out),
+            Cell::Value(value) => write_json(&value, &field.kind, out),
+        }
+    }
+    out.push('}');
 }
 
 /// A JSON string literal.

@@ -5,6 +5,7 @@
 
 mod batch;
 mod bitmap;
+mod decimals;
 mod deletion;
 mod exceptions;
 mod filter;
@@ -14,16 +15,22 @@ mod keys;
 mod op;
 mod projection;
 mod record_batch;
+mod reshape;
 mod size;
+mod texts;
+mod transitions;
 mod value;
 
 pub use batch::{Before, ChangeBatch, Columns};
 pub use bitmap::{Bitmap, BitmapBuilder};
+pub use decimals::decimals_fit;
 pub use exceptions::{Exceptions, ExceptionsBuilder};
-pub use json::write_json;
+pub use json::{write_json, write_object};
 pub(crate) use keys::Keys;
 pub use op::Op;
+pub use reshape::{Refused, Reshape};
 pub(crate) use size::slice_bytes;
+pub use texts::Texts;
 pub use value::{Cell, Column, Value};
 
 pub(crate) use record_batch::reserved;

@@ -12,7 +12,7 @@ use arrow_ipc::{
     Message, MessageHeader, convert::fb_to_schema, reader::read_record_batch, root_as_message,
     writer::StreamWriter,
 };
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, DataType, SchemaRef};
 use bytes::{Buf, Bytes};
 
 use super::{Batches, Codec, Encoder, foreign::unless_it_panics, pieces};
@@ -84,7 +84,12 @@ impl Stream {
         match (message.header_type(), &self.schema) {
             (MessageHeader::Schema, None) => {
                 let schema = message.header_as_schema().ok_or_else(|| unsound("its schema is missing"))?;
-                self.schema = Some(unless_it_panics(|| fb_to_schema(schema).into()).ok_or_else(no_schema)?);
+                let schema: SchemaRef =
+                    unless_it_panics(|| fb_to_schema(schema).into()).ok_or_else(no_schema)?;
+                if schema.flattened_fields().iter().any(|field| is_elsewhere(field.data_type())) {
+                    return Err(unsound("a column has a time zone that no blob of Tidemark has"));
+                }
+                self.schema = Some(schema);
                 Ok(None)
             }
             (MessageHeader::RecordBatch, Some(schema)) => batch(&message, &body, schema.clone()).map(Some),
@@ -101,6 +106,11 @@ impl Stream {
         self.rest.advance(length);
         Ok(taken)
     }
+}
+
+/// Whether these are times of another zone than UTC; some readers take a zone without a name for none.
+fn is_elsewhere(kind: &DataType) -> bool {
+    matches!(kind, DataType::Timestamp(_, Some(zone)) if zone.as_ref() != "UTC")
 }
 
 fn batch(message: &Message<'_>, body: &Bytes, schema: SchemaRef) -> Result<RecordBatch> {

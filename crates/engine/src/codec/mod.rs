@@ -16,6 +16,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use columns::{conform, join, union};
+pub(crate) use text::Filling;
+pub use xml::{xml_name, xml_text};
 
 use crate::{Result, change::slice_bytes};
 
@@ -70,7 +72,8 @@ pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
 
 /// A blob in the making. Uses processor time: the engine calls it through [`crate::world::World::compute`].
 pub trait Encoder: Send {
-    /// Adds `batch`, cut where it is larger than a reader should have to take at once.
+    /// Adds `batch`, cut where it is larger than a reader should have to take at once. What the format would not keep is refused
+    /// with [`crate::ErrorKind::Data`], before anything of `batch` is written.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
 
     /// About how long the blob is so far, in bytes.

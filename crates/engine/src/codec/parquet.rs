@@ -18,7 +18,7 @@ use parquet::{
 };
 
 use super::{Batches, Codec, Encoder, READ_BYTES, foreign::unless_it_panics, pieces};
-use crate::{Error, Result};
+use crate::{Error, Result, change::decimals_fit};
 
 /// Changes in a row group.
 const GROUP_ROWS: usize = 65_536;
@@ -97,6 +97,12 @@ impl ParquetEncoder {
 
 impl Encoder for ParquetEncoder {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        for (field, column) in self.schema.fields().iter().zip(batch.columns()) {
+            // As many bytes are written as the type's digits take, and what is more is lost.
+            if !decimals_fit(column) {
+                return Err(Error::data(format!("column `{}` has a decimal that is too long", field.name())));
+            }
+        }
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
             None => self.begin(batch)?,

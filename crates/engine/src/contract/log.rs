@@ -37,6 +37,7 @@ pub async fn all(store: impl Fn() -> Store) {
     transactions_of_one_boundary_keep_their_places(store()).await;
     steps_out_of_turn_are_refused(store()).await;
     marks_tell_the_last_and_forget_the_old(store()).await;
+    super::states::all(&store).await;
     super::folding::all(&store).await;
     super::retention::all(store).await;
 }
@@ -61,6 +62,7 @@ pub(super) fn group(batches: Vec<ChangeBatch>, cursor: &'static str, time: Optio
         last_source_position: None,
         steps: Vec::new(),
         rows,
+        left_out: 0,
         phase: Phase::Changes,
         batches,
         segments: Vec::new(),

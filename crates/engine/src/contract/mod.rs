@@ -10,4 +10,5 @@ pub mod log;
 pub mod read;
 mod retention;
 pub mod samples;
+pub mod states;
 pub mod write;

@@ -55,6 +55,8 @@ pub enum MarkState {
     Running,
     /// Its loop ended in good order.
     Stopped,
+    /// Its loop gives it nothing, because somebody has paused it.
+    Paused,
     /// Its loop tries again after an error.
     Retrying {
         /// The error.

@@ -26,6 +26,7 @@
 //! | Which initial syncs are under way? | `sync` |
 //! | What has somebody asked for? | `requests` |
 //! | What could destinations not take? | `letters` |
+//! | What do read strategies keep beside it? | `states` |
 //! | Is all of it whole? | `inspection` |
 //! | Where do the objects live, and what is encrypted? | `store/` |
 
@@ -50,6 +51,7 @@ mod housekeeping;
 mod identity;
 mod inspection;
 mod layout;
+mod ledger;
 mod letters;
 mod lock;
 mod marks;
@@ -66,6 +68,7 @@ mod sealed;
 mod seek;
 mod segment;
 mod slices;
+mod states;
 mod store;
 mod sync;
 mod uploads;
@@ -83,6 +86,7 @@ pub use health::Trouble;
 pub use housekeeping::{Housekeeping, HousekeepingSettings};
 pub use inspection::{Findings, Lost, Problem, Range, Stray, StrayKind};
 pub(crate) use layout::LayoutWriter;
+pub use ledger::Ledger;
 pub use letters::{DeadLetter, LetterId};
 pub(crate) use letters::{letter_of, not_held};
 pub use lock::{Holder, RunLock, Runner};
@@ -93,7 +97,8 @@ pub use retention::{Kept, Need, Retention};
 pub use schema_changes::SchemaChange;
 pub use seek::{Cut, Moment, Place};
 pub(crate) use segment::{SegmentSettings, SegmentWriter, Unnamed};
-pub use store::{KeyId, MasterKey, MasterKeys, Settle, Store};
+pub use states::{StateObject, States};
+pub use store::{KeyId, MasterKey, MasterKeys, Placed, Settle, Store};
 pub use sync::{Former, KeyRange, SyncStep, Syncing};
 pub(crate) use uploads::Uploads;
 pub use writer::Span;
@@ -104,7 +109,7 @@ use head::Head;
 use identity::Identity;
 use layout::View;
 use reader::Recent;
-use requests::LastLook;
+use requests::Looks;
 use schemas::Schemas;
 use slices::Slices;
 use volume::Shelf;
@@ -120,7 +125,7 @@ struct Shared {
     identity: Identity,
     schemas: Schemas,
     recent: Recent,
-    last_look: LastLook,
+    looks: Looks,
     layout: View,
     shelf: Shelf,
     slices: Slices,
@@ -170,7 +175,7 @@ impl Log {
             identity,
             schemas: Schemas::default(),
             recent: Recent::default(),
-            last_look: LastLook::default(),
+            looks: Looks::default(),
             head: watch::Sender::new(Head::default()),
         }))
     }

@@ -11,11 +11,13 @@
 //! | `layout/<n>` | what stands where |
 //! | `retired/<writer>` | a writer that has ended in good order |
 //! | `positions/<destination>/<n>` | where a destination stands, as it last said |
+//! | `ledgers/<destination>/<n>` | where a destination stands that cannot keep that itself |
 //! | `requests/<time>-<name>` | what somebody has asked for |
 //! | `dead-letters/<destination>/<sequence>-<ordinal>.json` | a change that a destination could not take; one of a shadow has a third number |
 //! | `keys/<n>` | the keys that all others are encrypted with, themselves encrypted |
 //! | `probes/<time>-<name>` | what tries out an object store: removed at once, or after an hour by the next |
 //! | `scratch/<base>/<part>-<n>` | what is known of keys while a base is made; nobody's when that is over |
+//! | `state/<stream>/<time>-<epoch>-<n>-<writer>` | what a read strategy compares a stream with; means nothing until a cursor names it |
 //! | `run.lock` | held by the running process (local folders only) |
 
 use object_store::path::{Path, PathPart};
@@ -79,6 +81,33 @@ pub(super) fn segment_epoch(path: &Path) -> Option<u64> {
     path.filename()?.split('-').nth(1)?.parse().ok()
 }
 
+/// Like a segment's: nobody can overwrite what another writer's cursor names.
+pub(super) struct StateName<'a> {
+    pub(super) stream: &'a StreamName,
+    pub(super) time: Time,
+    pub(super) epoch: u64,
+    pub(super) number: u64,
+    pub(super) writer: &'a str,
+}
+
+pub(super) fn state(name: &StateName<'_>) -> Path {
+    let StateName { stream, time, epoch, number, writer } = name;
+    states(stream).join(part(&format!("{}-{epoch:06}-{number:06}-{writer}", time.compact())))
+}
+
+pub(super) fn all_states() -> Path {
+    Path::from("state")
+}
+
+pub(super) fn states(stream: &StreamName) -> Path {
+    Path::from_iter([part("state"), part(stream.as_str())])
+}
+
+/// The epoch in a state's name; `None` for a stranger's file.
+pub(super) fn state_epoch(path: &Path) -> Option<u64> {
+    segment_epoch(path)
+}
+
 pub(super) fn commits() -> Path {
     Path::from("log")
 }
@@ -102,6 +131,19 @@ pub(super) fn position(destination: &str, number: u64) -> Path {
 
 /// A mark in the folder of a destination.
 pub(super) fn mark(folder: &Path, number: u64) -> Path {
+    folder.clone().join(part(&format!("{number:012}")))
+}
+
+pub(super) fn all_ledgers() -> Path {
+    Path::from("ledgers")
+}
+
+pub(super) fn ledger(destination: &str) -> Path {
+    Path::from_iter([part("ledgers"), part(destination)])
+}
+
+/// An entry in the folder of a destination.
+pub(super) fn ledger_entry(folder: &Path, number: u64) -> Path {
     folder.clone().join(part(&format!("{number:012}")))
 }
 
@@ -208,10 +250,12 @@ pub(super) enum ObjectKind {
     Layout,
     Retired,
     Mark,
+    Ledger,
     Request,
     Letter,
     Keys,
     Scratch,
+    State,
     Probe,
     Lock,
 }
@@ -230,10 +274,12 @@ pub(super) fn kind(path: &Path) -> Option<ObjectKind> {
         ["layout", _] => number(path).map(|_| ObjectKind::Layout)?,
         ["retired", _] => ObjectKind::Retired,
         ["positions", _, _] => number(path).map(|_| ObjectKind::Mark)?,
+        ["ledgers", _, _] => number(path).map(|_| ObjectKind::Ledger)?,
         ["requests", _] => ObjectKind::Request,
         ["dead-letters", _, _] => ObjectKind::Letter,
         ["keys", _] => number(path).map(|_| ObjectKind::Keys)?,
         ["scratch", _, _] => ObjectKind::Scratch,
+        ["state", _, _] => state_epoch(path).map(|_| ObjectKind::State)?,
         ["probes", _] => ObjectKind::Probe,
         _ => return None,
     })
@@ -305,6 +351,16 @@ mod tests {
         assert_eq!(path.as_ref(), "data/a-b/init/19700101T000000.000000Z-000007-000003-w.parquet");
         assert_eq!(segment_epoch(&path), Some(7));
         assert_eq!(meant_for(&path), None);
+    }
+
+    #[test]
+    fn a_state_tells_its_epoch_whatever_its_stream_is_called() {
+        let stream = StreamName::new("a-9/..");
+        let name = StateName { stream: &stream, time: Time::EPOCH, epoch: 7, number: 3, writer: "w" };
+        let path = state(&name);
+        assert_eq!(path.as_ref(), "state/a-9%2F../19700101T000000.000000Z-000007-000003-w");
+        assert_eq!((state_epoch(&path), kind(&path)), (Some(7), Some(ObjectKind::State)));
+        assert_eq!(kind(&Path::from("state/a/notes.txt")), None);
     }
 
     #[test]

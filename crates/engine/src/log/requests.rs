@@ -1,21 +1,65 @@
 //! What people ask of a pipeline while it may be running elsewhere: kept in the store until whoever runs it has seen to it.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
 
 use super::{Log, document, names, store::Placed};
 use crate::{Error, Result, Time, schema::StreamName};
 
-/// What was there when somebody of this process last looked.
+/// What this process has seen of them. Nobody waits for anybody else's look: whoever looks may be left alone for as long as a delivery takes.
 #[derive(Debug, Default)]
-pub(super) struct LastLook(Mutex<Option<Look>>);
+pub(super) struct Looks(Mutex<Seen>);
 
-#[derive(Debug)]
-struct Look {
-    time: Time,
-    requests: Vec<(String, Request)>,
+#[derive(Debug, Default)]
+struct Seen {
+    /// When the last look that was finished began, and what there was.
+    last: Option<(Time, Vec<(String, Request)>)>,
+    /// When the last look began.
+    begun: Option<Time>,
+    /// What was seen to, also while somebody looked.
+    forgotten: BTreeSet<String>,
+}
+
+impl Looks {
+    /// What was seen less than `age` ago, or before while somebody looks; `None` where the caller is the one who is to look.
+    fn recent(&self, now: Time, age: Duration) -> Option<Vec<(String, Request)>> {
+        let is_recent = |time: Time| time <= now && u128::from(now.micros_since(time)) < age.as_micros();
+        let mut seen = self.seen();
+        if let Some((time, requests)) = &seen.last
+            && (is_recent(*time) || seen.begun.is_some_and(is_recent))
+        {
+            return Some(requests.clone());
+        }
+        seen.begun = Some(now);
+        None
+    }
+
+    /// Keeps what a look that began at `time` has found, and gives what of it is still to be seen to.
+    fn found(&self, time: Time, mut requests: Vec<(String, Request)>) -> Vec<(String, Request)> {
+        let mut seen = self.seen();
+        requests.retain(|(id, _)| !seen.forgotten.contains(id));
+        if seen.last.as_ref().is_none_or(|(last, _)| *last <= time) {
+            seen.last = Some((time, requests.clone()));
+        }
+        requests
+    }
+
+    fn forget(&self, id: &str) {
+        let mut seen = self.seen();
+        seen.forgotten.insert(id.to_owned());
+        if let Some((_, requests)) = &mut seen.last {
+            requests.retain(|(other, _)| other != id);
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Something to be done by the process that runs the pipeline, now or when it is run next.
@@ -27,12 +71,19 @@ pub enum Request {
         /// Empty: all.
         streams: Vec<StreamName>,
     },
+    /// The source is to be read now.
+    Read,
     /// Dead letters of a destination are to be written after all.
     Retry {
         /// Whose.
         destination: String,
         /// Which; empty: all.
         letters: Vec<String>,
+    },
+    /// Nothing is to be given to a destination, for as long as this stands.
+    Pause {
+        /// Which.
+        destination: String,
     },
     /// Dead letters of a destination are not to be written any more.
     Discard {
@@ -41,6 +92,13 @@ pub enum Request {
         /// Which; empty: all.
         letters: Vec<String>,
     },
+}
+
+impl Request {
+    /// Whether it pauses `destination`.
+    pub fn pauses(&self, destination: &str) -> bool {
+        matches!(self, Self::Pause { destination: paused } if paused == destination)
+    }
 }
 
 impl Log {
@@ -71,27 +129,22 @@ impl Log {
         Ok(requests)
     }
 
-    /// The same as of a moment that is past by at most `age`: however many ask, the store is looked at once in so long.
+    /// The same as of a moment that is past by little more than `age`: however many ask, the store is looked at once in so long.
     pub(crate) async fn recent_requests(&self, age: Duration) -> Result<Vec<(String, Request)>> {
-        let mut last = self.0.last_look.0.lock().await;
         let now = self.world().now();
-        if let Some(Look { time, requests }) = &*last
-            && *time <= now
-            && u128::from(now.micros_since(*time)) < age.as_micros()
-        {
-            return Ok(requests.clone());
+        match self.0.looks.recent(now, age) {
+            Some(requests) => Ok(requests),
+            None => Ok(self.0.looks.found(now, self.requests().await?)),
         }
-        let requests = self.requests().await?;
-        *last = Some(Look { time: now, requests: requests.clone() });
-        Ok(requests)
     }
 
     /// Forgets a request: it has been seen to.
     pub async fn forget_request(&self, id: &str) -> Result<()> {
         self.store().delete(&names::request(id)).await?;
-        if let Some(Look { requests, .. }) = &mut *self.0.last_look.0.lock().await {
-            requests.retain(|(other, _)| other != id);
-        }
+        self.0.looks.forget(id);
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,7 +79,10 @@ pub(crate) struct Group {
     pub(crate) steps: Vec<SyncStep>,
     /// The greatest place in the source of its changes; `None` for records of an initial sync.
     pub(crate) last_source_position: Option<Vec<u8>>,
+    /// Changes of the source, which are numbered from 0.
     pub(crate) rows: u64,
+    /// Those of them that are not to be staged: their numbers stay free.
+    pub(crate) left_out: u64,
     pub(crate) phase: Phase,
     /// Its changes, numbered from 0, unless they stand in segments.
     pub(crate) batches: Vec<ChangeBatch>,
@@ -102,7 +105,7 @@ impl Group {
         let batches: usize = self.batches.iter().map(ChangeBatch::rows).sum();
         let segments: u64 = self.segments.iter().map(|segment| segment.rows).sum();
         let transactions: u64 = self.transactions.iter().map(|span| span.rows).sum();
-        if batches as u64 + segments == self.rows && transactions == self.rows {
+        if batches as u64 + segments + self.left_out == self.rows && transactions == self.rows {
             return Ok(());
         }
         Err(Error::internal(format!("changes of part `{}` were lost on their way to the log", self.part)))
@@ -282,7 +285,7 @@ impl LogWriter {
             schemas_at: if brings_new { sequence } else { self.head.schemas_at },
             schemas,
             steps,
-            rows: entry.groups.iter().map(|group| group.rows).sum(),
+            rows: entry.groups.iter().map(|group| group.rows - group.left_out).sum(),
             transactions: entry.groups.iter().map(|group| group.transactions.len() as u64).sum(),
             frames: Vec::new(),
             segments: Vec::new(),

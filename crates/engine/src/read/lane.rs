@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     Cursor, Error, ErrorKind, PartId, Result, Time,
-    change::ChangeBatch,
-    log::{Group, Segment, SegmentSettings, SegmentWriter, Span, SyncStep, Uploads},
+    change::{ChangeBatch, Reshape},
+    log::{Group, Segment, SegmentSettings, SegmentWriter, Span, States, SyncStep, Uploads},
     schema::StreamName,
 };
 
@@ -49,6 +49,9 @@ struct Shared {
     boundaries: mpsc::Sender<Boundary>,
     memory: Memory,
     segments: Arc<SegmentSettings>,
+    states: States,
+    /// What is done to changes before they are staged.
+    reshape: Option<Arc<dyn Reshape>>,
     progress: Progress,
 }
 
@@ -78,9 +81,11 @@ impl Outlet {
         boundaries: mpsc::Sender<Boundary>,
         memory: Memory,
         segments: SegmentSettings,
+        states: States,
+        reshape: Option<Arc<dyn Reshape>>,
         progress: Progress,
     ) -> Self {
-        Self(Arc::new(Shared { boundaries, memory, segments: Arc::new(segments), progress }))
+        Self(Arc::new(Shared { boundaries, memory, segments: Arc::new(segments), states, reshape, progress }))
     }
 
     /// A lane for `part` of the source. Any number may be open at once, each with boundaries of its own; one part has one
@@ -91,6 +96,7 @@ impl Outlet {
             part,
             phase,
             rows: 0,
+            left_out: 0,
             batches: Vec::new(),
             held: self.0.memory.none(),
             spilled: BTreeMap::new(),
@@ -105,6 +111,11 @@ impl Outlet {
     pub fn durable(&self) -> watch::Receiver<Cursor> {
         self.0.progress.durable.clone()
     }
+
+    /// Where the strategy keeps what is too large for a cursor.
+    pub fn states(&self) -> &States {
+        &self.0.states
+    }
 }
 
 /// One part of the source on its way into the log.
@@ -115,8 +126,10 @@ pub struct Lane {
     outlet: Outlet,
     part: PartId,
     phase: Phase,
-    /// Changes since the last boundary.
+    /// Changes since the last boundary, as the source counts them.
     rows: u64,
+    /// Those of them that are not to be staged.
+    left_out: u64,
     /// Those of them in memory.
     batches: Vec<ChangeBatch>,
     held: Held,
@@ -146,6 +159,21 @@ impl Lane {
         }
         let rows = batch.rows() as u64;
         let batch = if batch.ordinals().is_some() { batch } else { batch.numbered_from(self.rows) };
+        // Records of an initial sync stand where their snapshot does, not where anything happened.
+        let last = batch.last_source_position().filter(|_| self.phase == Phase::Changes);
+        if last > self.last_source_position.as_deref() {
+            self.last_source_position = last.map(<[u8]>::to_vec);
+        }
+        let batch = match &self.outlet.0.reshape {
+            Some(reshape) => reshape.changes(batch).map_err(|refused| *refused.error)?,
+            None => batch,
+        };
+        self.left_out += rows - batch.rows() as u64;
+        self.outlet.0.progress.read.fetch_add(rows, Ordering::Relaxed);
+        if batch.rows() == 0 {
+            self.rows += rows;
+            return Ok(());
+        }
         let bytes = batch.byte_size();
         let scarce = !self.held.try_grow(bytes);
         if scarce {
@@ -154,13 +182,7 @@ impl Lane {
             self.held.grow(bytes).await;
         }
         self.rows += rows;
-        // Records of an initial sync stand where their snapshot does, not where anything happened.
-        let last = batch.last_source_position().filter(|_| self.phase == Phase::Changes);
-        if last > self.last_source_position.as_deref() {
-            self.last_source_position = last.map(<[u8]>::to_vec);
-        }
         self.batches.push(batch);
-        self.outlet.0.progress.read.fetch_add(rows, Ordering::Relaxed);
         if scarce || self.held.bytes() > INLINE_BYTES || !self.spilled.is_empty() {
             self.spill().await?;
         }
@@ -218,6 +240,7 @@ impl Lane {
             steps: std::mem::take(&mut self.steps),
             last_source_position: self.last_source_position.take(),
             rows: std::mem::take(&mut self.rows),
+            left_out: std::mem::take(&mut self.left_out),
             phase: self.phase,
             batches: std::mem::take(&mut self.batches),
             segments,

@@ -13,15 +13,16 @@ use futures::future;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    End, Outlet, ReadContext, ReadStrategy, Resyncs,
+    End, Nudges, Outlet, ReadContext, ReadStrategy, Resyncs,
     committer::{Commits, Committer},
     lane::Progress,
     memory::Memory,
 };
 use crate::{
     Cursor, Error, Result, Stop,
+    change::Reshape,
     codec::Format,
-    log::{Log, LogWriter, SegmentSettings, Unnamed},
+    log::{Log, LogWriter, SegmentSettings, States, Unnamed},
     retry::Retry,
 };
 
@@ -52,10 +53,14 @@ pub struct ReadLoop {
     stop: Stop,
     read: Arc<AtomicU64>,
     resyncs: Resyncs,
+    nudges: Nudges,
     /// One writer for all attempts and runs: whoever took the log over meanwhile is noticed, not overtaken.
     writer: Option<LogWriter>,
     /// The epoch before ours, as long as what it left behind may be there; 0 when it is not.
     left_by: AtomicU64,
+    /// How many states the writer has begun: attempts share its name.
+    states: Arc<AtomicU64>,
+    reshape: Option<Arc<dyn Reshape>>,
 }
 
 impl ReadLoop {
@@ -67,9 +72,18 @@ impl ReadLoop {
             stop,
             read: Arc::default(),
             resyncs: Resyncs::default(),
+            nudges: Nudges::default(),
             writer: None,
             left_by: AtomicU64::new(0),
+            states: Arc::default(),
+            reshape: None,
         }
+    }
+
+    /// The same loop, which stages what `reshape` makes of changes. Where the source has been read to stays the same.
+    #[must_use]
+    pub fn reshaped_by(self, reshape: Option<Arc<dyn Reshape>>) -> Self {
+        Self { reshape, ..self }
     }
 
     /// How many changes the strategy has handed over so far, durable or not.
@@ -80,6 +94,11 @@ impl ReadLoop {
     /// Where to ask for streams to be read anew.
     pub fn resyncs(&self) -> Resyncs {
         self.resyncs.clone()
+    }
+
+    /// Where to ask for the source to be looked at now.
+    pub fn nudges(&self) -> Nudges {
+        self.nudges.clone()
     }
 
     /// Runs `strategy` from the log's cursor to its end, and again when something is asked of it meanwhile. A source or store
@@ -147,6 +166,8 @@ impl ReadLoop {
             stop: self.stop.clone(),
             unnamed: unnamed.clone(),
         };
+        let states = self.states.clone();
+        let states = States::new(self.log.clone(), writer.epoch(), writer.name(), states, self.stop.clone());
         let (durable, watching) = watch::channel(from.clone());
         if !owned {
             self.left_by.store(predecessor, Ordering::Relaxed);
@@ -157,7 +178,7 @@ impl ReadLoop {
         let memory = Memory::new(self.settings.memory);
         let (commits, told) = watch::channel(Commits::default());
         let progress = Progress { durable: watching, commits: told, read: self.read.clone() };
-        let outlet = Outlet::new(sender, memory, segments, progress);
+        let outlet = Outlet::new(sender, memory, segments, states, self.reshape.clone(), progress);
         let committer = Committer {
             log: &self.log,
             writer,
@@ -174,6 +195,7 @@ impl ReadLoop {
             stop: stop.clone(),
             until_caught_up: self.settings.until_caught_up,
             resyncs: self.resyncs.clone(),
+            nudges: self.nudges.clone(),
             world: self.log.world().clone(),
         };
 

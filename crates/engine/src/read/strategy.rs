@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Outlet, Resyncs};
+use super::{Nudges, Outlet, Resyncs};
 use crate::{Cursor, Result, Stop, world::World};
 
 /// Reads one source. The strategy runs and the engine listens, which serves a source that pushes (a replication
@@ -18,7 +18,8 @@ use crate::{Cursor, Result, Stop, world::World};
 /// ```
 ///
 /// Duties of a strategy:
-/// - It persists nothing: what it must know next time stands in its part of the cursor.
+/// - It persists nothing: what it must know next time stands in its part of the cursor, or in objects that its part of the cursor
+///   names ([`Outlet::states`]).
 /// - It puts a boundary only where its source is consistent (the end of a transaction, a page, a file's line).
 /// - It drops every lane before it returns, and never uses one again that failed.
 /// - A boundary without a change is a durable write too: mere progress is told every 10 to 60 s, not more often.
@@ -47,6 +48,8 @@ pub struct ReadContext {
     pub until_caught_up: bool,
     /// What people ask to be read anew.
     pub resyncs: Resyncs,
+    /// What people ask to be read now: a strategy that lets time pass between looks at its source looks at once then.
+    pub nudges: Nudges,
     /// Time, randomness, processors.
     pub world: World,
 }

@@ -147,7 +147,7 @@ impl WriteLoop {
                 (anew.after, anew.schema) = (after, schema);
             }
         }
-        let bases = schema_change::bases(&self.log, &schemas).await?;
+        let bases = schema_change::bases(&self.log, &schemas, self.plan.reshape.as_deref()).await?;
         let commits = stream::iter(commits).map(Ok);
         if after >= last {
             run.letters.void_by(&standing, &streams).await?;

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Delivery, Plan, SchemaPolicy};
 use crate::{
     Digest, Error, Result,
+    change::Reshape,
     log::{Commit, Log, Playing},
     schema::{Difference, StreamName, StreamSchema, differences},
 };
@@ -37,11 +38,20 @@ pub(super) fn note(
     }
 }
 
-/// The schemas that `digests` name.
-pub(super) async fn bases(log: &Log, digests: &BTreeMap<StreamName, Digest>) -> Result<Bases> {
+/// The schemas that `digests` name, as they are after `reshape`.
+pub(super) async fn bases(
+    log: &Log,
+    digests: &BTreeMap<StreamName, Digest>,
+    reshape: Option<&dyn Reshape>,
+) -> Result<Bases> {
     let mut bases = Bases::new();
     for (stream, digest) in digests {
-        bases.insert(stream.clone(), log.schema(stream, *digest).await?);
+        let base = log.schema(stream, *digest).await?;
+        let base = match reshape {
+            Some(reshape) => reshape.schema(&base)?,
+            None => base,
+        };
+        bases.insert(stream.clone(), base);
     }
     Ok(bases)
 }

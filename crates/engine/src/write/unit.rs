@@ -8,13 +8,13 @@ use std::{
     },
 };
 
-use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{Stream, StreamExt, TryStreamExt, future, stream::BoxStream};
 
 use super::Standing;
 use crate::{
-    Error, Result, Time,
+    Error, ErrorKind, Result, Time,
     arrow_array::{Array, BooleanArray},
-    change::ChangeBatch,
+    change::{ChangeBatch, Refused, Reshape},
     log::{Commit, Transaction},
     read::Phase,
 };
@@ -83,6 +83,20 @@ impl Delivery {
         Ok((changes.rows() > 0).then_some(Self { changes, ..self }))
     }
 
+    /// What `reshape` makes of it; `None` when it leaves no change. An error of one change says so.
+    pub(super) fn reshaped(self, reshape: &dyn Reshape) -> Result<Option<Self>> {
+        let (sequence, ordinals) = (self.sequence, self.changes.ordinals().cloned());
+        let stream = self.changes.schema().stream().clone();
+        let refused = |Refused { row, error }: Refused| match (row, ordinals) {
+            (Some(row), Some(ordinals)) if error.kind() == ErrorKind::Data && row < ordinals.len() => {
+                (*error).of_change(&stream, sequence, ordinals.value(row))
+            }
+            _ => *error,
+        };
+        let changes = reshape.changes(self.changes).map_err(refused)?;
+        Ok((changes.rows() > 0).then_some(Self { changes, ..self }))
+    }
+
     /// When the change in `row` counts as made: valid from then on in a history, deleted then.
     pub fn watermark(&self, row: usize) -> Result<Time> {
         let ordinals = self.changes.ordinals().filter(|ordinals| row < ordinals.len());
@@ -147,6 +161,13 @@ impl Unit {
     /// a strategy that does not know it anyway shall look for it now, and say so by [`Error::of_change`].
     pub fn is_suspect(&self) -> bool {
         self.is_suspect
+    }
+
+    /// The same unit with what `map` makes of its deliveries.
+    #[must_use]
+    pub(super) fn mapped(self, map: impl Fn(Delivery) -> Result<Option<Delivery>> + Send + 'static) -> Self {
+        let deliveries = self.deliveries.try_filter_map(move |delivery| future::ready(map(delivery)));
+        Self { deliveries: deliveries.boxed(), ..self }
     }
 
     /// The same unit, counting into `rows` what is asked for of it.

@@ -19,12 +19,14 @@ use super::{
     dead_letters::Letters,
     filling::Filling,
     holding::Revival,
+    pausing::Rested,
     report::Report,
     schema_change::{self, Bases},
     truncate,
 };
 use crate::{
     Error, Result, Stop,
+    change::Reshape,
     log::{Commit, Log, MarkState, Playing, Request, Selection},
     retry::Retry,
     schema::StreamName,
@@ -45,6 +47,8 @@ pub struct Plan {
     pub on_error: OnError,
     /// What becomes of changes of schema.
     pub schema_change: SchemaPolicy,
+    /// What is done to changes on their way to the destination.
+    pub reshape: Option<Arc<dyn Reshape>>,
     /// When the horizon is reached: changes of the commit after it that are to be played too, those with ordinals below this.
     pub beyond: Option<u64>,
     /// How many changes a second, at most.
@@ -63,6 +67,7 @@ impl Plan {
             on_truncate: OnTruncate::default(),
             on_error: OnError::default(),
             schema_change: SchemaPolicy::default(),
+            reshape: None,
             beyond: None,
             rate: None,
             note: String::new(),
@@ -82,6 +87,7 @@ pub struct WriteLoop {
     pub(super) stop: Stop,
     pub(super) progress: Arc<Progress>,
     pub(super) leaves_marks: bool,
+    pub(super) may_be_paused: bool,
 }
 
 /// One run of the loop, over all of its attempts.
@@ -103,7 +109,7 @@ enum Next {
     Fill(Filling),
     /// Held streams are to be tried again.
     Revival,
-    /// Somebody has asked something about dead letters.
+    /// Somebody has asked something of this destination.
     Requests(Vec<(String, Request)>),
     /// Nothing, for the horizon is reached or somebody asked to stop.
     Nothing,
@@ -113,7 +119,13 @@ impl WriteLoop {
     /// A loop that plays `plan` of `log` into `destination`, up to `horizon` or until `stop`.
     pub fn new(log: Log, destination: impl Into<String>, plan: Plan, horizon: Horizon, stop: Stop) -> Self {
         let (destination, progress) = (destination.into(), Arc::default());
-        Self { log, destination, plan, horizon, stop, progress, leaves_marks: true }
+        Self { log, destination, plan, horizon, stop, progress, leaves_marks: true, may_be_paused: false }
+    }
+
+    /// The same loop, which gives its destination nothing while somebody has paused that ([`Request::Pause`]).
+    #[must_use]
+    pub fn that_may_be_paused(self) -> Self {
+        Self { may_be_paused: true, ..self }
     }
 
     /// The same loop, of which nothing is to be seen in the staging store: its destination is nobody's business.
@@ -133,7 +145,14 @@ impl WriteLoop {
         let mut run = Run::new(self);
         loop {
             let error = match self.attempt(strategy, &mut run).await {
-                Ok(standing) => {
+                Ok(None) => match self.rest(strategy, &mut run).await {
+                    Rested::Resumed => continue,
+                    Rested::Ended => {
+                        run.report.say(MarkState::Stopped).await;
+                        return run.report.standing().map_or(Ok(()), |standing| self.told_of_holds(standing));
+                    }
+                },
+                Ok(Some(standing)) => {
                     run.report.say(MarkState::Stopped).await;
                     strategy.close().await?;
                     run.letters.tell();
@@ -156,8 +175,11 @@ impl WriteLoop {
         }
     }
 
-    /// Plays from where the destination says it stands, and returns where it stands in the end.
-    async fn attempt(&self, strategy: &mut dyn WriteStrategy, run: &mut Run<'_>) -> Result<Standing> {
+    /// Plays from where the destination says it stands, and returns where it stands in the end; `None` when it is paused.
+    async fn attempt(&self, strategy: &mut dyn WriteStrategy, run: &mut Run<'_>) -> Result<Option<Standing>> {
+        if self.is_paused().await? {
+            return Ok(None);
+        }
         // What failed before is to be tried again with everything else.
         run.refused.clear();
         run.letters.read().await?;
@@ -177,8 +199,9 @@ impl WriteLoop {
                 Next::Commits(commits) => self.advance(strategy, standing, commits, run).await?,
                 Next::Fill(filling) => self.fill(strategy, standing, filling, run).await?,
                 Next::Revival => self.revive(strategy, standing, run).await?,
+                Next::Requests(requests) if self.is_paused_by(&requests) => return Ok(None),
                 Next::Requests(requests) => self.attend(strategy, standing, requests, run).await?,
-                Next::Nothing => return self.go_beyond(strategy, standing, run).await,
+                Next::Nothing => return self.go_beyond(strategy, standing, run).await.map(Some),
             };
         }
     }
@@ -294,12 +317,12 @@ impl WriteLoop {
         let commit = self.log.commit_after(&standing.position).await?;
         let mut end = Standing { beyond: Some(ordinal), ..standing.clone() };
         schema_change::note(&self.plan, &self.playing(), &commit, &mut end.schemas);
-        let bases = schema_change::bases(&self.log, &end.schemas).await?;
+        let bases = self.bases(&end).await?;
         let mut standing = standing;
         loop {
             let deliveries = self.log.played_up_to(&commit, ordinal, &self.plan.selection, self.playing());
-            let deliveries = self.treated(deliveries, bases.clone());
-            let unit = run.letters.unit((&standing, &end), deliveries, self.playing());
+            let unit = run.letters.unit((&standing, &end), self.barred(deliveries), self.playing());
+            let unit = self.shaped(unit, bases.clone());
             match self.give(strategy, unit, &end, run).await {
                 Ok(()) => return Ok(end),
                 Err(error) => match self.bury(error, &self.playing(), run).await? {
@@ -324,7 +347,7 @@ impl WriteLoop {
         selection: &Selection,
         run: &mut Run<'_>,
     ) -> Result<()> {
-        let bases = schema_change::bases(&self.log, &end.schemas).await?;
+        let bases = self.bases(end).await?;
         self.apply_as(strategy, (begin, end), commits, (selection, self.playing(), bases), run).await
     }
 
@@ -338,26 +361,39 @@ impl WriteLoop {
         run: &mut Run<'_>,
     ) -> Result<()> {
         let into_shadows = playing.shadows.is_some();
-        let deliveries = self.treated(self.log.played(commits, selection, playing.clone()), bases);
-        let unit = run.letters.unit((begin, end), deliveries, playing);
+        let deliveries = self.barred(self.log.played(commits, selection, playing.clone()));
+        let unit = self.shaped(run.letters.unit((begin, end), deliveries, playing), bases);
         let unit = if into_shadows { unit.into_shadows() } else { unit };
         self.give(strategy, unit, end, run).await
     }
 
-    /// What a destination is given of `deliveries`.
-    pub(super) fn treated(
+    /// The schemas that a destination at `standing` keeps to, as it sees them.
+    pub(super) async fn bases(&self, standing: &Standing) -> Result<Bases> {
+        schema_change::bases(&self.log, &standing.schemas, self.plan.reshape.as_deref()).await
+    }
+
+    /// `deliveries` with the truncates that the destination is to hear of.
+    pub(super) fn barred(
         &self,
         deliveries: BoxStream<'static, Result<Delivery>>,
-        bases: Bases,
     ) -> BoxStream<'static, Result<Delivery>> {
-        let (on_truncate, policy) = (self.plan.on_truncate, self.plan.schema_change);
-        let treated = move |delivery| {
-            let treated = truncate::treated(delivery, on_truncate);
-            let treated =
-                treated.and_then(|it| it.map(|it| schema_change::treated(it, &bases, policy)).transpose());
-            future::ready(treated)
-        };
-        deliveries.try_filter_map(treated).boxed()
+        let on_truncate = self.plan.on_truncate;
+        deliveries
+            .try_filter_map(move |delivery| future::ready(truncate::treated(delivery, on_truncate)))
+            .boxed()
+    }
+
+    /// `unit` with what the destination is given of its changes. Dead letters were sifted out before: they are known by the keys that
+    /// records have in the log.
+    pub(super) fn shaped(&self, unit: Unit, bases: Bases) -> Unit {
+        let (reshape, policy) = (self.plan.reshape.clone(), self.plan.schema_change);
+        unit.mapped(move |delivery| {
+            let delivery = match &reshape {
+                Some(reshape) => delivery.reshaped(reshape.as_ref())?,
+                None => Some(delivery),
+            };
+            delivery.map(|delivery| schema_change::treated(delivery, &bases, policy)).transpose()
+        })
     }
 
     /// Gives the destination `unit`, which leads to `end`.

@@ -1,11 +1,14 @@
-//! Object storage of the clouds, as emulators have it: Azurite for Azure, moto for S3, fake-gcs-server for Google Cloud Storage.
-//! None of them is the real thing.
+//! Storage of the clouds, as emulators have it: Azurite for Azure (its tables, too), moto for S3, fake-gcs-server for Google Cloud
+//! Storage. None of them is the real thing.
 
 mod azurite;
 mod fake_gcs;
 mod moto;
-mod process;
-mod tools;
+pub(crate) mod process;
+mod queues;
+mod sqs;
+mod tables;
+pub(crate) mod tools;
 
 use std::sync::{
     OnceLock,
@@ -13,6 +16,9 @@ use std::sync::{
 };
 
 use crate::{Front, guard::Guard};
+pub use queues::Queues;
+pub use sqs::Sqs;
+pub use tables::{Operation, Tables};
 
 /// The clouds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +94,12 @@ impl Emulator {
         let Bucket { url, .. } = self.bucket();
         let name = url.split_once("://").map_or("", |(_, name)| name);
         self.bucket_named(name, front.port())
+    }
+
+    /// What Azure's container `name` has under `key`.
+    pub fn blob(&self, name: &str, key: &str) -> Vec<u8> {
+        assert_eq!(self.cloud, Cloud::Azure, "the others are read by their own clients");
+        azurite::blob(self.port, name, key)
     }
 
     /// A bucket that there is not.

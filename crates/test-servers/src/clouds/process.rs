@@ -13,11 +13,11 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Starts the server that `command` gives for a folder and a port, and waits until it says `ready`. It says `taken` when somebody
 /// else was faster with the port.
-pub(super) fn start(
+pub(crate) fn start(
     name: &str,
     ready: &str,
     taken: &str,
-    command: impl Fn(&Path, u16) -> Vec<String>,
+    mut command: impl FnMut(&Path, u16) -> Vec<String>,
 ) -> (u16, Guard) {
     for _ in 0..10 {
         let port = port::free();

@@ -13,9 +13,8 @@ use tempfile::TempDir;
 use super::{
     PASSWORD, USER,
     programs::{as_owner, give_to_owner, program, run},
-    tls,
 };
-use crate::{guard::Guard, port};
+use crate::{certificates::write_certificates, guard::Guard, port};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -54,7 +53,7 @@ impl Cluster {
 
     pub(super) fn make_with_tls(names: &[&str]) -> Self {
         let cluster = Self::make(&[("ssl", "on")]);
-        tls::write_certificates(&cluster.folder, &cluster.data(), names);
+        write_certificates(&cluster.folder, &cluster.data(), names);
         let rules = "local all all trust\nhostssl all all all scram-sha-256\n";
         fs::write(cluster.data().join("pg_hba.conf"), rules).unwrap();
         give_to_owner(&cluster.folder);

@@ -3,7 +3,6 @@
 mod cluster;
 mod database;
 mod programs;
-mod tls;
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +14,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::guard::Guard;
+use crate::{certificates::CA_CERTIFICATE, guard::Guard};
 use cluster::Cluster;
 pub use database::Database;
 use programs::program;
@@ -66,7 +65,7 @@ impl Postgres {
 
     /// The certificate of the authority that signed a TLS server's own.
     pub fn ca_certificate(&self) -> PathBuf {
-        self.cluster.folder.join(tls::CA_CERTIFICATE)
+        self.cluster.folder.join(CA_CERTIFICATE)
     }
 
     /// Ends every session and shuts down in good order. The data stays.

@@ -11,6 +11,7 @@ mod orders;
 mod parquet;
 mod pipeline;
 mod replay;
+mod rest;
 mod source;
 mod subscription;
 mod transaction;
@@ -47,6 +48,7 @@ pub(super) fn measure(kit: &Kit<'_>, works: &[Work], report: &mut Report) -> Res
         match work {
             Work::InitialSync => initial_sync::measure(kit, &servers, orders(), report)?,
             Work::Parquet => parquet::measure(kit, &servers, orders(), report)?,
+            Work::Rest => rest::measure(kit, &servers, report)?,
             Work::Replay => replay::measure(kit, &servers, orders(), report)?,
             Work::Drain => drain::measure(kit, &servers, report)?,
             Work::CatchUp => catch_up::measure(kit, &servers, report)?,
@@ -54,7 +56,7 @@ pub(super) fn measure(kit: &Kit<'_>, works: &[Work], report: &mut Report) -> Res
             Work::Latency => latency::measure(kit, &servers, report)?,
             Work::Program => idle::measure(kit, &servers, report)?,
             // Of other kinds, and not in the list.
-            Work::Postgres | Work::Flights | Work::Staging | Work::Micro => {}
+            Work::Postgres | Work::Flights | Work::Destinations | Work::Staging | Work::Micro => {}
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidemark_engine::{
     ErrorKind, Result, Stop,
-    log::{LetterId, Log, Request, RunLock, Runner},
+    log::{Ledger, LetterId, Log, Request, RunLock, Runner},
     write::WriteLoop,
 };
 use tokio::sync::watch;
@@ -113,7 +113,11 @@ impl DeadLetters {
 
 /// Has a write loop of our own do what has been asked of one destination.
 async fn see_to(pipeline: &Pipeline, log: &Log, it: &Kept<'_>) -> Result<Seen> {
-    let mut strategy = it.destination.system.strategy(&pipeline.home, &it.destination.writing)?;
+    let mut strategy = it.destination.system.strategy(
+        &pipeline.home,
+        &it.destination.writing,
+        Ledger::new(log, it.name()),
+    )?;
     let (_horizon, last) = watch::channel(Some(0));
     let write_loop = WriteLoop::new(log.clone(), it.name(), it.destination.plan(), last, Stop::new());
     write_loop.see_to_letters(strategy.as_mut()).await?;

@@ -4,7 +4,7 @@
 use tidemark_connectors::config::Writing;
 use tidemark_engine::{
     Error, Result, Stop,
-    log::{Log, Mark, MarkState, Marks},
+    log::{Ledger, Log, Mark, MarkState, Marks},
     schema::StreamName,
     write::{Plan, Standing, Takeover, WriteLoop, WriteMode, WriteStrategy},
 };
@@ -26,12 +26,13 @@ pub(super) async fn fill(
 ) -> Result<Played> {
     check_no_letters(replay, log, destination, range).await?;
     let writing = Writing { shadow: true, adopt: false, ..destination.writing.clone() };
-    let mut strategy = destination.system.strategy(&pipeline.home, &writing)?;
     let name = hidden(&replay.to);
-    discard_another(log, &name, range, &rules(destination), strategy.as_mut()).await?;
+    let mut strategy = destination.system.strategy(&pipeline.home, &writing, Ledger::new(log, &name))?;
+    let rules = format!("{}{}", rules(destination), range.plan.note);
+    discard_another(log, &name, range, &rules, strategy.as_mut()).await?;
 
     let (_horizon, last) = watch::channel(Some(range.last));
-    let plan = Plan { note: rules(destination), ..range.plan.clone() };
+    let plan = Plan { note: rules, ..range.plan.clone() };
     let write_loop = WriteLoop::new(log.clone(), &name, plan, last, stop.clone());
     let progress = write_loop.progress();
     let destinations = vec![(replay.to.clone(), progress.clone())];
@@ -88,9 +89,10 @@ async fn check_no_letters(
 
 /// What else decides what a destination comes to hold: a replay under other rules is another one.
 fn rules(destination: &Destination) -> String {
-    let Destination { writing, schema_change, on_truncate, .. } = destination;
+    let Destination { writing, schema_change, on_truncate, transforms, .. } = destination;
+    let transforms = transforms.as_ref().map_or(String::new(), |it| format!(" {}", it.fingerprint()));
     let table = writing.table.of(&StreamName::new("{stream}"));
-    format!("{} {schema_change:?} {on_truncate:?} {table}", writing.mode.as_str())
+    format!("{} {schema_change:?} {on_truncate:?} {table}{transforms}", writing.mode.as_str())
 }
 
 /// Forgets what a former replay left behind, unless this one goes on with it.

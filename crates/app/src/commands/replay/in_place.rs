@@ -2,7 +2,7 @@
 
 use tidemark_engine::{
     Error, Result, Stop,
-    log::{Log, Mark, Marks},
+    log::{Ledger, Log, Mark, Marks},
     write::{Plan, WriteLoop},
 };
 use tokio::sync::watch;
@@ -35,7 +35,8 @@ pub(super) async fn play(
 ) -> Result<Played> {
     let mark = mark(replay, pipeline, log, destination).await?;
     check_continues(&replay.to, mark.as_ref(), range)?;
-    let mut strategy = destination.system.strategy(&pipeline.home, &destination.writing)?;
+    let mut strategy =
+        destination.system.strategy(&pipeline.home, &destination.writing, Ledger::new(log, &replay.to))?;
     let (_horizon, last) = watch::channel(Some(range.last));
     let plan = Plan { on_error: destination.on_error, ..range.plan.clone() };
     let write_loop = WriteLoop::new(log.clone(), &replay.to, plan, last, stop.clone());
@@ -61,6 +62,10 @@ fn check_continues(name: &str, mark: Option<&Mark>, range: &Range) -> Result<()>
         .hint("give `--as-of` again with another moment, or replay into a new destination"));
     }
     let Plan { from, selection, .. } = &range.plan;
+    if mark.note != range.plan.note {
+        return Err(Error::config(format!("`{name}` has been filled with another `--where`"))
+            .hint("give the same `--where` to continue it, or replay into a new destination"));
+    }
     if mark.from == *from && mark.streams == selection.streams {
         return Ok(());
     }

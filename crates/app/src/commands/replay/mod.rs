@@ -55,6 +55,9 @@ pub(crate) struct Replay {
     /// Only this stream; may be given more than once
     #[arg(long, value_name = "STREAM")]
     stream: Vec<String>,
+    /// Only records that this expression is true of, as under `filter` of a destination's `transforms`
+    #[arg(long = "where", value_name = "EXPRESSION", conflicts_with = "dry_run")]
+    condition: Option<String>,
     /// Play no more changes than this a second, to spare the destination
     #[arg(long, value_name = "CHANGES")]
     rate: Option<NonZeroU64>,
@@ -71,7 +74,8 @@ Examples:
   tidemark replay pipeline.yaml --to history --from beginning
   tidemark replay pipeline.yaml --to history --until 2013-01-03 --dry-run
   tidemark replay pipeline.yaml --to before_the_accident --as-of 2013-01-03T11:59:00Z
-  tidemark replay pipeline.yaml --to warehouse --stream public.orders";
+  tidemark replay pipeline.yaml --to warehouse --stream public.orders
+  tidemark replay pipeline.yaml --to large --where 'amount > 1000'";
 
 /// What a replay has done.
 struct Played {
@@ -122,6 +126,10 @@ impl Replay {
                 "`run` keeps `{name}` up to date, so it cannot show another moment"
             ))
             .hint("add a destination with `live: false` to the pipeline file and replay into that"));
+        }
+        if destination.live && self.condition.is_some() {
+            return Err(Error::config(format!("`run` writes everything to `{name}`, so it cannot hold only what `--where` says"))
+                .hint("replay into a destination with `live: false`, or give this one a `filter` under `transforms`"));
         }
         if destination.live && self.until.is_some() {
             return Err(Error::config(format!(

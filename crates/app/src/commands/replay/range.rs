@@ -7,7 +7,7 @@ use tidemark_engine::{
     Error, Result,
     log::{Commit, Cut, Former, Log, Mark, Moment},
     schema::StreamName,
-    write::{Plan, WriteMode},
+    write::{OnError, Plan, WriteMode},
 };
 
 use super::Replay;
@@ -65,9 +65,19 @@ impl Range {
         log.check_kept(from).await?;
         let selection = streams::select(log, &replay.stream).await?;
         let beyond = end.beyond.filter(|_| replay.as_of.is_some());
-        let Destination { schema_change, on_truncate, .. } = *destination;
         let rate = replay.rate;
-        let plan = Plan { from, selection, schema_change, on_truncate, beyond, rate, ..Plan::new(mode) };
+        let note = replay.condition.as_ref().map_or(String::new(), |condition| format!("where {condition}"));
+        let reshape = destination.reshape(replay.condition.as_deref())?;
+        let plan = Plan {
+            from,
+            selection,
+            beyond,
+            rate,
+            note,
+            reshape,
+            on_error: OnError::Stop,
+            ..destination.plan()
+        };
         let range = Self { plan, last: end.sequence };
         if let Some(moment) = &replay.as_of {
             check_reached(log, moment, end)?;

@@ -84,6 +84,9 @@ const OUTCOMES: &str = "\
 Exits with 0 when all that was compared is equal, and with 1 when anything differs. Differences
 are confirmed only while the pipeline is run: otherwise they may be changes on their way.";
 
+/// Why a destination with transforms is not compared with the source.
+const TRANSFORMED: &str = "its changes are transformed on their way: compare it with `--against staging`";
+
 /// What destinations are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Against {
@@ -193,6 +196,9 @@ impl Verify {
         let mut reports = Vec::new();
         for destination in chosen {
             let mut report = OfDestination::new(destination);
+            if pipeline.transforms.is_some() || destination.transforms.is_some() {
+                report.why_not.get_or_insert_with(|| TRANSFORMED.to_owned());
+            }
             if let (None, Some(replica)) = (&report.why_not, self.replica(pipeline, destination)?) {
                 let confirming = Confirming::new(log, original.as_ref(), replica.as_ref(), destination.live);
                 let (_, mark) = Marks::open(log, &destination.writing.destination).await?;

@@ -9,7 +9,7 @@ use tidemark_connectors::{
 };
 use tidemark_engine::{
     Error, Result, Stop,
-    log::{Log, Selection},
+    log::{Ledger, Log, Selection},
     schema::StreamName,
     write::{OnTruncate, Plan, Standing, WriteLoop, WriteMode},
 };
@@ -70,7 +70,8 @@ impl<'a> Replayed<'a> {
             OnTruncate::Apply | OnTruncate::Stop => OnTruncate::Apply,
         };
         let selection = Selection { streams: streams.clone(), ..Selection::default() };
-        let plan = Plan { from, selection, on_truncate, ..Plan::new(WriteMode::Mirror) };
+        let reshape = destination.plan().reshape;
+        let plan = Plan { from, selection, on_truncate, reshape, ..Plan::new(WriteMode::Mirror) };
         let writing = Writing {
             destination: NAME.to_owned(),
             mode: WriteMode::Mirror,
@@ -145,7 +146,8 @@ impl<'a> Replayed<'a> {
         let (_horizon, last) = watch::channel(Some(standing.position.sequence));
         let plan = Plan { beyond: standing.beyond, ..self.plan.clone() };
         let play = WriteLoop::new(self.log.clone(), NAME, plan, last, stop.clone());
-        let mut strategy = self.system.strategy(&self.pipeline.home, &self.writing)?;
+        let mut strategy =
+            self.system.strategy(&self.pipeline.home, &self.writing, Ledger::new(self.log, NAME))?;
         let played = play.without_marks().run(strategy.as_mut()).await;
         match played {
             // Streams that are held here are told of one by one.

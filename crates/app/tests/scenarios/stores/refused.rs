@@ -53,7 +53,7 @@ fn a_store_that_overwrites_is_refused(cloud: Option<Cloud>) {
         "PUT" if cloud == Some(Cloud::Azure) => Treatment::Answer(said_yes.clone()),
         _ => Treatment::Without(&["if-none-match", "x-goog-if-generation-match"]),
     });
-    is_refused(&emulator.bucket_behind(&front), 2, &["cannot hold a log", "conditional writes"]);
+    is_refused(&emulator.bucket_behind(&front), 2, &["cannot be relied on", "conditional writes"]);
 }
 
 fn a_store_that_is_down_is_told_of_in_time(cloud: Option<Cloud>) {

@@ -3,13 +3,16 @@
 mod csv;
 mod jsonl;
 mod parquet;
+mod xml;
+
+#[cfg(test)]
+mod tests;
 
 use tidemark_engine::{
     Digest, Error, LogId, Result,
     arrow_array::{Array, UInt64Array},
     change::ChangeBatch,
     schema::StreamSchema,
-    write::Delivery,
 };
 
 use super::sealed::Sealed;
@@ -20,6 +23,7 @@ pub(super) enum Encoder {
     Parquet(Box<parquet::ParquetFile>),
     Jsonl(jsonl::JsonlFile),
     Csv(csv::CsvFile),
+    Xml(xml::XmlFile),
 }
 
 /// Some changes and what identifies them.
@@ -31,10 +35,10 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(log: &'a LogId, delivery: &'a Delivery) -> Result<Self> {
-        let Delivery { sequence, changes, .. } = delivery;
+    /// The changes of commit `sequence`.
+    pub(super) fn new(log: &'a LogId, sequence: u64, changes: &'a ChangeBatch) -> Result<Self> {
         let unnumbered = || Error::internal("a batch reached a destination before it was numbered");
-        Ok(Self { log, sequence: *sequence, changes, ordinals: changes.ordinals().ok_or_else(unnumbered)? })
+        Ok(Self { log, sequence, changes, ordinals: changes.ordinals().ok_or_else(unnumbered)? })
     }
 
     /// The identity of the change in `row`.
@@ -60,6 +64,7 @@ impl Encoder {
             DestinationFormat::Parquet => Self::Parquet(Box::new(parquet::ParquetFile::new(file, schema)?)),
             DestinationFormat::Jsonl => Self::Jsonl(jsonl::JsonlFile::new(file)),
             DestinationFormat::Csv => Self::Csv(csv::CsvFile::new(file, schema)?),
+            DestinationFormat::Xml => Self::Xml(xml::XmlFile::new(file, schema)?),
         })
     }
 
@@ -69,6 +74,7 @@ impl Encoder {
             Self::Parquet(file) => file.write(rows),
             Self::Jsonl(file) => file.write(rows),
             Self::Csv(file) => file.write(rows),
+            Self::Xml(file) => file.write(rows),
         }
     }
 
@@ -78,6 +84,7 @@ impl Encoder {
             Self::Parquet(file) => file.bytes(),
             Self::Jsonl(file) => file.bytes(),
             Self::Csv(file) => file.bytes(),
+            Self::Xml(file) => file.bytes(),
         }
     }
 
@@ -85,16 +92,25 @@ impl Encoder {
     pub(super) fn memory(&self) -> usize {
         match self {
             Self::Parquet(file) => file.memory(),
-            Self::Jsonl(_) | Self::Csv(_) => 0,
+            Self::Jsonl(_) | Self::Csv(_) | Self::Xml(_) => 0,
         }
     }
 
-    /// Ends the file and makes it durable; its size and hash.
+    /// Gives back what memory it can before its end.
+    pub(super) fn relieve(&mut self) -> Result<()> {
+        match self {
+            Self::Parquet(file) => file.end_group(),
+            Self::Jsonl(_) | Self::Csv(_) | Self::Xml(_) => Ok(()),
+        }
+    }
+
+    /// Ends the file; its size and hash.
     pub(super) fn finish(self) -> Result<(u64, Digest)> {
         match self {
             Self::Parquet(file) => file.finish(),
             Self::Jsonl(file) => file.finish(),
             Self::Csv(file) => file.finish(),
+            Self::Xml(file) => file.finish(),
         }
     }
 }

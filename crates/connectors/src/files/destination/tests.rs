@@ -3,11 +3,10 @@
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use futures::stream;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 use tidemark_engine::{
     Error, ErrorKind, LogId, Position,
-    arrow_array::{cast::AsArray, *},
+    arrow_array::*,
     change::{BitmapBuilder, ChangeBatch, Columns, ExceptionsBuilder, Op},
     contract::write::{delivery, log, position, standing, unit},
     schema::{Field, Kind, StreamName, StreamSchema},
@@ -18,29 +17,40 @@ use super::Destination;
 use crate::{
     config::{ByteSize, Interval, TableName, Writing},
     files::{DestinationConfig, DestinationFormat},
+    object_stores::Environment,
 };
 
-fn config(format: DestinationFormat) -> DestinationConfig {
+pub(super) fn config(format: DestinationFormat) -> DestinationConfig {
     let linger = Interval(Duration::ZERO);
-    DestinationConfig { path: "archive".into(), format, linger, file_size: ByteSize(64 << 20) }
+    DestinationConfig {
+        path: "archive".into(),
+        format,
+        linger,
+        file_size: ByteSize(64 << 20),
+        max_partitions: 100,
+    }
 }
 
-fn writing(mode: WriteMode) -> Writing {
+pub(super) fn writing(mode: WriteMode) -> Writing {
     Writing { destination: "archive".into(), mode, table: TableName::default(), adopt: false, shadow: false }
 }
 
-fn destination(folder: &Path, format: DestinationFormat) -> Destination {
-    Destination::new(&config(format), folder, writing(WriteMode::Append))
+fn made(config: &DestinationConfig, folder: &Path, writing: Writing) -> Destination {
+    Destination::new(config, folder, writing, &Environment::default()).unwrap()
 }
 
-async fn open(folder: &Path, format: DestinationFormat) -> Destination {
+fn destination(folder: &Path, format: DestinationFormat) -> Destination {
+    made(&config(format), folder, writing(WriteMode::Append))
+}
+
+pub(super) async fn open(folder: &Path, format: DestinationFormat) -> Destination {
     let mut destination = destination(folder, format);
     destination.open(&log()).await.unwrap();
     destination
 }
 
 /// Three changes: a whole one, one with NULL and an exception, one that leaves `t` as it is.
-fn batch(stream: &str, first: i64) -> ChangeBatch {
+pub(super) fn batch(stream: &str, first: i64) -> ChangeBatch {
     let fields = vec![
         Field::new("id", Kind::Int64),
         Field::new("t", Kind::Text),
@@ -85,7 +95,7 @@ fn batch(stream: &str, first: i64) -> ChangeBatch {
 }
 
 /// The visible files below the folder, by name.
-fn visible(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn visible(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let root = folder.join("archive");
     for name in super::disk::names(&root).unwrap().into_iter().filter(|name| !name.starts_with('.')) {
@@ -102,74 +112,6 @@ fn positions(folder: &Path) -> Vec<String> {
     let lines = lines.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
     let value = |line: String| serde_json::from_str::<serde_json::Value>(&line).unwrap();
     lines.map(|line| value(line)["_tidemark_position"].as_str().unwrap().to_owned()).collect()
-}
-
-#[tokio::test]
-async fn json_lines_tell_null_from_missing() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut archive = open(folder.path(), DestinationFormat::Jsonl).await;
-    archive.apply(&mut unit(0, 7, vec![batch("a/b", 1)])).await.unwrap();
-    let files = visible(folder.path());
-    let expected = concat!(
-        r#"{"_tidemark_position":"testlog00000-000000000007-000000000","_tidemark_op":"c","#,
-        r#""_tidemark_source_time":"1970-01-01T00:00:01.500000Z","id":1,"t":"","j":{"a": 1.10},"d":"1970-01-01","#,
-        r#""u":"11111111-1111-1111-1111-111111111111","n":1.10}"#,
-        "\n",
-        r#"{"_tidemark_position":"testlog00000-000000000007-000000001","_tidemark_op":"r","#,
-        r#""id":2,"t":null,"j":null,"d":"infinity","u":null,"n":-0.05}"#,
-        "\n",
-        r#"{"_tidemark_position":"testlog00000-000000000007-000000002","_tidemark_op":"u","#,
-        r#""_tidemark_unchanged":["t"],"id":9223372036854775807,"j":null,"d":"1970-01-02","u":null,"n":0.00}"#,
-        "\n",
-    );
-    let text =
-        String::from_utf8(files["a%2Fb/000000000001-000000000007-archive-0000.jsonl"].clone()).unwrap();
-    assert_eq!(text, expected);
-}
-
-#[tokio::test]
-async fn csv_tells_null_from_empty() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut archive = open(folder.path(), DestinationFormat::Csv).await;
-    archive.apply(&mut unit(0, 7, vec![batch("s", 1)])).await.unwrap();
-    let text = String::from_utf8(visible(folder.path()).into_values().next().unwrap()).unwrap();
-    let expected = concat!(
-        "_tidemark_position,_tidemark_op,_tidemark_source_time,_tidemark_unchanged,id,t,j,d,u,n\n",
-        "testlog00000-000000000007-000000000,c,1970-01-01T00:00:01.500000Z,,1,\"\",\"{\"\"a\"\":\n1.10}\",",
-        "1970-01-01,11111111-1111-1111-1111-111111111111,1.10\n",
-        "testlog00000-000000000007-000000001,r,,,2,,null,infinity,,-0.05\n",
-        "testlog00000-000000000007-000000002,u,,\"[\"\"t\"\"]\",9223372036854775807,,,1970-01-02,,0.00\n",
-    );
-    assert_eq!(text, expected);
-    let mut reader = csv::Reader::from_reader(text.as_bytes());
-    assert!(reader.records().all(|record| record.unwrap().len() == 10));
-}
-
-#[tokio::test]
-async fn parquet_keeps_every_value() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut archive = open(folder.path(), DestinationFormat::Parquet).await;
-    let written = batch("s", 1);
-    archive.apply(&mut unit(0, 7, vec![written.clone()])).await.unwrap();
-    let bytes = visible(folder.path()).into_values().next().unwrap();
-    let reader =
-        ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).unwrap().build().unwrap();
-    let batches = reader.collect::<Result<Vec<_>, _>>().unwrap();
-    assert_eq!(batches.len(), 1);
-    let column = |name: &str| batches[0].column_by_name(name).unwrap();
-    for (field, array) in written.schema().fields().iter().zip(&written.columns().values) {
-        assert_eq!(column(&field.name), array, "{}", field.name);
-    }
-    let text = |name: &str, row: usize| {
-        let column = column(name).as_string::<i32>();
-        (!column.is_null(row)).then(|| column.value(row).to_owned())
-    };
-    assert_eq!(text("_tidemark_position", 2).as_deref(), Some("testlog00000-000000000007-000000002"));
-    assert_eq!(text("_tidemark_op", 1).as_deref(), Some("r"));
-    assert_eq!(text("_tidemark_unchanged", 0), None);
-    assert_eq!(text("_tidemark_unchanged", 2).as_deref(), Some("[\"t\"]"));
-    assert_eq!(text("_tidemark_exceptions", 1).as_deref(), Some("{\"d\":\"infinity\"}"));
-    assert_eq!(text("_tidemark_exceptions", 2), None);
 }
 
 #[tokio::test]
@@ -222,7 +164,7 @@ async fn two_pipelines_share_a_folder() {
     // Both write a file of the same stream, the same commits and the same length.
     for (name, log) in [("one", "testlog00001"), ("two", "testlog00002")] {
         let writing = Writing { destination: name.into(), ..writing(WriteMode::Append) };
-        let mut archive = Destination::new(&config(DestinationFormat::Jsonl), folder.path(), writing);
+        let mut archive = made(&config(DestinationFormat::Jsonl), folder.path(), writing);
         let log = LogId::new(log);
         archive.open(&log).await.unwrap();
         let [begin, end] = [0, 1].map(|sequence| Position { log: log.clone(), ..position(sequence) });
@@ -250,6 +192,17 @@ async fn files_of_a_stream_that_was_held_are_named_by_what_it_missed() {
             .map(|commits| format!("{stream}/{commits}-archive-0000.jsonl"))
     });
     assert_eq!(names, expected.concat());
+}
+
+#[tokio::test]
+async fn letters_that_are_tried_again_at_one_place_have_files_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut archive = open(folder.path(), DestinationFormat::Jsonl).await;
+    archive.apply(&mut unit(0, 1, vec![batch("a", 1)])).await.unwrap();
+    for _ in 0..2 {
+        archive.apply(&mut unit(1, 1, vec![batch("a", 1)]).as_retry()).await.unwrap();
+    }
+    assert_eq!(visible(folder.path()).len(), 3);
 }
 
 #[tokio::test]
@@ -297,7 +250,7 @@ async fn a_predecessor_that_cleans_up_late_removes_nothing_of_its_successor() {
     fs::write(working.join("1-1-0"), "").unwrap();
     let mut second = open(folder.path(), DestinationFormat::Jsonl).await;
     fs::write(working.join("2-2-0"), "").unwrap();
-    super::complete(&root, &working, &first).unwrap();
+    super::folder::complete(&root, &working, &first).unwrap();
     assert_eq!(super::disk::names(&working).unwrap(), ["2-2-0"]);
     second.apply(&mut unit(0, 1, vec![batch("s", 1)])).await.unwrap();
 }
@@ -338,7 +291,7 @@ async fn files_roll_at_their_size_and_schema() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(DestinationFormat::Jsonl);
     config.file_size = ByteSize(400);
-    let mut archive = Destination::new(&config, folder.path(), writing(WriteMode::Append));
+    let mut archive = made(&config, folder.path(), writing(WriteMode::Append));
     archive.open(&log()).await.unwrap();
     let fields = vec![Field::new("id", Kind::Int64)];
     let other = StreamSchema::new(StreamName::new("s"), fields, vec![]).unwrap();
@@ -360,10 +313,16 @@ async fn problems_are_told_before_anything_is_written() {
     assert!(config.validate(&writing(WriteMode::Append)).is_empty());
     let problems = config.validate(&writing(WriteMode::Mirror));
     assert_eq!(problems[0].path, ["write"]);
-    assert!(Destination::check(&config, folder.path(), &writing(WriteMode::Append)).await.is_empty());
+    assert!(
+        Destination::check(&config, folder.path(), &writing(WriteMode::Append), &Environment::default())
+            .await
+            .is_empty()
+    );
     assert!(super::disk::names(folder.path()).unwrap().is_empty());
     fs::write(folder.path().join("archive"), "").unwrap();
-    let errors = Destination::check(&config, folder.path(), &writing(WriteMode::Append)).await;
+    let errors =
+        Destination::check(&config, folder.path(), &writing(WriteMode::Append), &Environment::default())
+            .await;
     assert_eq!(errors[0].kind(), ErrorKind::Config);
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use tidemark_engine::{Digest, Error, Result};
 
-use super::{disk, manifest::DataFile};
+use super::{disk, entry::DataFile};
 
 /// Refuses to commit `files` when a name below `root` that one of them will have is another file's.
 pub(super) fn check_free(root: &Path, files: &[DataFile]) -> Result<()> {
@@ -16,7 +16,7 @@ pub(super) fn check_free(root: &Path, files: &[DataFile]) -> Result<()> {
         let path = root.join(&file.name);
         // The same content is there when the manifest was restored from a backup.
         let free = digest(&path)?.is_none_or(|there| there == file.hash);
-        if free { Ok(()) } else { Err(in_the_way(&path)) }
+        if free { Ok(()) } else { Err(in_the_way(&path.display().to_string())) }
     })
 }
 
@@ -38,7 +38,7 @@ pub(super) fn reveal(root: &Path, working: &Path, files: &[DataFile]) -> Result<
         } else if from.exists() {
             // Only what is there already may be removed here.
             if digest(&to)?.is_some_and(|there| there != file.hash) {
-                return Err(in_the_way(&to));
+                return Err(in_the_way(&to.display().to_string()));
             }
             let _ = fs::remove_file(&from);
         }
@@ -59,7 +59,7 @@ fn digest(path: &Path) -> Result<Option<Digest>> {
     }
 }
 
-fn in_the_way(path: &Path) -> Error {
-    Error::conflict(format!("`{}` is in the way of a new file", path.display()))
+pub(super) fn in_the_way(path: &str) -> Error {
+    Error::conflict(format!("`{path}` is in the way of a new file"))
         .hint("move it away, or give this destination another `path` or `table`")
 }

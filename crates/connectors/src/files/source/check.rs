@@ -11,8 +11,8 @@ use super::{
     name::reading_order,
     reader::{FileReader, Opened},
     sweep::Seen,
-    table::{Known, Table},
 };
+use crate::records::{Known, Table};
 
 /// Files of a stream that are looked into.
 const FILES: usize = 100;
@@ -54,7 +54,7 @@ impl Source {
                     Error::config(format!(
                         "no file in `{folder}` matches `{}` of stream `{}`",
                         stream.pattern(),
-                        stream.name
+                        stream.outline.name
                     ))
                     .hint(offer(&found)),
                 );
@@ -82,11 +82,11 @@ fn check_stream(stream: &Stream, files: &[&Found], problems: &mut Vec<Error>) {
     for file in files.iter().take(FILES) {
         match beginning(stream, file) {
             Ok(Some(names)) => {
-                if let Some(key) = stream.key.iter().find(|key| !names.contains(key)) {
+                if let Some(key) = stream.outline.key.iter().find(|key| !names.contains(key)) {
                     problems.push(
                         Error::config(format!(
                             "key column `{key}` of stream `{}` does not exist in `{}`",
-                            stream.name, file.path
+                            stream.outline.name, file.path
                         ))
                         .hint(format!("choose from: {}", names.join(", "))),
                     );
@@ -102,16 +102,17 @@ fn check_stream(stream: &Stream, files: &[&Found], problems: &mut Vec<Error>) {
     }
     let all = columns.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     for (column, key) in stream
+        .outline
         .exclude
         .iter()
         .map(|column| (column, "exclude"))
-        .chain(stream.kinds.keys().map(|column| (column, "types")))
+        .chain(stream.outline.kinds.keys().map(|column| (column, "types")))
         .filter(|(column, _)| !columns.contains(*column))
     {
         problems.push(
             Error::config(format!(
                 "column `{column}` under `{key}` of stream `{}` is in none of its files",
-                stream.name
+                stream.outline.name
             ))
             .hint(format!("choose from: {all}")),
         );
@@ -123,7 +124,7 @@ fn beginning(stream: &Stream, file: &Found) -> Result<Option<Vec<String>>> {
     let seen = Seen { found: file.clone(), mark: None, rewritten: false };
     let Opened::Reader(mut reader) = FileReader::open(stream, &seen)? else { return Ok(None) };
     // A missing key column is told by name rather than by the first line without it.
-    let mut table = Table::new(&stream.without_key(), Known::default());
+    let mut table = Table::new(&stream.outline.without_key(), Known::default());
     reader.next(&mut table, Op::Read, false)?;
     let names = reader.names();
     Ok((!names.is_empty()).then_some(names))

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use tidemark_engine::{Error, Result};
 
-use super::{fingerprint::Fingerprint, table::Known};
+use super::fingerprint::Fingerprint;
+use crate::records::Known;
 
 /// How many files that are gone are remembered, the latest to go: one of them may come back.
 const GONE_KEPT: usize = 1_000;
@@ -64,15 +65,37 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-impl StreamCursor {
-    /// Reads the part back; `None` is the beginning.
-    pub(super) fn parse(part: Option<&Bytes>) -> Result<Self> {
-        let Some(part) = part else { return Ok(Self::default()) };
+/// What a stream of files has kept, by how it was read.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Kept {
+    /// Its files grew.
+    Grown(StreamCursor),
+    /// They were compared as a whole.
+    Compared {
+        #[serde(default)]
+        generation: u64,
+        /// What only such a one keeps.
+        #[serde(rename = "manner")]
+        _manner: IgnoredAny,
+    },
+}
+
+impl Kept {
+    /// Reads the part back.
+    pub(super) fn parse(part: &Bytes) -> Result<Self> {
         serde_json::from_slice(part).map_err(|error| {
             Error::conflict("the cursor of a stream of files cannot be read")
                 .hint("a newer Tidemark may have written it: upgrade this one")
                 .source(error)
         })
+    }
+}
+
+impl StreamCursor {
+    /// Of a stream that was read in another way: everything is to be read anew, as the generation after this one.
+    pub(super) fn elsewise(generation: u64) -> Self {
+        Self { initial_sync_done: true, generation, ..Self::default() }
     }
 
     /// Where a new generation begins: nothing is read, and the columns are as they were.

@@ -9,9 +9,9 @@ use super::{
     name::reading_order,
     reader::{FileReader, Opened, Progress},
     sweep::Seen,
-    table::{Known, Table},
 };
 use crate::config::{Discovered, Extent};
+use crate::records::{Known, Table};
 
 /// Files of a stream that are looked into.
 const FILES: usize = 32;
@@ -37,7 +37,7 @@ impl Source {
 }
 
 fn look_into(stream: &Stream, files: &[&Found], sample_rows: usize) -> Result<Option<Discovered>> {
-    let mut table = Table::new(stream, Known::default());
+    let mut table = Table::new(&stream.outline, Known::default());
     let mut first = None;
     for file in files.iter().take(FILES) {
         let seen = Seen { found: (*file).clone(), mark: None, rewritten: false };

@@ -97,6 +97,15 @@ impl Found {
         }
     }
 
+    /// Whether it is still there, and nobody has written to it since.
+    pub(super) fn is_as_found(&self) -> Result<bool> {
+        match fs::metadata(&self.location) {
+            Ok(metadata) => Ok(Self::new(self.path.clone(), self.location.clone(), &metadata) == *self),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(unreadable(&self.location, error)),
+        }
+    }
+
     /// Opens the file; `None` when its name stands for no file any more, or for another one than the look found.
     pub(super) fn open(&self) -> Result<Option<File>> {
         let file = match File::open(&self.location) {

@@ -1,36 +1,44 @@
 //! Which streams the pipeline file asks for, and which files are theirs.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use globset::{GlobBuilder, GlobMatcher};
-use tidemark_engine::{
-    Error, Result,
-    schema::{Kind, StreamName},
-};
+use tidemark_engine::{Error, Result};
 
 use super::{
-    super::{OnRewrite, SourceConfig, SourceFormat, StreamConfig, Streams},
+    super::{ChangesConfig, OnRewrite, SourceConfig, SourceFormat, StreamConfig, Streams},
     folder::Found,
     name::FileName,
 };
+use crate::records::Outline;
 
 /// One stream, its files and how they are read.
 #[derive(Debug, Clone)]
 pub(super) struct Stream {
-    pub(super) name: StreamName,
+    pub(super) outline: Outline,
     files: Files,
     format: Option<SourceFormat>,
-    pub(super) key: Vec<String>,
-    pub(super) exclude: BTreeSet<String>,
-    /// Kinds that were declared, by column.
-    pub(super) kinds: BTreeMap<String, Kind>,
     pub(super) delimiter: u8,
     pub(super) null_values: Arc<Vec<String>>,
     pub(super) on_rewrite: OnRewrite,
+    /// How its files are compared as a whole; `None`: they grow.
+    pub(super) compared: Option<Compared>,
 }
+
+/// How the files of a stream are compared as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Compared {
+    /// Columns whose change is none.
+    pub(super) ignored: Vec<String>,
+    /// The share of all records, in percent, that may be gone.
+    pub(super) max_deletes: u8,
+    /// How long nobody may have written to the files.
+    pub(super) at_rest: Duration,
+}
+
+/// Half an export should not be taken for the whole one.
+const AT_REST: Duration = Duration::from_secs(10);
+const MAX_DELETES: u8 = 20;
 
 #[derive(Debug, Clone)]
 enum Files {
@@ -94,6 +102,14 @@ impl Layout {
         }
     }
 
+    /// How many streams are compared as a whole.
+    pub(super) fn compared(&self) -> usize {
+        match &self.rule {
+            Rule::Listed(streams) => streams.iter().filter(|stream| stream.compared.is_some()).count(),
+            Rule::Stems(_) => 0,
+        }
+    }
+
     /// The names and globs that no stream of `streams` matches.
     pub(super) fn unmatched(&self, streams: &[Arc<Stream>]) -> Vec<String> {
         match &self.rule {
@@ -101,7 +117,7 @@ impl Layout {
             Rule::Stems(globs) => {
                 let unmatched = globs
                     .iter()
-                    .filter(|glob| !streams.iter().any(|stream| glob.is_match(stream.name.as_str())));
+                    .filter(|glob| !streams.iter().any(|stream| glob.is_match(stream.outline.name.as_str())));
                 unmatched.map(|glob| glob.glob().glob().to_owned()).collect()
             }
         }
@@ -111,44 +127,34 @@ impl Layout {
 impl Stream {
     pub(super) fn of_stem(stem: &str, null_values: &Arc<Vec<String>>) -> Self {
         Self {
-            name: StreamName::new(stem),
+            outline: Outline::new(stem),
             files: Files::Stem(stem.to_owned()),
             format: None,
-            key: Vec::new(),
-            exclude: BTreeSet::new(),
-            kinds: BTreeMap::new(),
             delimiter: b',',
             null_values: null_values.clone(),
             on_rewrite: OnRewrite::Stop,
+            compared: None,
         }
     }
 
     fn configured(name: &str, config: &StreamConfig, null_values: &Arc<Vec<String>>) -> Result<Self> {
         let pattern = config.files.clone().unwrap_or_else(|| format!("{}.*", globset::escape(name)));
-        let kind = |(column, kind): (&String, &String)| {
-            let kind =
-                Kind::parse(kind).ok_or_else(|| Error::config(format!("`{kind}` is no kind of column")))?;
-            Ok((column.clone(), kind))
-        };
         let delimiter = u8::try_from(config.delimiter.unwrap_or(','))
             .map_err(|_| Error::config("a delimiter must be an ASCII character"))?;
         let by_key = if config.key.is_empty() { OnRewrite::Stop } else { OnRewrite::Reread };
         Ok(Self {
-            name: StreamName::new(name),
+            outline: Outline::configured(name, &config.key, &config.exclude, &config.types)?,
             files: Files::Glob(glob(&pattern)?),
             format: config.format,
-            key: config.key.clone(),
-            exclude: config.exclude.iter().cloned().collect(),
-            kinds: config.types.iter().map(kind).collect::<Result<_>>()?,
             delimiter,
             null_values: null_values.clone(),
             on_rewrite: config.on_rewrite.unwrap_or(by_key),
+            compared: (config.changes == ChangesConfig::FullRefresh).then(|| Compared {
+                ignored: config.ignore.clone(),
+                max_deletes: config.max_deletes.unwrap_or(MAX_DELETES),
+                at_rest: config.at_rest.map_or(AT_REST, |rest| rest.0),
+            }),
         })
-    }
-
-    /// The same stream read as if it had no key.
-    pub(super) fn without_key(&self) -> Self {
-        Self { key: Vec::new(), ..self.clone() }
     }
 
     /// Whether `file` is one of its files.
@@ -171,7 +177,7 @@ impl Stream {
     pub(super) fn format(&self, path: &str) -> Result<SourceFormat> {
         self.format.or_else(|| FileName::parse(path).map(|name| name.format)).ok_or_else(|| {
             Error::config(format!("the format of `{path}` is not known by its extension"))
-                .hint(format!("set `format` of stream `{}`, or narrow its `files`", self.name))
+                .hint(format!("set `format` of stream `{}`, or narrow its `files`", self.outline.name))
         })
     }
 }

@@ -8,33 +8,16 @@ use std::{
 
 use tidemark_engine::{Error, Result};
 
-use super::{fingerprint::Trace, folder::unreadable, rows::Rows};
+use super::{fingerprint::Trace, folder::unreadable};
+use crate::records::{BATCH_ROWS, Cutter, Rows};
+
+#[cfg(test)]
+mod tests;
 
 /// How much is read at once; more only where a single record is longer.
 const CHUNK: usize = 1 << 20;
 /// A longer record is refused: most likely a quote is not closed, and memory is bounded.
 const MAX_RECORD: usize = 64 << 20;
-/// Records handed on at once.
-pub(super) const BATCH_ROWS: usize = 8_192;
-
-/// Cuts bytes into the records of a format.
-pub(super) trait Cutter {
-    /// The records.
-    type Rows: Rows;
-
-    /// The complete records at the beginning of `input`, up to `max_rows`. `input` begins with a record, on `line`.
-    fn cut(&mut self, input: &[u8], line: u64, max_rows: usize, file: &str) -> Result<Cut<Self::Rows>>;
-}
-
-/// Records and how much of the input they took.
-#[derive(Debug)]
-pub(super) struct Cut<R> {
-    pub(super) rows: R,
-    /// Bytes, up to the end of a record.
-    pub(super) consumed: usize,
-    /// Line ends in them.
-    pub(super) lines: u64,
-}
 
 /// Reads the records of a growing file from an offset to a limit.
 #[derive(Debug)]
@@ -147,9 +130,4 @@ impl<C: Cutter> LineReader<C> {
         self.offset += bytes as u64;
         self.lines += lines;
     }
-}
-
-/// How many line ends there are.
-pub(super) fn count_lines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }

@@ -5,39 +5,29 @@
 //! | What does the pipeline file ask for? | `validate`, `layout` |
 //! | Which files are there, in which order? | `folder`, `name` |
 //! | Which file is which, and is it still what was read? | `sweep`, `watch`, `fingerprint`, `cursor` |
-//! | Where does a record end? | `lines`, `csv`, `jsonl`, `parquet` |
-//! | What does it hold? | `table`, `column`, `infer`, `moment`, `declared` |
-//! | When is what handed over? | `strategy`, `stream`, `reader` |
+//! | What is read of a file, in which format? | `reader`, `lines`, `parquet`; [`crate::records`] |
+//! | When is what handed over? | `strategy`, `stream` |
+//! | What if the files together are all there is? | `whole` |
 
 mod check;
-mod column;
-mod csv;
 mod cursor;
-mod declared;
 mod discover;
 mod fingerprint;
 mod folder;
-#[cfg(feature = "fuzzing")]
-#[expect(clippy::expect_used, reason = "a broken promise is to panic")]
-pub mod fuzzing;
-mod infer;
-mod jsonl;
 mod layout;
 mod lines;
-mod moment;
 mod name;
 mod parquet;
 mod parquet_kind;
 mod reader;
-mod rows;
 mod strategy;
 mod stream;
 mod sweep;
-mod table;
 #[cfg(test)]
 mod tests;
 mod validate;
 mod watch;
+mod whole;
 
 use std::{
     path::{Path, PathBuf},
@@ -91,6 +81,9 @@ impl Source {
     /// - A last line without a line end is read once the file has not been written to for a minute, or for two seconds
     ///   in a run that is to end. If it grows after that, the run fails with
     ///   [`tidemark_engine::ErrorKind::Conflict`].
+    ///
+    /// A stream with `changes: full-refresh` is compared as a whole instead: whenever its files have changed and nobody has written to
+    /// them for a while, all of them are read, and the changes are `c`, `u` and `d` by key.
     pub fn strategy(&self) -> FilesStrategy {
         FilesStrategy::new(self.layout.clone(), self.place())
     }

@@ -23,11 +23,10 @@ use tidemark_engine::{
 use super::{
     fingerprint::Trace,
     folder::{Found, unreadable},
-    lines::BATCH_ROWS,
     parquet_kind::{convert, kind_of},
     reader::Progress,
-    table::{Declared, Table},
 };
+use crate::records::{BATCH_ROWS, Declared, Table};
 
 /// The bytes that a Parquet file begins and ends with.
 const MAGIC: &[u8; 4] = b"PAR1";
@@ -105,7 +104,11 @@ impl ParquetReader {
         let columns = self.columns.iter().zip(batch.columns()).map(|((name, kind), array)| {
             let mut texts = Vec::new();
             let values = convert(array, kind, &mut texts).ok_or_else(|| {
-                Error::internal(format!("column `{name}` of `{}` has changed type", self.path))
+                Error::data(format!(
+                    "column `{name}` of `{}` has values that its own type does not hold",
+                    self.path
+                ))
+                .hint("write the file again, or add the column to `exclude`")
             })?;
             exceptional.extend(texts.into_iter().map(|(row, text)| (row, name.clone(), text)));
             Ok(Declared { name: name.clone(), kind: kind.clone(), values })

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use parquet::basic::LogicalType;
 use tidemark_engine::{
     arrow_array::{
-        Array, ArrayRef, BinaryArray, Decimal256Array, ListArray, StringArray, Time64MicrosecondArray,
-        TimestampMicrosecondArray,
+        Array, ArrayRef, BinaryArray, Decimal128Array, Decimal256Array, ListArray, StringArray,
+        Time64MicrosecondArray, TimestampMicrosecondArray,
         cast::AsArray,
         types::{
-            Float16Type, Float32Type, Time32MillisecondType, Time64NanosecondType, TimestampMicrosecondType,
-            TimestampMillisecondType, TimestampNanosecondType,
+            Decimal128Type, DecimalType, Float16Type, Float32Type, Time32MillisecondType,
+            Time64NanosecondType, TimestampMicrosecondType, TimestampMillisecondType,
+            TimestampNanosecondType,
         },
     },
     arrow_schema::{DataType, Field, TimeUnit},
+    change::{Value, decimals_fit},
     schema::Kind,
 };
 
@@ -57,17 +59,31 @@ pub(super) fn kind_of(data_type: &DataType, logical: Option<&LogicalType>) -> Op
     })
 }
 
-/// `array` as the Arrow array of `kind`, which is its [`kind_of`]. Values finer than a microsecond or beyond its range
-/// become texts in `exceptions`, with their rows. `None` when it is an array of another type.
+/// `array` as the Arrow array of `kind`, which is its [`kind_of`]. Values finer than a microsecond or beyond its range,
+/// and decimals with more digits than their type says, become texts in `exceptions`, with their rows. `None` when it is an array of
+/// another type, or of lists with such decimals.
 pub(super) fn convert(
     array: &ArrayRef,
     kind: &Kind,
     exceptions: &mut Vec<(usize, String)>,
 ) -> Option<ArrayRef> {
-    if array.data_type() == &kind.arrow() {
+    if array.data_type() == &kind.arrow() && decimals_fit(array) {
         return Some(array.clone());
     }
     Some(match array.data_type() {
+        DataType::Decimal128(precision, scale) => {
+            let decimals = array.as_primitive::<Decimal128Type>();
+            let fitting = decimals.iter().enumerate().map(|(row, digits)| {
+                let digits = digits?;
+                let fits = Decimal128Type::is_valid_decimal_precision(digits, *precision);
+                if !fits {
+                    exceptions.push((row, Value::Decimal(digits, *scale).to_string()));
+                }
+                fits.then_some(digits)
+            });
+            let fitting = fitting.collect::<Decimal128Array>();
+            Arc::new(fitting.with_precision_and_scale(*precision, *scale).ok()?)
+        }
         DataType::Float16 => {
             let halves = array.as_primitive::<Float16Type>();
             Arc::new(halves.unary::<_, Float32Type>(|half| half.to_f32()))
@@ -130,7 +146,7 @@ pub(super) fn convert(
             let list = array.as_list::<i32>();
             let DataType::List(item) = kind.arrow() else { return None };
             let (_, offsets, values, nulls) = list.clone().into_parts();
-            if values.data_type() != Field::data_type(&item) {
+            if values.data_type() != Field::data_type(&item) || !decimals_fit(&values) {
                 return None;
             }
             Arc::new(ListArray::try_new(item, offsets, values, nulls).ok()?)

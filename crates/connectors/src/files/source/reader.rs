@@ -3,22 +3,24 @@
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
+    sync::Arc,
 };
 
 use tidemark_engine::{Error, Result, change::ChangeBatch, change::Op};
 
 use super::{
     super::SourceFormat,
-    csv::CsvCutter,
     cursor::Mark,
     fingerprint::Trace,
     folder::{Found, unreadable},
-    jsonl::JsonlCutter,
     layout::Stream,
-    lines::{Cutter, LineReader},
+    lines::LineReader,
     parquet::ParquetReader,
     sweep::Seen,
-    table::Table,
+};
+use crate::{
+    polling::Records,
+    records::{CsvCutter, Cutter, JsonlCutter, Table},
 };
 
 /// A file being read.
@@ -55,6 +57,17 @@ pub(super) enum Progress {
     /// Everything up to the size it had is read.
     End,
     /// So is this, except for a last line without a line end, or an object or quote that is still open.
+    Unfinished,
+}
+
+/// What came of taking records as they stand in the file.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+pub(super) enum Taken {
+    /// More records, and how many bytes they take.
+    Records { records: Records, bytes: usize },
+    /// There are no more.
+    End,
+    /// The last one is not whole.
     Unfinished,
 }
 
@@ -100,7 +113,7 @@ impl FileReader {
             }
             SourceFormat::Parquet => {
                 let rows = seen.mark.as_ref().and_then(|mark| mark.rows).unwrap_or(0);
-                match ParquetReader::open(file, &seen.found, rows, &stream.exclude)? {
+                match ParquetReader::open(file, &seen.found, rows, &stream.outline.exclude)? {
                     Some(reader) => Body::Parquet(Box::new(reader)),
                     None => return Ok(Opened::Unfinished),
                 }
@@ -125,6 +138,22 @@ impl FileReader {
             Body::Csv(reader) => last(reader, table, op, settle, &mut self.open_end),
             Body::Jsonl(reader) => last(reader, table, op, settle, &mut self.open_end),
             Body::Parquet(_) => Ok(Progress::End),
+        }
+    }
+
+    /// The next records of a file that nobody writes to any more, as its format gives them: `table` types those that have kinds of their
+    /// own. The last line need not have a line end.
+    pub(super) fn records(&mut self, table: &mut Table) -> Result<Taken> {
+        match &mut self.body {
+            Body::Csv(reader) => records(reader),
+            Body::Jsonl(reader) => records(reader),
+            Body::Parquet(reader) => Ok(match reader.next(table, Op::Create)? {
+                Progress::Batch(batch) => {
+                    Taken::Records { bytes: batch.byte_size(), records: Records::Typed(*batch) }
+                }
+                Progress::End => Taken::End,
+                Progress::Unfinished => Taken::Unfinished,
+            }),
         }
     }
 
@@ -164,6 +193,20 @@ impl FileReader {
     }
 }
 
+fn records<C: Cutter<Rows: Send + Sync + 'static>>(reader: &mut LineReader<C>) -> Result<Taken> {
+    let before = reader.offset;
+    let rows = match reader.next()? {
+        Some(rows) => rows,
+        None if reader.is_at_end() => return Ok(Taken::End),
+        None => match reader.last() {
+            Some(rows) => rows,
+            None => return Ok(Taken::Unfinished),
+        },
+    };
+    let bytes = usize::try_from(reader.offset - before).unwrap_or(usize::MAX);
+    Ok(Taken::Records { records: Records::Text(Arc::new(rows)), bytes })
+}
+
 fn next<C: Cutter>(
     reader: &mut LineReader<C>,
     table: &mut Table,
@@ -191,7 +234,7 @@ fn last<C: Cutter>(
     settle: bool,
     open_end: &mut bool,
 ) -> Result<Progress> {
-    use super::rows::Rows;
+    use crate::records::Rows;
     let Some(rows) = reader.last() else { return Ok(Progress::Unfinished) };
     *open_end = true;
     if rows.len() == 0 {

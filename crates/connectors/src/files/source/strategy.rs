@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
-use futures::{StreamExt, future, stream::FuturesUnordered};
+use futures::{FutureExt, StreamExt, future, future::BoxFuture, stream::FuturesUnordered};
 use tidemark_engine::{
     Cursor, PartId, Result,
     read::{Asked, End, Outlet, ReadContext, ReadStrategy},
@@ -11,11 +11,13 @@ use tidemark_engine::{
 };
 
 use super::{
-    cursor::StreamCursor,
+    cursor::{Kept, StreamCursor},
     folder,
-    layout::Layout,
+    layout::{Layout, Stream},
     stream::{Place, StreamRun},
+    whole,
 };
+use crate::polling::Stand;
 
 /// Reads the files of a folder; see [`super::Source::strategy`].
 #[derive(Debug)]
@@ -27,6 +29,43 @@ pub struct FilesStrategy {
 impl FilesStrategy {
     pub(super) fn new(layout: Arc<Layout>, place: Place) -> Self {
         Self { layout, place }
+    }
+}
+
+/// A stream that runs.
+type Run = BoxFuture<'static, Result<End>>;
+
+impl FilesStrategy {
+    /// The stream where `from` says that it stands. One that was read in another way before is begun anew, as is one that somebody has
+    /// asked for.
+    async fn open(
+        &self,
+        stream: Arc<Stream>,
+        (from, is_asked): (&Cursor, bool),
+        out: &Outlet,
+        cx: &ReadContext,
+    ) -> Result<Run> {
+        let part = from.get(&PartId::new(stream.outline.name.as_str()));
+        let kept = part.map(Kept::parse).transpose()?;
+        if let Some(compared) = &stream.compared {
+            let stand = match kept {
+                Some(Kept::Grown(StreamCursor { generation, .. })) => Stand::Elsewise(generation),
+                Some(Kept::Compared { .. }) | None => Stand::Cursor(part.cloned()),
+            };
+            let stream = whole::polled(stream.clone(), compared, self.place.clone(), cx.clone());
+            let run = stream.open((stand, is_asked), self.layout.compared(), out, cx).await?;
+            return Ok(run.run().boxed());
+        }
+        let (cursor, is_elsewise) = match kept {
+            None => (StreamCursor::default(), false),
+            Some(Kept::Grown(cursor)) => (cursor, false),
+            Some(Kept::Compared { generation, .. }) => (StreamCursor::elsewise(generation), true),
+        };
+        let mut run = StreamRun::new(stream, self.place.clone(), cursor, out.clone(), cx.clone());
+        if is_asked || is_elsewise {
+            run.begin_anew().await?;
+        }
+        Ok(run.run().boxed())
     }
 }
 
@@ -53,14 +92,10 @@ impl ReadStrategy for FilesStrategy {
             let (layout, place) = (self.layout.clone(), self.place.clone());
             let look = move || folder::list(&place.folder, place.deep).map(|found| layout.streams(&found));
             for stream in cx.world.compute(look).await?? {
-                if started.insert(stream.name.clone()) {
-                    let cursor = StreamCursor::parse(from.get(&PartId::new(stream.name.as_str())))?;
-                    let is_asked = asked.takes(&stream.name);
-                    let mut run = StreamRun::new(stream, self.place.clone(), cursor, out.clone(), cx.clone());
-                    if is_asked {
-                        run.begin_anew().await?;
-                    }
-                    running.push(run.run());
+                if started.insert(stream.outline.name.clone()) {
+                    let is_asked = asked.takes(&stream.outline.name);
+                    let run = self.open(stream, (&from, is_asked), &out, &cx).await?;
+                    running.push(run);
                 }
             }
             if !asked.is_empty() {

@@ -18,9 +18,9 @@ use super::{
     layout::Stream,
     reader::{FileReader, Opened, Progress},
     sweep::{Seen, Sweep},
-    table::Table,
     watch::Watch,
 };
+use crate::records::Table;
 
 /// A last line without a line end is taken as it is once the file has not been written to for so long: half a line would
 /// be wrong, so whoever writes has time.
@@ -109,8 +109,8 @@ impl StreamRun {
         cx: ReadContext,
     ) -> Self {
         let phase = if cursor.initial_sync_done { Phase::Changes } else { Phase::InitialSync };
-        let lane = out.lane(PartId::new(stream.name.as_str()), phase);
-        let table = Table::new(&stream, cursor.columns.clone());
+        let lane = out.lane(PartId::new(stream.outline.name.as_str()), phase);
+        let table = Table::new(&stream.outline, cursor.columns.clone());
         let (watch, unmarked) = (Watch::default(), Unmarked::default());
         Self { stream, place, out, cx, lane, cursor, table, watch, unmarked }
     }
@@ -123,7 +123,7 @@ impl StreamRun {
             return Ok(());
         }
         self.cursor = self.cursor.clone().anew();
-        let (stream, generation) = (self.stream.name.clone(), self.cursor.generation);
+        let (stream, generation) = (self.stream.outline.name.clone(), self.cursor.generation);
         tracing::info!(%stream, generation, "every file is read anew");
         self.lane = self.out.lane(PartId::new(stream.as_str()), Phase::InitialSync);
         self.lane.note(SyncStep::Begin { stream, generation, former: Former::Stale });
@@ -305,7 +305,7 @@ impl StreamRun {
 
     /// What to do about a file that holds other content than what was read from it.
     fn forget(&mut self, seen: &Seen) -> Result<()> {
-        let (path, stream) = (&seen.found.path, &self.stream.name);
+        let (path, stream) = (&seen.found.path, &self.stream.outline.name);
         match self.stream.on_rewrite {
             OnRewrite::Reread => {
                 tracing::warn!(%stream, file = %path, "the file was rewritten: reading it again");
@@ -338,7 +338,7 @@ impl StreamRun {
 
     /// A file at rest whose end is not whole: it may be completed one day, but not in this run if it is to end.
     fn broken(&mut self, found: &Found) -> Result<Option<Duration>> {
-        let (path, stream) = (&found.path, &self.stream.name);
+        let (path, stream) = (&found.path, &self.stream.outline.name);
         if !self.cx.until_caught_up {
             tracing::debug!(%stream, file = %path, "the file does not end with a whole record: waiting for more");
             self.watch.put_aside(found);
@@ -377,7 +377,7 @@ impl StreamRun {
         }
         if self.cursor.is_anew() {
             // Files are read one after another, in one lane: nothing of the stream waits for what was read before it.
-            let (stream, generation) = (self.stream.name.clone(), self.cursor.generation);
+            let (stream, generation) = (self.stream.outline.name.clone(), self.cursor.generation);
             let (range, point) = (KeyRange::default(), Vec::new());
             self.lane.note(SyncStep::Chunk { stream: stream.clone(), generation, range, point });
             self.lane.note(SyncStep::Done { stream, generation });
@@ -387,7 +387,7 @@ impl StreamRun {
         self.unmarked = Unmarked::default();
         // In the commit that completes the generation, changes would still count as what waited for it: they have to come later.
         ticket.durable().await?;
-        self.lane = self.out.lane(PartId::new(self.stream.name.as_str()), Phase::Changes);
+        self.lane = self.out.lane(PartId::new(self.stream.outline.name.as_str()), Phase::Changes);
         Ok(())
     }
 }

@@ -1,17 +1,11 @@
 //! What can be said against the pipeline file without looking at a file.
 
-use tidemark_engine::schema::Kind;
-
 use super::{
-    super::{SourceConfig, StreamConfig, Streams},
+    super::{ChangesConfig, SourceConfig, StreamConfig, Streams},
     layout::glob,
     name::is_compressed,
 };
-use crate::config::Problem;
-
-/// What `types` takes; `Kind` has more, which no text in a file stands for.
-const KINDS: &str = "bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, decimal(p,s), \
-                     number, text, bytes, date, time, timestamp, timestamptz, uuid, json";
+use crate::{config::Problem, records};
 
 impl SourceConfig {
     /// Everything that is wrong with it, without touching the file system.
@@ -85,41 +79,12 @@ impl StreamConfig {
                 );
             }
         }
-        for (list, names) in [("key", &self.key), ("exclude", &self.exclude)] {
-            for (index, column) in names.iter().enumerate() {
-                if column.is_empty() {
-                    problems.push(
-                        Problem::new(at(&[list, &index.to_string()]), "the column's name is empty")
-                            .hint("name a column"),
-                    );
-                } else if names[..index].contains(column) {
-                    problems.push(
-                        Problem::new(at(&[list, &index.to_string()]), format!("`{column}` is listed twice"))
-                            .hint("list it once"),
-                    );
-                }
-            }
-        }
-        for column in self.key.iter().filter(|column| self.exclude.contains(column)) {
-            problems.push(
-                Problem::new(at(&["exclude"]), format!("key column `{column}` is excluded"))
-                    .hint("keep it, or choose another `key`"),
-            );
-        }
-        for (column, kind) in &self.types {
-            if Kind::parse(kind).is_none() {
-                problems.push(
-                    Problem::new(at(&["types", column]), format!("`{kind}` is no kind of column"))
-                        .hint(format!("choose from: {KINDS}")),
-                );
-            }
-            if self.exclude.contains(column) {
-                problems.push(
-                    Problem::new(at(&["types", column]), format!("column `{column}` is excluded"))
-                        .hint("remove it from `exclude` or from `types`"),
-                );
-            }
-        }
+        problems.extend(records::problems(&at(&[]), &self.key, &self.exclude, &self.types));
+        problems.extend(
+            self.of_changes()
+                .into_iter()
+                .map(|(key, message, hint)| Problem::new(at(&[key]), message).hint(hint)),
+        );
         if let Some(delimiter) = self.delimiter
             && (!delimiter.is_ascii() || matches!(delimiter, '"' | '\r' | '\n' | '\0'))
         {
@@ -133,6 +98,43 @@ impl StreamConfig {
                 ),
             );
         }
+    }
+}
+
+impl StreamConfig {
+    /// What does not go together with how changes are found: the key it stands under, what, and what to do.
+    fn of_changes(&self) -> Vec<(&'static str, String, &'static str)> {
+        let mut problems = Vec::new();
+        if self.changes == ChangesConfig::FullRefresh {
+            if self.key.is_empty() {
+                let message = "`changes: full-refresh` needs a key, which tells records apart";
+                problems.push(("key", message.to_owned(), "name the columns that do: `key: [id]`"));
+            }
+            if let Some(column) = self.key.iter().find(|column| self.ignore.contains(*column)) {
+                let message = format!("key column `{column}` is ignored");
+                problems.push(("ignore", message, "keep it, or choose another `key`"));
+            }
+            if self.on_rewrite.is_some() {
+                let message = "with `changes: full-refresh` a file may always be rewritten";
+                problems.push(("on_rewrite", message.to_owned(), "remove it"));
+            }
+            if self.max_deletes.is_some_and(|share| share > 100) {
+                let message = "more than all records cannot go";
+                problems.push(("max_deletes", message.to_owned(), "give 0 to 100"));
+            }
+            return problems;
+        }
+        for (key, is_given) in [
+            ("ignore", !self.ignore.is_empty()),
+            ("max_deletes", self.max_deletes.is_some()),
+            ("at_rest", self.at_rest.is_some()),
+        ] {
+            if is_given {
+                let message = format!("`{key}` says something of files that are compared, and these are not");
+                problems.push((key, message, "remove it, or set `changes: full-refresh`"));
+            }
+        }
+        problems
     }
 }
 
@@ -162,6 +164,9 @@ mod tests {
         assert_eq!(problems(sound), [""; 0]);
         assert_eq!(problems(r#"{"path": "in", "streams": ["flights", "air*"]}"#), [""; 0]);
         assert_eq!(problems(r#"{"path": "in"}"#), [""; 0]);
+        let compared = r#"{"path": "in", "streams": {"stock": {"key": ["id"], "changes": "full-refresh",
+            "ignore": ["exported_at"], "max_deletes": 50, "at_rest": "1m"}}}"#;
+        assert_eq!(problems(compared), [""; 0]);
     }
 
     #[test]
@@ -189,6 +194,22 @@ mod tests {
         assert_eq!(
             problems(r#"{"path": "in", "streams": ["a", "", "{", "a"]}"#),
             ["streams.1: the name is empty", "streams.2: `{` is no glob", "streams.3: `a` is listed twice",]
+        );
+        let unsound = r#"{"path": "in", "streams": {
+            "a": {"changes": "full-refresh", "on_rewrite": "stop", "max_deletes": 101},
+            "b": {"changes": "full-refresh", "key": ["id"], "ignore": ["id"]},
+            "c": {"ignore": ["at"], "max_deletes": 1, "at_rest": "1s"}}}"#;
+        assert_eq!(
+            problems(unsound),
+            [
+                "streams.a.key: `changes: full-refresh` needs a key, which tells records apart",
+                "streams.a.on_rewrite: with `changes: full-refresh` a file may always be rewritten",
+                "streams.a.max_deletes: more than all records cannot go",
+                "streams.b.ignore: key column `id` is ignored",
+                "streams.c.ignore: `ignore` says something of files that are compared, and these are not",
+                "streams.c.max_deletes: `max_deletes` says something of files that are compared, and these are not",
+                "streams.c.at_rest: `at_rest` says something of files that are compared, and these are not",
+            ]
         );
         assert_eq!(problems(r#"{"path": "in", "streams": []}"#), ["streams: no stream is listed"]);
     }

@@ -10,10 +10,7 @@ use tidemark_engine::{
     change::{Cell, ChangeBatch, Op},
 };
 
-use super::{
-    key::Key,
-    view::{Keys, View},
-};
+use crate::tables::{Key, Keys, View};
 
 /// What is to become of the row under one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -46,7 +46,6 @@ mod tables;
 mod takeover;
 mod teardown;
 mod terms;
-mod view;
 mod widen;
 mod writer;
 

@@ -12,9 +12,9 @@ use super::{
     parking::Parking,
     planned::{Plan, Planned},
     table::{START_ANEW, Table},
-    view::View,
     writer::Writer,
 };
+use crate::tables::View;
 
 /// Applies every change of `changes` to `table`, inside a transaction. When they are `replayed`, the table has seen them before
 /// and may hold rows as they became later.

@@ -141,12 +141,6 @@ impl Shape {
         let schema = table.schema(names.zip(&types))?;
         Ok(Self { table, schema, types })
     }
-
-    /// Says which column an error is about.
-    pub(in crate::postgres) fn of_column(&self, error: Error, index: usize) -> Error {
-        error
-            .context(format_args!("column `{}` of table `{}`", self.table.columns[index].name, self.table.id))
-    }
 }
 
 /// The hash of what chunks of one table must agree on: names and types of the columns.

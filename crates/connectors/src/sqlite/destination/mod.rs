@@ -8,7 +8,6 @@ mod declared;
 mod departed;
 mod exchange;
 mod history;
-mod identity;
 mod incoming;
 mod keyless;
 mod ledger;

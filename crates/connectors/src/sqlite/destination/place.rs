@@ -10,13 +10,13 @@ use tidemark_engine::{
 
 use super::{
     exchange::{Exchange, Vacancy, vacate},
-    identity::Identity,
     ledger,
     table::Terms,
 };
 use crate::{
     config::Writing,
     sqlite::{failure::Result, identifier::quote},
+    tables::Identity,
 };
 
 /// Has the shadow of `stream`, one of `shadows`, take the place of its table: a new generation of the stream, complete at `time`.

@@ -18,9 +18,7 @@ use tidemark_engine::{
 use super::{
     append,
     departed::Departed,
-    history,
-    identity::Identity,
-    keyless,
+    history, keyless,
     ledger::{self, Tenure},
     mirror,
     parking::Parking,
@@ -31,6 +29,7 @@ use crate::{
     config::Writing,
     metadata,
     sqlite::failure::{Failure, Result},
+    tables::Identity,
 };
 
 /// How long to wait for another process's transaction.

@@ -11,7 +11,6 @@ use rusqlite::Connection;
 use super::{
     adopt,
     declared::{declared, find},
-    identity::Identity,
     ledger,
     shape::{OnKey, Shape},
 };
@@ -23,6 +22,7 @@ use crate::{
         identifier::{check_columns, check_table, quote},
         storage::Storage,
     },
+    tables::Identity,
 };
 
 /// A table that is ready for the changes of one schema.

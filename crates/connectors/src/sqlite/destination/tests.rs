@@ -1,12 +1,10 @@
 //! The destination against a model in memory, and against what goes wrong.
 
-mod changes;
 mod failures;
 mod generations;
 mod kinds;
 mod model;
 mod modes;
-mod source;
 mod takeover;
 
 use std::path::Path;

@@ -66,6 +66,23 @@ fn columns_that_text_cannot_say_are_refused() {
 }
 
 #[test]
+fn a_decimal_that_is_too_long_is_kept_or_refused() {
+    use arrow_array::{ArrayRef, Decimal128Array};
+    // Of 12 digits eight bytes are written, in which this one is 0.
+    let decimals = Decimal128Array::from(vec![1 << 71]).with_precision_and_scale(12, 2).unwrap();
+    let batch = RecordBatch::try_from_iter([("a", Arc::new(decimals) as ArrayRef)]).unwrap();
+    for format in Format::ALL {
+        match encode_all(format, batch.schema_ref(), std::slice::from_ref(&batch)) {
+            Ok(blob) => assert_eq!(read(format, blob).unwrap(), std::slice::from_ref(&batch), "{format:?}"),
+            Err(error) => {
+                assert_eq!((format, error.kind()), (Format::Parquet, ErrorKind::Data));
+                assert_eq!(error.message(), "column `a` has a decimal that is too long");
+            }
+        }
+    }
+}
+
+#[test]
 fn lists_are_as_deep_as_documented_and_no_deeper() {
     use arrow_schema::{DataType, Field, Schema};
     let nested = |depth: usize| {

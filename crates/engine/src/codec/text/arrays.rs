@@ -19,7 +19,7 @@ use arrow_schema::{DataType, FieldRef, Fields};
 use super::{Column, Type, Unsound, bytes, calendar, numbers};
 
 /// A column, a list's elements or a struct's field.
-pub(in crate::codec) enum Filling {
+pub(crate) enum Filling {
     Bool(BooleanBuilder),
     Int8(PrimitiveBuilder<Int8Type>),
     Int16(PrimitiveBuilder<Int16Type>),
@@ -46,7 +46,7 @@ pub(in crate::codec) enum Filling {
 }
 
 /// The elements so far, and where each list of them ends.
-pub(in crate::codec) struct List {
+pub(crate) struct List {
     field: FieldRef,
     offsets: Vec<i32>,
     present: NullBufferBuilder,
@@ -55,7 +55,7 @@ pub(in crate::codec) struct List {
 }
 
 /// The fields so far, and which structs there are.
-pub(in crate::codec) struct Struct {
+pub(crate) struct Struct {
     fields: Fields,
     parts: Vec<Filling>,
     present: NullBufferBuilder,
@@ -129,6 +129,27 @@ impl Filling {
         Some(values)
     }
 
+    /// An empty one of `data_type`; `None` where no column of a batch has that.
+    pub(crate) fn of_type(data_type: &DataType) -> Option<Self> {
+        Self::of(&Type::of(data_type, 0)?, data_type)
+    }
+
+    /// Adds the value that `text` spells as the canonical text, and says whether it spells one. No list or struct is spelled so.
+    pub(crate) fn add(&mut self, text: &str) -> bool {
+        match self {
+            Self::Text(builder) => {
+                builder.append_value(text);
+                true
+            }
+            other => other.parse(text, "Infinity").is_some(),
+        }
+    }
+
+    /// The array of all cells since the last; why there is none.
+    pub(crate) fn array(&mut self) -> Result<ArrayRef, Unsound> {
+        self.finish()
+    }
+
     /// Where the next cell's value goes.
     pub(in crate::codec) fn slot(&mut self) -> Slot<'_> {
         match self {
@@ -140,7 +161,7 @@ impl Filling {
     }
 
     /// Adds a cell without a value.
-    pub(in crate::codec) fn null(&mut self) {
+    pub(crate) fn null(&mut self) {
         match self {
             Self::Bool(builder) => builder.append_null(),
             Self::Int8(builder) => builder.append_null(),

@@ -18,7 +18,8 @@ use ::bytes::Bytes;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-pub(super) use arrays::{Elements, Filling, Slot};
+pub(crate) use arrays::Filling;
+pub(super) use arrays::{Elements, Slot};
 pub(super) use cells::{Cell, Cells};
 pub(super) use columns::{Column, Type};
 

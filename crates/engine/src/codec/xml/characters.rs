@@ -14,7 +14,7 @@ use std::{borrow::Cow, io::Write};
 use crate::codec::text::Unsound;
 
 /// Appends `text` as the content of an element.
-pub(super) fn write(text: &str, out: &mut Vec<u8>) {
+pub fn write(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     let mut written = 0;
     for (at, byte) in bytes.iter().enumerate() {

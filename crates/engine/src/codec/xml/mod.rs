@@ -20,6 +20,9 @@ mod write;
 use arrow_schema::SchemaRef;
 use bytes::Bytes;
 
+pub use characters::write as xml_text;
+pub use names::element as xml_name;
+
 use super::{
     Batches, Codec, Encoder,
     text::{self, Cells, Column, Filling, Notation, Type, Unsound},

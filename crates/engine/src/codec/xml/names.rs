@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 /// The name of the element of the column `name`. No two names have the same.
-pub(super) fn element(name: &str) -> String {
+pub fn element(name: &str) -> String {
     if name.is_empty() {
         return "_x_".into();
     }

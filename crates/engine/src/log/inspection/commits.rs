@@ -245,7 +245,11 @@ impl Inspection {
                 }
                 // The base has its number from a commit that had other changes.
                 Says::Holds(_) if header.sequence == self.findings.base => continue,
-                Says::Holds(ordinal) if ordinal >= header.rows => {
+                Says::Holds(ordinal)
+                    if commit
+                        .transactions()
+                        .is_ok_and(|them| them.last().is_none_or(|last| ordinal >= last.end)) =>
+                {
                     format!("it names a change that commit {} does not have", header.sequence)
                 }
                 _ => continue,
@@ -266,12 +270,11 @@ impl Inspection {
             + header.segments.iter().map(|segment| segment.rows).sum::<u64>();
         let fits = header.segments.iter().all(|segment| segment.skip + segment.rows <= segment.total());
         let transactions = commit.transactions().ok();
-        // The changes of a base are not numbered without gaps.
-        let is_base = header.sequence == self.findings.base;
+        // Changes that were not to be staged leave gaps in the numbers, and so does a base.
         let ascends = transactions.as_ref().is_some_and(|transactions| {
             let end = transactions.last().map_or(0, |last| last.end);
             transactions.is_sorted_by(|a, b| a.end <= b.end && a.watermark <= b.watermark)
-                && (end == header.rows || is_base && end > header.rows)
+                && end >= header.rows
         });
         let is_sound = counted == header.rows && fits && ascends;
         if !is_sound {

@@ -137,6 +137,7 @@ mod tests {
                 last_source_position: None,
                 steps: Vec::new(),
                 rows: 1,
+                left_out: 0,
                 phase: Phase::Changes,
                 batches: vec![numbered_rows("a", 0, 1).numbered_from(0)],
                 segments: Vec::new(),

@@ -21,7 +21,7 @@ use object_store::{
 
 use tokio::sync::watch;
 
-pub(crate) use placing::Placed;
+pub use placing::Placed;
 pub(super) use reaction::reaction_to;
 pub use settling::Settle;
 #[cfg(feature = "fuzzing")]
@@ -37,7 +37,7 @@ use crate::{Error, ErrorKind, Result, world::World};
 use reaction::{GRANT, Reaction, io_cause};
 use vault::Vault;
 
-/// An object store that holds one log.
+/// An object store that holds one log, or what a destination keeps there.
 #[derive(Debug, Clone)]
 pub struct Store {
     objects: Arc<dyn ObjectStore>,
@@ -141,7 +141,7 @@ impl Store {
     }
 
     /// The object at `path`; `None` when there is none.
-    pub(crate) async fn get(&self, path: &Path) -> Result<Option<Bytes>> {
+    pub async fn get(&self, path: &Path) -> Result<Option<Bytes>> {
         match self.get_stored(path).await? {
             Some(object) => self.decrypt(path, object).await.map(Some),
             None => Ok(None),
@@ -212,7 +212,7 @@ impl Store {
     }
 
     /// Removes the object at `path`; it is no error when there is none.
-    pub(crate) async fn delete(&self, path: &Path) -> Result<()> {
+    pub async fn delete(&self, path: &Path) -> Result<()> {
         self.check_there().await?;
         match self.call(Doing::Removing, "delete", path, self.objects.delete(path)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -221,7 +221,7 @@ impl Store {
     }
 
     /// The folders directly under `prefix`, in no order.
-    pub(super) async fn folders(&self, prefix: &Path) -> Result<Vec<Path>> {
+    pub async fn folders(&self, prefix: &Path) -> Result<Vec<Path>> {
         let listing = self.objects.list_with_delimiter(Some(prefix));
         let listing = self.call(Doing::Reading, "list", prefix, listing).await;
         let listing = listing.map_err(|error| self.error(Doing::Reading, "list", prefix, error))?;
@@ -230,7 +230,7 @@ impl Store {
     }
 
     /// The objects under `prefix`, in no order.
-    pub(crate) async fn objects(&self, prefix: &Path) -> Result<Vec<Path>> {
+    pub async fn objects(&self, prefix: &Path) -> Result<Vec<Path>> {
         let listing = self.objects.list(Some(prefix)).map_ok(|meta| meta.location).try_collect();
         let listing: object_store::Result<Vec<_>> = self.call(Doing::Reading, "list", prefix, listing).await;
         let listing = listing.map_err(|error| self.error(Doing::Reading, "list", prefix, error))?;
@@ -286,7 +286,7 @@ impl Store {
     }
 }
 
-const TAKEN_AWAY: &str = "make the staging store writable for this user again: Tidemark goes on by itself";
+const TAKEN_AWAY: &str = "make the store writable for this user again: Tidemark goes on by itself";
 
 /// Whether an fsync failed, so that nobody can tell what the disk has. Where there was no room for a file that has not got its
 /// name yet, it can: that file is gone, and all of it is written again. (Some file systems, NFS among them, find out so late.)

@@ -8,7 +8,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// What stands at a name once something was to be put there.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Placed {
+pub enum Placed {
     /// What was to be put, durable: by this call, or by one before whose outcome nobody knew.
     Ours,
     /// Something else.
@@ -20,7 +20,7 @@ impl Store {
     ///
     /// What exists may be our own: of a put that was sent again on its way, or whose answer was lost. A service may also call an object
     /// existing that is not, where puts of one name meet. So what is there is read.
-    pub(crate) async fn place(&self, path: &Path, bytes: Bytes) -> Result<Placed> {
+    pub async fn place(&self, path: &Path, bytes: Bytes) -> Result<Placed> {
         let unclear = match self.create(path, bytes.clone()).await {
             Ok(Created::Yes) => return Ok(Placed::Ours),
             Ok(Created::Exists) => None,

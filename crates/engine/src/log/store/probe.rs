@@ -1,4 +1,4 @@
-//! Whether a store is one that a log can be kept in: tried before anything depends on it.
+//! Whether a store is one that a log, or what a destination keeps, can be kept in: tried before anything depends on it.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl Store {
 
     async fn try_out(&self, path: &Path, now: Time) -> Result<()> {
         let unsound = |what: &str| {
-            Error::config(format!("the store `{}` cannot hold a log: {what}", self.description))
+            Error::config(format!("the store `{}` cannot be relied on: {what}", self.description))
                 .hint("use one that keeps to conditional writes (`If-None-Match: *`), as Azure, S3 and Google Cloud Storage do")
         };
         let one = path.to_string().into_bytes();

@@ -11,10 +11,9 @@ pub(super) struct Reaction {
     pub(super) said: Option<String>,
 }
 
-pub(super) const GRANT: &str =
-    "grant this user the right to read, write, list and delete in the staging store";
+pub(super) const GRANT: &str = "grant this user the right to read, write, list and delete there";
 pub(super) const FULL: &str = "free space (`df -h`) or inodes (`df -i`) on the staging disk, or raise this user's quota: Tidemark goes on by itself";
-const NO_BUCKET: &str = "make the bucket or container, or correct `url` under `staging`";
+const NO_BUCKET: &str = "make the bucket or container, or correct its URL in the pipeline file";
 const REGION: &str = "set the region that the bucket is in, for S3 `AWS_REGION`";
 const CLOCK: &str = "set the clock of this machine";
 const RENEW: &str =

@@ -1,4 +1,4 @@
-//! What people ask of a destination's dead letters, looked for from time to time.
+//! What people ask of a destination, looked for from time to time.
 
 use std::time::Duration;
 
@@ -68,12 +68,12 @@ fn look(
     look.boxed()
 }
 
-/// Whether `request` is about dead letters of `destination`.
+/// Whether `request` is for whoever writes to `destination`.
 pub(super) fn is_for(request: &Request, destination: &str) -> bool {
     match request {
-        Request::Retry { destination: whose, .. } | Request::Discard { destination: whose, .. } => {
-            whose == destination
-        }
-        Request::Resync { .. } => false,
+        Request::Retry { destination: whose, .. }
+        | Request::Discard { destination: whose, .. }
+        | Request::Pause { destination: whose } => whose == destination,
+        Request::Resync { .. } | Request::Read => false,
     }
 }

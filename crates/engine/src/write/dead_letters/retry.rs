@@ -13,7 +13,7 @@ use crate::{
     Error, Result,
     arrow_array::BooleanArray,
     log::{DeadLetter, LetterId, MarkState, Request, Selection, not_held},
-    write::{Delivery, Standing, Unit, WriteLoop, WriteStrategy, schema_change, write_loop::Run},
+    write::{Delivery, Standing, Unit, WriteLoop, WriteStrategy, write_loop::Run},
 };
 
 impl WriteLoop {
@@ -21,10 +21,17 @@ impl WriteLoop {
     /// of the destination ends it, and what was asked stays to be done; a letter that fails again is no error.
     pub async fn see_to_letters(&self, strategy: &mut dyn WriteStrategy) -> Result<()> {
         let context = |error: Error| error.context(format_args!("destination `{}`", self.destination));
+        let requests = self.log.requests().await?;
+        if requests.iter().any(|(_, request)| request.pauses(&self.destination)) {
+            let hint = format!(
+                "`tidemark resume FILE {}`: what was asked is done by the next run",
+                self.destination
+            );
+            return Err(context(Error::config("it is paused").hint(hint)));
+        }
         let mut run = Run::new(self);
         run.letters.read().await?;
         let standing = self.open(strategy, &mut run).await.map_err(context)?;
-        let requests = self.log.requests().await?;
         let requests = requests.into_iter().filter(|(_, request)| is_for(request, &self.destination));
         let attended = self.attend(strategy, standing, requests.collect(), &mut run).await;
         let standing = attended.map_err(context)?;
@@ -46,7 +53,7 @@ impl WriteLoop {
             let (letters, discards) = match request {
                 Request::Retry { letters, .. } => (letters, false),
                 Request::Discard { letters, .. } => (letters, true),
-                Request::Resync { .. } => continue,
+                Request::Pause { .. } | Request::Resync { .. } | Request::Read => continue,
             };
             // What cannot be read names no letter.
             let ids = letters.iter().filter_map(|id| id.parse().ok()).collect::<BTreeSet<LetterId>>();
@@ -173,9 +180,10 @@ impl WriteLoop {
         letters: &[DeadLetter],
         run: &mut Run<'_>,
     ) -> Result<()> {
-        let bases = schema_change::bases(&self.log, &begin.schemas).await?;
-        let deliveries = self.treated(self.deliveries_of(letters).boxed(), bases);
-        let mut unit = Unit::new(begin.clone(), end.clone(), deliveries).as_retry().as_suspect();
+        let bases = self.bases(begin).await?;
+        let deliveries = self.barred(self.deliveries_of(letters).boxed());
+        let unit = Unit::new(begin.clone(), end.clone(), deliveries).as_retry().as_suspect();
+        let mut unit = self.shaped(unit, bases);
         strategy.apply(&mut unit).await?;
         let rows = letters.len() as u64;
         self.progress.applied(rows);

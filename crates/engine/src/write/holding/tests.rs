@@ -96,6 +96,7 @@ impl Bench {
             last_source_position: None,
             steps: Vec::new(),
             rows: 2,
+            left_out: 0,
             phase: Phase::Changes,
             batches,
             segments: Vec::new(),

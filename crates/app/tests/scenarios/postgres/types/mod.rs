@@ -25,6 +25,17 @@ struct Copies<'s> {
 impl<'s> Copies<'s> {
     /// Of a database that `prepare` fills.
     fn of(server: &'s Postgres, prepare: &str) -> Self {
+        Self::read_by(server, prepare, |source, destinations| {
+            pipeline(source, "[\"public.*\"]", destinations)
+        })
+    }
+
+    /// The same, by another pipeline.
+    fn read_by(
+        server: &'s Postgres,
+        prepare: &str,
+        pipeline: impl Fn(&Database<'s>, &str) -> Workbench,
+    ) -> Self {
         let (source, mirror, history) = (server.database(), server.database(), server.database());
         source.execute(&format!("{TYPES}{prepare}"));
         for copy in [&mirror, &history] {
@@ -35,7 +46,7 @@ impl<'s> Copies<'s> {
             + "  copy: {type: sqlite, path: ./copy.db, write: mirror, table: \"{stream}\"}
   archive: {type: files, path: ./archive, format: parquet, write: append, linger: 100ms}
 ";
-        let bench = pipeline(&source, "[\"public.*\"]", &destinations);
+        let bench = pipeline(&source, &destinations);
         Self { source, mirror, history, bench }
     }
 
@@ -108,6 +119,33 @@ fn every_type_arrives_everywhere_by_a_stream_in_text() {
     let prepare = create("kinds", BINARY) + &create("others", TEXTUAL);
     let copies = Copies::of(Postgres::shared(), &prepare);
     copies.bench.tidemark("run pipeline.yaml --once").succeeds();
+    copies.assert_equal("others", TEXTUAL);
+
+    copies.source.execute(&(change("kinds", BINARY) + &change("others", TEXTUAL)));
+    copies.bench.tidemark("run pipeline.yaml --once").succeeds();
+    copies.assert_equal("kinds", BINARY);
+    copies.assert_equal("others", TEXTUAL);
+}
+
+/// Failure mode 14: what a query finds is what the log of changes would have told.
+#[test]
+fn every_type_arrives_everywhere_by_queries() {
+    let prepare = create("kinds", BINARY) + &create("others", TEXTUAL);
+    let copies = Copies::read_by(Postgres::shared(), &prepare, |source, destinations| {
+        Workbench::with_pipeline(&format!(
+            "name: {}
+source:
+  type: postgres-query
+  url: \"{}\"
+  streams: {{public.kinds: {{}}, public.others: {{query: SELECT * FROM others, key: [id]}}}}
+destinations:
+{destinations}",
+            source.name(),
+            source.url(),
+        ))
+    });
+    copies.bench.tidemark("run pipeline.yaml --once").succeeds();
+    copies.assert_equal("kinds", BINARY);
     copies.assert_equal("others", TEXTUAL);
 
     copies.source.execute(&(change("kinds", BINARY) + &change("others", TEXTUAL)));

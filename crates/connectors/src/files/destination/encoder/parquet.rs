@@ -49,7 +49,12 @@ impl ParquetFile {
         let unsound = |error| Error::internal("changes do not make a record batch").source(error);
         let batch = RecordBatch::try_new(self.schema.clone(), columns(rows)?).map_err(unsound)?;
         self.run(|writer| writer.write(&batch))?;
-        if self.memory() >= GROUP_BYTES { self.run(ArrowWriter::flush) } else { Ok(()) }
+        if self.memory() >= GROUP_BYTES { self.end_group() } else { Ok(()) }
+    }
+
+    /// Writes what is gathered as a row group of its own.
+    pub(super) fn end_group(&mut self) -> Result<()> {
+        self.run(ArrowWriter::flush)
     }
 
     fn run(&mut self, step: impl FnOnce(&mut ArrowWriter<Sealed>) -> Result<(), ParquetError>) -> Result<()> {

@@ -4,6 +4,7 @@ mod parquet;
 mod records;
 mod rotation;
 mod runs;
+mod whole;
 
 use std::{fs, io::Write, path::PathBuf, time::SystemTime};
 

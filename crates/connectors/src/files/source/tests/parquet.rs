@@ -64,6 +64,18 @@ fn parquet_file(path: &Path, first: i64, rows: i64) {
     writer.close().unwrap();
 }
 
+/// A Parquet file with a column of numbers.
+pub(super) fn write_ids(path: &Path, ids: &[i64]) {
+    use std::sync::Arc;
+    use tidemark_engine::arrow_array::{ArrayRef, Int64Array, RecordBatch};
+    let ids: ArrayRef = Arc::new(Int64Array::from(ids.to_vec()));
+    let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+    let file = fs::File::create(path).unwrap();
+    let mut writer = ::parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
 #[tokio::test]
 async fn parquet_files_come_with_their_types() {
     let mut fixture = Fixture::new(r#"{"p": {"key": ["id"]}}"#).await;
@@ -99,4 +111,46 @@ async fn a_parquet_file_without_its_footer_is_not_read() {
     assert_eq!(message, "`p.parquet` of stream `p` does not end with a whole record");
     fixture.write("p.parquet", &whole);
     assert_eq!(fixture.read().await.len(), 2);
+}
+
+/// A Parquet file whose decimals have more digits than its schema says, alone and in a list of one.
+fn longer_decimals(path: &Path, in_list: bool) {
+    use std::sync::Arc;
+    use tidemark_engine::{
+        arrow_array::{ArrayRef, Decimal128Array, Int64Array, ListArray, RecordBatch},
+        arrow_buffer::OffsetBuffer,
+        arrow_schema::Field,
+    };
+    // Of 19 digits on, a value has bytes to spare.
+    let prices = Decimal128Array::from(vec![9_999_999_999_999_999_999, -10_i128.pow(19), 5]);
+    let mut prices: ArrayRef = Arc::new(prices.with_precision_and_scale(19, 2).unwrap());
+    if in_list {
+        let item = Arc::new(Field::new("item", prices.data_type().clone(), true));
+        prices = Arc::new(ListArray::new(item, OffsetBuffer::from_lengths([1, 1, 1]), prices, None));
+    }
+    let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
+    let batch = RecordBatch::try_from_iter([("id", ids), ("price", prices)]).unwrap();
+    let file = fs::File::create(path).unwrap();
+    let mut writer = ::parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+}
+
+#[tokio::test]
+async fn decimals_with_more_digits_than_their_type_are_exceptions() {
+    let mut fixture = Fixture::new(r#"{"p": {"key": ["id"]}}"#).await;
+    longer_decimals(&fixture.path("p.parquet"), false);
+    assert_eq!(
+        fixture.read().await,
+        ["r id=1 price=99999999999999999.99", "r id=2 price=!-100000000000000000.00", "r id=3 price=0.05",]
+    );
+}
+
+#[tokio::test]
+async fn lists_of_such_decimals_are_refused() {
+    let mut fixture = Fixture::new(r#"{"p": {"key": ["id"]}}"#).await;
+    longer_decimals(&fixture.path("p.parquet"), true);
+    let (kind, message) = fixture.fail().await;
+    assert_eq!(kind, ErrorKind::Data);
+    assert_eq!(message, "column `price` of `p.parquet` has values that its own type does not hold");
 }

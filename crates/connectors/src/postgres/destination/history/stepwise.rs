@@ -7,12 +7,14 @@
 use tidemark_engine::{Error, LogId, change::Op, write::Delivery};
 
 use super::{Columns, merge::position};
-use crate::postgres::destination::{
-    failure::Result,
-    literal::{Literal, as_parameters},
-    table::{START_ANEW, Table},
-    view::View,
-    writer::Writer,
+use crate::{
+    postgres::destination::{
+        failure::Result,
+        literal::{Literal, as_parameters},
+        table::{START_ANEW, Table},
+        writer::Writer,
+    },
+    tables::View,
 };
 
 /// Records of one table that another's change of key has displaced: the positions of their last versions, which have ended, in

@@ -12,10 +12,7 @@ use tidemark_engine::{
     write::Delivery,
 };
 
-use crate::postgres::destination::{
-    key::Key,
-    view::{Keys, View},
-};
+use crate::tables::{Key, Keys, View};
 
 /// Versions to be made of a batch.
 pub(super) struct Versions<'a> {

@@ -37,7 +37,7 @@ pub fn copy(types: &[(u32, i32)], stream: &[u8], sizes: &[u8]) {
 }
 
 fn read<'a>(shape: &Shape, pieces: impl Iterator<Item = &'a [u8]>) -> Result<ChangeBatch> {
-    let (mut reader, mut rows) = (CopyReader::default(), Rows::new(shape, Lsn(1)));
+    let (mut reader, mut rows) = (CopyReader::default(), Rows::of_table(shape, Lsn(1)));
     for piece in pieces {
         reader.read(Bytes::copy_from_slice(piece), |fields| rows.add(fields))?;
     }

@@ -9,11 +9,8 @@ use tidemark_engine::{
     write::{Delivery, Unit, WriteMode, WriteStrategy},
 };
 
-use super::{
-    Destination, apply,
-    changes::{Change, Said, batch, schema, text},
-    connect, destination, log, open, rows, standing, writing,
-};
+use super::{Destination, apply, connect, destination, log, open, rows, standing, writing};
+use crate::tables::stories::changes::{Change, Said, batch, schema, text};
 use crate::{config::TableName, sqlite::DestinationConfig};
 
 fn created(stream: &str, names: [&str; 2], key: &[&str], id: i64) -> ChangeBatch {

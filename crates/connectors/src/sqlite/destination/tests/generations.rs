@@ -12,12 +12,10 @@ use tidemark_engine::{
     write::{Anew, Delivery, Standing, Unit, WriteMode, WriteStrategy},
 };
 
-use super::{
-    Destination, apply,
+use super::{Destination, apply, connect, destination, log, open, rows, writing};
+use crate::tables::stories::{
     changes::{Change, Said, batch, schema, text},
-    connect, destination, log, open, rows,
     source::unit_of,
-    writing,
 };
 
 type Row = Vec<Option<String>>;

@@ -1,6 +1,6 @@
 //! Random histories: the tables must hold what a map in memory holds.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path};
 
 use proptest::prelude::*;
 use tidemark_engine::{
@@ -10,10 +10,10 @@ use tidemark_engine::{
     write::WriteMode,
 };
 
-use super::{
-    apply,
-    changes::{Change, Said, batch, schema, text},
-    connect, open, rows,
+use super::{apply, connect, open, rows};
+use crate::tables::stories::{
+    changes::{Change, Said, batch, text},
+    source::schemas,
 };
 
 /// A wish for a change; what the model allows of it becomes one.
@@ -36,21 +36,6 @@ struct Step {
 }
 
 type Model = BTreeMap<i64, Vec<Option<String>>>;
-
-/// Keys stay; a column widens by number, then text; a column comes and goes.
-pub(super) fn schemas() -> [Arc<StreamSchema>; 4] {
-    let (int, float, words) = (Kind::Int64, Kind::Float64, Kind::Text);
-    [
-        schema("s", &[("id", int.clone()), ("a", int.clone()), ("b", words.clone())], &["id"]),
-        schema(
-            "s",
-            &[("id", int.clone()), ("a", Kind::Number), ("b", words.clone()), ("c", int.clone())],
-            &["id"],
-        ),
-        schema("s", &[("id", int.clone()), ("a", Kind::Number), ("b", words.clone()), ("c", float)], &["id"]),
-        schema("s", &[("id", int), ("a", words.clone()), ("b", words)], &["id"]),
-    ]
-}
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let wish = (0u8..20, 0i64..6, 0i64..6, -3i64..100, prop::option::of(0u8..4), any::<[bool; 3]>());

@@ -7,11 +7,8 @@ use tidemark_engine::{
     write::{Hold, Standing, Takeover, WriteMode, WriteStrategy},
 };
 
-use super::{
-    Destination, apply,
-    changes::{Change, Said, batch, schema, text},
-    destination, log, open, rows, standing, writing,
-};
+use super::{Destination, apply, destination, log, open, rows, standing, writing};
+use crate::tables::stories::changes::{Change, Said, batch, schema, text};
 
 const MODES: [WriteMode; 5] =
     [WriteMode::Append, WriteMode::Mirror, WriteMode::SoftDelete, WriteMode::History, WriteMode::Replace];

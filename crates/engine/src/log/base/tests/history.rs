@@ -144,6 +144,7 @@ impl History {
             last_source_position: None,
             steps: Vec::new(),
             rows,
+            left_out: 0,
             phase: Phase::Changes,
             batches: vec![batch.numbered_from(0)],
             segments: Vec::new(),

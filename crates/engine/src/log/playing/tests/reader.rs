@@ -331,6 +331,7 @@ impl Reader {
             last_source_position: None,
             steps,
             rows,
+            left_out: 0,
             phase,
             batches,
             segments: Vec::new(),

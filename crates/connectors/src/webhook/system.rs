@@ -1,0 +1,68 @@
+//! What the program asks of a web hook.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use tidemark_engine::{Result, log::Ledger, read::ReadStrategy, write::WriteStrategy};
+
+use super::{Destination, DestinationConfig, Source, SourceConfig};
+use crate::config::{
+    DestinationSystem, Discovered, Findings, Home, NamedStreams, Place, Problem, SourceSystem, Writing,
+};
+
+#[async_trait]
+impl SourceSystem for SourceConfig {
+    fn system(&self) -> &'static str {
+        "webhook"
+    }
+
+    fn place(&self, _folder: &Path) -> Place {
+        self.place()
+    }
+
+    fn streams(&self) -> NamedStreams<'_> {
+        NamedStreams::listed(&self.streams, |stream| &stream.key)
+    }
+
+    fn validate(&self) -> Vec<Problem> {
+        self.validate()
+    }
+
+    async fn check(&self, _home: &Home) -> Findings {
+        match Source::new(self) {
+            Ok(source) => source.check().await,
+            Err(error) => error.into(),
+        }
+    }
+
+    async fn discover(&self, _home: &Home, _sample: usize) -> Result<Vec<Discovered>> {
+        Source::new(self)?.discover()
+    }
+
+    fn strategy(&self, _home: &Home) -> Result<Box<dyn ReadStrategy>> {
+        Ok(Box::new(Source::new(self)?.strategy()))
+    }
+}
+
+#[async_trait]
+impl DestinationSystem for DestinationConfig {
+    fn system(&self) -> &'static str {
+        "webhook"
+    }
+
+    fn place(&self, _folder: &Path) -> Place {
+        self.place()
+    }
+
+    fn validate(&self, writing: &Writing) -> Vec<Problem> {
+        self.validate(writing)
+    }
+
+    async fn check(&self, home: &Home, _writing: &Writing) -> Findings {
+        Destination::check(self, &home.folder).await.into()
+    }
+
+    fn strategy(&self, home: &Home, _writing: &Writing, ledger: Ledger) -> Result<Box<dyn WriteStrategy>> {
+        Ok(Box::new(Destination::strategy(self, &home.folder, ledger)?))
+    }
+}
