@@ -21,21 +21,39 @@ use super::{
     writer::Writer,
 };
 
+/// How often others may be in the way. Each time we wait for them for as long as for any lock.
+const TRIES: usize = 20;
+
 /// Has the destination that `terms` speak of take the place of the one that it shadows.
 pub(super) async fn take_over(writer: &mut Writer, terms: &Terms, takeover: &Takeover) -> Result<()> {
     let no_shadow = || Error::internal("a destination that is no shadow has no place to take");
     let real = terms.shadows.clone().ok_or_else(no_shadow)?;
     check_complete(takeover)?;
+    // A lock that is waited for has others wait behind it; between two tries they get their turn.
+    for _ in 1..TRIES {
+        match exchange(writer, terms, &real, takeover).await {
+            Err(failure) if failure.is_contention() => {
+                tracing::info!("a table that is to be exchanged is in use by others: trying again");
+                writer.run("ROLLBACK").await?;
+            }
+            result => return result,
+        }
+    }
+    exchange(writer, terms, &real, takeover).await
+}
+
+/// The exchange, in one transaction.
+async fn exchange(writer: &mut Writer, terms: &Terms, real: &str, takeover: &Takeover) -> Result<()> {
     let begin = ("BEGIN; SET CONSTRAINTS ALL DEFERRED", "");
     terms.tenure.hold(writer, begin, &takeover.standing.position).await?;
-    let former = lock(writer, &real).await?;
-    let brought = brought(writer, terms, &real, takeover).await?;
+    let former = lock(writer, real).await?;
+    let brought = brought(writer, terms, real, takeover).await?;
     let standing = match &former {
         Some(standing) => standing.taken_over(takeover, &brought)?,
         None => takeover.standing.clone(),
     };
-    let (seen, of_real) = (takeover.standing.position.sequence, terms.tenure.of(shadow::anew(&real)));
-    let shadows_of_real = Terms { tenure: of_real.into(), shadows: Some(real.clone()), ..terms.clone() };
+    let (seen, of_real) = (takeover.standing.position.sequence, terms.tenure.of(shadow::anew(real)));
+    let shadows_of_real = Terms { tenure: of_real.into(), shadows: Some(real.to_owned()), ..terms.clone() };
     for stream in &brought {
         // What it was being filled anew with is void, and what was loaded ahead is not what the table holds.
         place::forget(writer, &shadows_of_real, stream).await?;
@@ -43,7 +61,7 @@ pub(super) async fn take_over(writer: &mut Writer, terms: &Terms, takeover: &Tak
         writer.execute(sql, &[&real, &stream.as_str()]).await?;
         place::take(writer, terms, stream, Of::All, seen).await?;
     }
-    set(writer, &real, &standing).await?;
+    set(writer, real, &standing).await?;
     ledger::forget(writer.client(), &terms.tenure.destination).await?;
     writer.run("SET CONSTRAINTS ALL IMMEDIATE; COMMIT").await
 }
@@ -72,10 +90,10 @@ fn check_complete(takeover: &Takeover) -> Result<()> {
 
 /// Where `real` stands, until the end of the transaction: its process waits, and we wait for what it has under way.
 async fn lock(writer: &mut Writer, real: &str) -> Result<Option<Standing>> {
+    // A unit takes as long as it takes, and a row that it writes is waited for by an insert as well.
+    writer.run("SET LOCAL lock_timeout = 0").await?;
     let make = "INSERT INTO _tidemark.positions (destination, epoch) VALUES ($1, 0) ON CONFLICT DO NOTHING";
     writer.execute(make, &[&real]).await?;
-    // A unit takes as long as it takes.
-    writer.run("SET LOCAL lock_timeout = 0").await?;
     let sql =
         "SELECT epoch, log, sequence, hash, notes FROM _tidemark.positions WHERE destination = $1 FOR UPDATE";
     let row = writer.client().query_one(sql, &[&real]).await?;

@@ -229,6 +229,40 @@ async fn a_takeover_happens_as_a_whole_or_not_at_all() {
     nothing_hidden(&database);
 }
 
+/// A replay may have taken hours: it does not give up because somebody is in the way at its end.
+#[tokio::test]
+async fn a_takeover_that_is_given_up_for_others_is_tried_again() {
+    let database = database();
+    // What waits longer than this looks whether it waits for ever.
+    let name = value(&database, "SELECT current_database()");
+    database.execute(&format!("ALTER DATABASE {name} SET deadlock_timeout = '3s'"));
+    let mut copy = open(&database, WriteMode::Mirror).await;
+    play(&mut copy, &["s", "t"], 1..=4).await;
+    database.execute("UPDATE s SET a = 'drifted'; UPDATE t SET a = 'drifted'");
+    let mut hidden = open_hidden(&database, WriteMode::Mirror).await;
+    play(&mut hidden, &["s", "t"], 1..=4).await;
+    let other = crate::postgres::connection::Server::parse(&database.url()).unwrap();
+    let other = other.connect("other").await.unwrap();
+    // It never finds out, so that it is the takeover that has to give way.
+    other
+        .batch_execute("SET deadlock_timeout = '1h'; BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let in_the_way = async {
+        let sql = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        while other.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::task::yield_now().await;
+        }
+        other.batch_execute("SELECT FROM _tidemark.positions FOR UPDATE; COMMIT").await.unwrap();
+    };
+    let takeover = takeover(4, &[], true);
+    let (taken, ()) = tokio::join!(hidden.take_place(&takeover), in_the_way);
+    taken.unwrap();
+    assert_eq!(value(&database, "SELECT string_agg(a, ' ' ORDER BY id) FROM s"), "changed row");
+    assert_eq!(value(&database, "SELECT string_agg(a, ' ' ORDER BY id) FROM t"), "changed row");
+    nothing_hidden(&database);
+}
+
 /// One that is ahead of the destination would have it skip what other streams lack.
 #[tokio::test]
 async fn what_is_ahead_or_incomplete_takes_no_place() {
