@@ -256,8 +256,8 @@ async fn a_takeover_that_is_given_up_for_others_is_tried_again() {
         other.batch_execute("SELECT FROM _tidemark.positions FOR UPDATE; COMMIT").await.unwrap();
     };
     let takeover = takeover(4, &[], true);
-    let (taken, ()) = tokio::join!(hidden.take_place(&takeover), in_the_way);
-    taken.unwrap();
+    let taken = async { hidden.take_place(&takeover).await.unwrap() };
+    tokio::join!(taken, in_the_way);
     assert_eq!(value(&database, "SELECT string_agg(a, ' ' ORDER BY id) FROM s"), "changed row");
     assert_eq!(value(&database, "SELECT string_agg(a, ' ' ORDER BY id) FROM t"), "changed row");
     nothing_hidden(&database);
