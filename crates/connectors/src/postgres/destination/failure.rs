@@ -20,6 +20,8 @@ pub(super) enum Failure {
     Server(tokio_postgres::Error),
     /// A value has no binary form: its rows must go as text.
     NeedsText,
+    /// Another session was in the way. The error is complete.
+    Contention(Error),
     /// An error that is complete.
     Known(Error),
 }
@@ -47,7 +49,7 @@ impl Failure {
     pub(super) fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Server(error) => error.code(),
-            Self::NeedsText | Self::Known(_) => None,
+            Self::NeedsText | Self::Contention(_) | Self::Known(_) => None,
         }
     }
 
@@ -64,16 +66,16 @@ impl Failure {
             Self::Server(error) => {
                 error.code().is_some_and(|code| connection::kind(code.code()) == ErrorKind::Data)
             }
-            Self::NeedsText => false,
+            Self::NeedsText | Self::Contention(_) => false,
             Self::Known(error) => error.kind() == ErrorKind::Data,
         }
     }
 
     /// Whether another session is in the way, so that it may go well alone.
     pub(super) fn is_contention(&self) -> bool {
-        self.code().is_some_and(|code| {
-            matches!(*code, SqlState::T_R_DEADLOCK_DETECTED | SqlState::LOCK_NOT_AVAILABLE)
-        })
+        let is_meant =
+            |code: &SqlState| matches!(*code, SqlState::T_R_DEADLOCK_DETECTED | SqlState::LOCK_NOT_AVAILABLE);
+        matches!(self, Self::Contention(_)) || self.code().is_some_and(is_meant)
     }
 
     /// The table that the server says it is about.
@@ -99,12 +101,15 @@ impl Failure {
             }
             Self::Server(error) => connection::failure(doing, error),
             Self::NeedsText => Error::internal(format!("{doing}: a value has no binary form")),
-            Self::Known(error) => error,
+            Self::Contention(error) | Self::Known(error) => error,
         }
     }
 
     /// The same, where it happened over `stream` alone: other streams may go on, unless it is the server that is gone.
     pub(super) fn of_stream(self, doing: impl Display, stream: &StreamName) -> Self {
+        if self.is_contention() {
+            return Self::Contention(self.explain(doing));
+        }
         let is_of_server = matches!(&self, Self::Server(error) if is_out_of_locks(error));
         let error = match self.explain(doing) {
             error if error.kind() == ErrorKind::Data && error.hint_text().is_none() => error.hint(ALTER),
