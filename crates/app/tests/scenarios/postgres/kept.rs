@@ -78,11 +78,21 @@ pub(super) fn commit(bench: &Workbench) -> u64 {
     serde_json::from_str::<Json>(&status).unwrap()["log"]["commit"].as_u64().unwrap()
 }
 
-/// The slot that the database's log is kept for.
+/// The slot that the database's log is kept for, once nobody reads from it: a server notices later than others that its client is gone.
 pub(super) fn slot(source: &Database<'_>) -> String {
+    source.execute(UNTIL_NOBODY_READS);
     let of_ours = "WHERE database = current_database() AND NOT temporary";
     value(source, &format!("SELECT slot_name FROM pg_replication_slots {of_ours}"))
 }
+
+/// A statement that waits until nobody reads from a slot of this database.
+const UNTIL_NOBODY_READS: &str = "SET statement_timeout = '60s';
+    DO $$ BEGIN
+        WHILE EXISTS (SELECT FROM pg_replication_slots WHERE database = current_database() AND active) LOOP
+            PERFORM pg_sleep(0.02);
+        END LOOP;
+    END $$;
+    RESET statement_timeout";
 
 /// What the server says of that slot.
 pub(super) fn of_slot(source: &Database<'_>, sql: &str) -> String {

@@ -359,7 +359,7 @@ destinations:
     ));
     bench.tidemark("run pipeline.yaml --once").succeeds();
     source.execute(UNSEEN);
-    source.query(&format!("SELECT pg_drop_replication_slot('{name}')"));
+    source.query(&format!("SELECT pg_drop_replication_slot('{}')", slot(&source)));
     bench.tidemark("resync pipeline.yaml").succeeds();
     let said = bench.tidemark("run pipeline.yaml --once").exits_with(2).stderr;
     assert!(said.contains(&format!("there is no replication slot `{name}`")), "{said}");
