@@ -12,10 +12,14 @@ use arrow_ipc::{
     Message, MessageHeader, convert::fb_to_schema, reader::read_record_batch, root_as_message,
     writer::StreamWriter,
 };
-use arrow_schema::{ArrowError, DataType, SchemaRef};
+use arrow_schema::{ArrowError, SchemaRef};
 use bytes::{Buf, Bytes};
 
-use super::{Batches, Codec, Encoder, foreign::unless_it_panics, pieces};
+use super::{
+    Batches, Codec, Encoder,
+    foreign::{has_other_zones, unless_it_panics},
+    pieces,
+};
 use crate::{Error, Result};
 
 /// What stands before the length of each message.
@@ -31,6 +35,11 @@ impl Codec for ArrowIpc {
     }
 
     fn encode(&self, schema: SchemaRef) -> Result<Box<dyn Encoder>> {
+        if has_other_zones(&schema) {
+            return Err(Error::internal(
+                "cannot encode changes as Arrow IPC: a column has another time zone than UTC",
+            ));
+        }
         let writer = StreamWriter::try_new(Vec::new(), &schema).map_err(cannot_write)?;
         Ok(Box::new(IpcEncoder(writer)))
     }
@@ -86,8 +95,8 @@ impl Stream {
                 let schema = message.header_as_schema().ok_or_else(|| unsound("its schema is missing"))?;
                 let schema: SchemaRef =
                     unless_it_panics(|| fb_to_schema(schema).into()).ok_or_else(no_schema)?;
-                if schema.flattened_fields().iter().any(|field| is_elsewhere(field.data_type())) {
-                    return Err(unsound("a column has a time zone that no blob of Tidemark has"));
+                if has_other_zones(&schema) {
+                    return Err(unsound("a column has another time zone than UTC"));
                 }
                 self.schema = Some(schema);
                 Ok(None)
@@ -106,11 +115,6 @@ impl Stream {
         self.rest.advance(length);
         Ok(taken)
     }
-}
-
-/// Whether these are times of another zone than UTC; some readers take a zone without a name for none.
-fn is_elsewhere(kind: &DataType) -> bool {
-    matches!(kind, DataType::Timestamp(_, Some(zone)) if zone.as_ref() != "UTC")
 }
 
 fn batch(message: &Message<'_>, body: &Bytes, schema: SchemaRef) -> Result<RecordBatch> {

@@ -1,5 +1,8 @@
 //! Blobs that have been cut, changed or made up.
 
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -22,6 +25,19 @@ fn a_blob_that_is_cut_anywhere_is_refused() {
         for length in 0..whole.len() {
             let error = read(format, whole.slice(..length)).expect_err("a part of it was read");
             assert_eq!(error.kind(), ErrorKind::Conflict, "{format:?}, {length} of {}: {error}", whole.len());
+        }
+    }
+}
+
+#[test]
+fn times_of_another_zone_are_refused() {
+    for format in Format::ALL {
+        for zone in ["", "+01:00", "Europe/Zurich"] {
+            let times = TimestampMicrosecondArray::from(vec![0]).with_timezone(zone);
+            let batch = RecordBatch::try_from_iter([("at", Arc::new(times) as ArrayRef)]).unwrap();
+            let error =
+                encode_all(format, batch.schema_ref(), &[batch.clone()]).and_then(|blob| read(format, blob));
+            assert!(error.is_err(), "{format:?} takes `{zone}`");
         }
     }
 }
