@@ -17,7 +17,7 @@ use bytes::{Buf, Bytes};
 
 use super::{
     Batches, Codec, Encoder,
-    foreign::{has_other_zones, unless_it_panics},
+    foreign::{only_what_changes_have, unless_it_panics},
     pieces,
 };
 use crate::{Error, Result};
@@ -35,11 +35,8 @@ impl Codec for ArrowIpc {
     }
 
     fn encode(&self, schema: SchemaRef) -> Result<Box<dyn Encoder>> {
-        if has_other_zones(&schema) {
-            return Err(Error::internal(
-                "cannot encode changes as Arrow IPC: a column has another time zone than UTC",
-            ));
-        }
+        only_what_changes_have(&schema)
+            .map_err(|what| Error::internal("cannot encode changes as Arrow IPC").source(what))?;
         let writer = StreamWriter::try_new(Vec::new(), &schema).map_err(cannot_write)?;
         Ok(Box::new(IpcEncoder(writer)))
     }
@@ -95,9 +92,7 @@ impl Stream {
                 let schema = message.header_as_schema().ok_or_else(|| unsound("its schema is missing"))?;
                 let schema: SchemaRef =
                     unless_it_panics(|| fb_to_schema(schema).into()).ok_or_else(no_schema)?;
-                if has_other_zones(&schema) {
-                    return Err(unsound("a column has another time zone than UTC"));
-                }
+                only_what_changes_have(&schema).map_err(|what| unsound(&what))?;
                 self.schema = Some(schema);
                 Ok(None)
             }

@@ -19,7 +19,7 @@ use parquet::{
 
 use super::{
     Batches, Codec, Encoder, READ_BYTES,
-    foreign::{has_other_zones, unless_it_panics},
+    foreign::{only_what_changes_have, unless_it_panics},
     pieces,
 };
 use crate::{Error, Result, change::decimals_fit};
@@ -43,22 +43,16 @@ impl Codec for Parquet {
     }
 
     fn encode(&self, schema: SchemaRef) -> Result<Box<dyn Encoder>> {
-        if has_other_zones(&schema) {
-            return Err(Error::internal(
-                "cannot encode changes as Parquet: a column has another time zone than UTC",
-            ));
-        }
+        only_what_changes_have(&schema)
+            .map_err(|what| Error::internal("cannot encode changes as Parquet").source(what))?;
         Ok(Box::new(ParquetEncoder { schema, writer: None, group_bytes: 0 }))
     }
 
     fn decode(&self, bytes: Bytes) -> Result<Batches> {
         let load = || ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::default());
         let metadata = unless_it_panics(load).ok_or_else(beyond_reading)?.map_err(cannot_read)?;
-        if has_other_zones(metadata.schema()) {
-            return Err(Error::conflict(
-                "cannot decode staged changes from Parquet: a column has another time zone than UTC",
-            ));
-        }
+        only_what_changes_have(metadata.schema())
+            .map_err(|what| Error::conflict(format!("cannot decode staged changes from Parquet: {what}")))?;
         let groups = 0..metadata.metadata().num_row_groups();
         let read = move |group| match read_group(&bytes, &metadata, group) {
             Ok(batches) => batches,

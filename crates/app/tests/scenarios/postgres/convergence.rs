@@ -191,14 +191,18 @@ impl Changes {
                     (op, table)
                 );
             }
-            // A generation that found the table empty has no record that would tell its point.
-            let is_after = |change: &Staged| match (point, begin) {
-                (Some(point), _) => change.source_position > *point,
-                (None, begin) => begin.is_none(),
+            let streamed = || self.streamed().filter(|change| change.stream == table);
+            // A generation that found the table empty has no record that would tell its point. The first that is kept does, if it
+            // follows what emptied the table.
+            let first = streamed().position(|change| positions.contains(change.position.as_str()));
+            let empty = first.and_then(|first| streamed().nth(first.checked_sub(1)?));
+            let is_after = |change: &Staged| match (point, begin, empty) {
+                (Some(point), ..) => change.source_position > *point,
+                (None, None, Some(empty)) if empty.op == "t" => change.position > empty.position,
+                (None, begin, _) => begin.is_none(),
             };
-            let missing = self.streamed().find(|change| {
-                change.stream == table && is_after(change) && !positions.contains(change.position.as_str())
-            });
+            let missing =
+                streamed().find(|change| is_after(change) && !positions.contains(change.position.as_str()));
             assert!(
                 missing.is_none(),
                 "`{table}` misses the change {}",

@@ -94,7 +94,7 @@ impl Column {
 }
 
 impl Type {
-    pub(super) fn of(data_type: &DataType, depth: usize) -> Option<Self> {
+    pub(in crate::codec) fn of(data_type: &DataType, depth: usize) -> Option<Self> {
         let below = |field: &FieldRef| Column::of(field, depth + 1);
         Some(match data_type {
             DataType::Boolean => Self::Bool,
