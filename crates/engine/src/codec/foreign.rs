@@ -2,7 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use arrow_schema::{DataType, Schema};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::{ArrowError, DataType, FieldRef, Schema};
 
 use super::text::Type;
 
@@ -11,21 +12,29 @@ pub(super) fn unless_it_panics<T>(decode: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(decode)).ok()
 }
 
-/// Refuses columns of types that no changes have; says which.
+/// Refuses what the columns of changes do not have, types and remarks; says what it is.
 pub(super) fn only_what_changes_have(schema: &Schema) -> Result<(), String> {
-    match schema.fields().iter().find(|field| !is_of_changes(field.data_type())) {
+    if !schema.metadata().is_empty() {
+        return Err("its schema has metadata".into());
+    }
+    match schema.fields().iter().find(|field| !is_of_changes(field)) {
         Some(field) => Err(format!("column `{}` has the type {}", field.name(), field.data_type())),
         None => Ok(()),
     }
 }
 
-/// Whether changes have values of this type, however deep lists and structs lie.
-fn is_of_changes(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::List(item) => is_of_changes(item.data_type()),
-        DataType::Struct(fields) if !fields.is_empty() => {
-            fields.iter().all(|field| is_of_changes(field.data_type()))
-        }
+/// Whether changes have such columns, however deep lists and structs lie.
+fn is_of_changes(field: &FieldRef) -> bool {
+    let is_known = match field.data_type() {
+        DataType::List(item) => is_of_changes(item),
+        DataType::Struct(fields) if !fields.is_empty() => fields.iter().all(is_of_changes),
         flat => Type::of(flat, 0).is_some(),
-    }
+    };
+    is_known && field.metadata().is_empty()
+}
+
+/// Refuses lists and structs that lack what they cannot lack, which some decoders do not see.
+pub(super) fn lacks_nothing(batch: &RecordBatch) -> Result<(), ArrowError> {
+    let mut nested = batch.columns().iter().filter(|column| column.data_type().is_nested());
+    nested.try_for_each(|column| column.to_data().validate_nulls())
 }

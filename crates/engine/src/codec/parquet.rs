@@ -19,7 +19,7 @@ use parquet::{
 
 use super::{
     Batches, Codec, Encoder, READ_BYTES,
-    foreign::{only_what_changes_have, unless_it_panics},
+    foreign::{lacks_nothing, only_what_changes_have, unless_it_panics},
     pieces,
 };
 use crate::{Error, Result, change::decimals_fit};
@@ -75,7 +75,8 @@ fn read_group(bytes: &Bytes, metadata: &ArrowReaderMetadata, group: usize) -> Re
             reader = None;
             return Some(Err(beyond_reading()));
         };
-        Some(next?.map_err(|error| cannot_read(error.into())))
+        let batch = next?.and_then(|batch| lacks_nothing(&batch).map(|()| batch));
+        Some(batch.map_err(|error| cannot_read(error.into())))
     })))
 }
 
