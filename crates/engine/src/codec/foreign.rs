@@ -35,6 +35,12 @@ fn is_of_changes(field: &FieldRef) -> bool {
 
 /// Refuses lists and structs that lack what they cannot lack, which some decoders do not see.
 pub(super) fn lacks_nothing(batch: &RecordBatch) -> Result<(), ArrowError> {
-    let mut nested = batch.columns().iter().filter(|column| column.data_type().is_nested());
-    nested.try_for_each(|column| column.to_data().validate_nulls())
+    batch.columns().iter().filter(|column| column.data_type().is_nested()).try_for_each(|column| {
+        let mut open = vec![column.to_data()];
+        while let Some(data) = open.pop() {
+            data.validate_nulls()?;
+            open.extend_from_slice(data.child_data());
+        }
+        Ok(())
+    })
 }
