@@ -60,6 +60,9 @@ pub(crate) struct Fuzz {
     /// Targets at once; each takes a processor
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
     at_once: u8,
+    /// Begins with these random numbers and with what is kept in the repository alone: the same inputs every time
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    seed: Option<u32>,
     /// Plays this input through the target that is given, and nothing else
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
@@ -106,8 +109,7 @@ pub(crate) fn run(project: &Project, install: bool, fuzz: &Fuzz) -> Result {
         for _ in 0..fuzz.at_once {
             scope.spawn(|| {
                 while let Some(target) = next(&waiting) {
-                    let outcome =
-                        search(project, &program, &target, fuzz.seconds).map_err(|error| error.to_string());
+                    let outcome = search(project, &program, &target, fuzz).map_err(|error| error.to_string());
                     if let Ok(outcome) = &outcome {
                         println!("{}", outcome.line());
                     }
@@ -122,14 +124,14 @@ pub(crate) fn run(project: &Project, install: bool, fuzz: &Fuzz) -> Result {
     if broken.is_empty() { Ok(()) } else { Err(broken.join("\n").into()) }
 }
 
-/// Runs every target for a moment, from what is kept on.
+/// Runs every target for a moment, from what is kept on; what a search of its own would find by luck is not for a test to find.
 pub(crate) fn briefly(project: &Project) -> Result {
-    each(project, BRIEFLY)
+    each(project, BRIEFLY, Some(1))
 }
 
 /// The same for so many seconds.
-pub(crate) fn each(project: &Project, seconds: u64) -> Result {
-    run(project, false, &Fuzz { targets: Vec::new(), seconds, at_once: 2, input: None, keep: false })
+pub(crate) fn each(project: &Project, seconds: u64, seed: Option<u32>) -> Result {
+    run(project, false, &Fuzz { targets: Vec::new(), seconds, at_once: 2, seed, input: None, keep: false })
 }
 
 fn next(waiting: &Mutex<Vec<Target>>) -> Option<Target> {
@@ -217,19 +219,32 @@ fn gathered(project: &Project, target: &Target) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// `folder`, with nothing in it.
+fn emptied(folder: &Path) -> Result<PathBuf> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder)?;
+    Ok(folder.to_owned())
+}
+
 /// The folders with what is kept of `target`.
 fn kept(project: &Project, target: &Target) -> Vec<PathBuf> {
     let folders = ["corpus", "regressions"].map(|kept| project.file("fuzz").join(kept).join(&target.name));
     folders.into_iter().filter(|folder| folder.exists()).collect()
 }
 
-fn search(project: &Project, program: &Path, target: &Target, seconds: u64) -> Result<Outcome> {
-    let gathered = gathered(project, target)?;
+fn search(project: &Project, program: &Path, target: &Target, fuzz: &Fuzz) -> Result<Outcome> {
+    let gathered = match fuzz.seed {
+        Some(_) => emptied(&project.target("fuzz/anew").join(&target.name))?,
+        None => gathered(project, target)?,
+    };
     let broken = project.target("fuzz/broken").join(&target.name);
     fs::create_dir_all(&broken)?;
     let mut command = on(program, target);
     command
-        .args([format!("-max_total_time={seconds}"), "-print_final_stats=1".to_owned()])
+        .args([format!("-max_total_time={}", fuzz.seconds), "-print_final_stats=1".to_owned()])
+        .args(fuzz.seed.map(|seed| format!("-seed={seed}")))
         .arg(format!("-artifact_prefix={}/", broken.display()))
         .arg(&gathered)
         .args(kept(project, target));

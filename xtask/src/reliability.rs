@@ -66,7 +66,7 @@ pub(crate) fn prove(project: &Project, install: bool, options: &Options) -> Resu
         run(failures.arg("--").args(SCENARIOS))
     });
     steps.step("Planted bugs", || planted::plant(project, install, &[]));
-    steps.step("Fuzzing", || fuzz::each(project, options.fuzz));
+    steps.step("Fuzzing", || fuzz::each(project, options.fuzz, None));
     steps.summary()
 }
 
